@@ -1,0 +1,55 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tandem_types::{ActivateExchange, ApiError, IssueCure, IssueId, PaneView, Ticket};
+
+/// The only door from the user interface to the server.
+///
+/// One value per request, bound to the web session that the request proved; the server provides it by context. All
+/// calls but [`Backend::pane`] answer [`ApiError::SignedOut`] without such a session, and all that change something
+/// return the view as it is afterwards.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// What the pane shows. Without a web session: the signed-out view, never an error for that reason.
+    async fn pane(&self) -> Result<PaneView, ApiError>;
+
+    /// Tries the login once, stores it if it was accepted, and makes the first session due.
+    async fn connect_exchange(&self, form: ActivateExchange) -> Result<PaneView, ApiError>;
+
+    /// The activation dialog does not open by itself again until the sixth refusal.
+    async fn skip_activation(&self) -> Result<PaneView, ApiError>;
+
+    /// *Start* on the preview, *Go on* at the brake: lets this round through.
+    async fn release(&self) -> Result<PaneView, ApiError>;
+
+    /// *Cancel* at the brake: nothing is written; the connection pauses.
+    async fn hold(&self) -> Result<PaneView, ApiError>;
+
+    /// Makes a session due now.
+    async fn sync_now(&self) -> Result<PaneView, ApiError>;
+
+    async fn pause(&self) -> Result<PaneView, ApiError>;
+
+    /// Ends a pause.
+    async fn start(&self) -> Result<PaneView, ApiError>;
+
+    /// Revokes and shreds the credentials; keeps every item on both sides.
+    async fn deactivate(&self) -> Result<PaneView, ApiError>;
+
+    /// Does what the user chose about an issue.
+    async fn cure(&self, issue: IssueId, cure: IssueCure) -> Result<PaneView, ApiError>;
+
+    /// Ends the web session, not the sync.
+    async fn sign_out(&self) -> Result<PaneView, ApiError>;
+
+    /// A ticket for one stream of events.
+    async fn ticket(&self) -> Result<Ticket, ApiError>;
+}
+
+/// The request's [`Backend`], as the server provided it.
+///
+/// # Panics
+/// If the server provided none: a wiring fault that the first request of any test shows.
+pub fn backend() -> Arc<dyn Backend> {
+    leptos::prelude::expect_context::<Arc<dyn Backend>>()
+}

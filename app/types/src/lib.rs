@@ -1,0 +1,24 @@
+//! What the server and the browser say to each other: ids, states, reasons, view data.
+//!
+//! Everything here is plain data (serde only, wasm-safe). Newtypes parse: a value of the type is valid.
+
+mod ids;
+mod reason;
+mod request;
+mod settings;
+mod state;
+mod time;
+mod view;
+
+pub use ids::{ConnectionId, IssueId, LinkId, OrgId, ParseIdError, SessionId, UserId};
+pub use reason::{ActivationFailure, ApiError, InvalidField, IssueCode, IssueCure};
+pub use request::{ActivateExchange, HandoverReply, HandoverRequest, Ticket};
+pub use settings::{
+    BrakeLimits, ConflictPolicy, ContactScope, DeletedInMailbox, Direction, Settings, SettingsError,
+};
+pub use state::{ItemKind, Side, StateReason, SyncState};
+pub use time::Timestamp;
+pub use view::{
+    BrakeView, ConnectionView, Counts, CrmAccount, IssueView, MailboxAccount, MailboxServer, OpCounts,
+    PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, ViewerView,
+};

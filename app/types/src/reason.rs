@@ -1,0 +1,151 @@
+use serde::{Deserialize, Serialize};
+
+/// Why *Connect to Exchange* did not connect: what the user can do differs for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivationFailure {
+    /// No server was found for the login, or the URL leads nowhere.
+    Address,
+    /// The server's certificate is not trusted, or not for this name.
+    Certificate,
+    /// Login or password refused.
+    Login,
+    /// Something answers there, but it is not Exchange Web Services.
+    NotExchange,
+    /// The mailbox lives in Office 365.
+    UseOffice365,
+    /// The address is outside of what the administrator allowed.
+    NotAllowed,
+    /// The login works, but the mailbox cannot be opened with it.
+    NoMailbox,
+    /// Three passwords were tried in 15 minutes; the next could lock the account.
+    TooManyTrials,
+    /// The server did not answer in time, or is busy: the same click may work later.
+    Unavailable,
+    /// This mailbox is connected by another Salesforce user already.
+    MailboxTaken,
+}
+
+/// Why one item was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssueCode {
+    /// Salesforce wants a last name, and the contact has none.
+    LastNameMissing,
+    /// Several records match: which one is it?
+    SeveralMatches,
+    /// An unconverted lead has this e-mail address.
+    LeadExists,
+    /// Deleted in the mailbox, kept in Salesforce.
+    DeletedInMailbox,
+    /// Deleted, moved or no longer shared: it cannot be told which.
+    FateUnknown,
+    /// Both sides changed the same field, and the policy is to ask.
+    Conflict,
+    /// Adopted, and these fields differ.
+    Differences,
+    /// The company was changed: *Move to account …*.
+    CompanyChanged,
+    /// The other side refused this item; its own message stands beside.
+    Refused,
+    /// A duplicate rule of the organisation refused it.
+    DuplicateRule,
+    /// No permission for this record or field.
+    NoPermission,
+    /// A create may or may not have happened, and several records could be it.
+    CreateInDoubt,
+    /// Past the limit of contacts per mailbox.
+    OverLimit,
+    /// The record it was merged into is linked to another item.
+    MergedIntoLinked,
+    /// A value was replaced there between our reading and our writing; the old one stands in the journal.
+    ReplacedUnseen,
+}
+
+impl IssueCode {
+    const ALL: [Self; 15] = [
+        Self::LastNameMissing,
+        Self::SeveralMatches,
+        Self::LeadExists,
+        Self::DeletedInMailbox,
+        Self::FateUnknown,
+        Self::Conflict,
+        Self::Differences,
+        Self::CompanyChanged,
+        Self::Refused,
+        Self::DuplicateRule,
+        Self::NoPermission,
+        Self::CreateInDoubt,
+        Self::OverLimit,
+        Self::MergedIntoLinked,
+        Self::ReplacedUnseen,
+    ];
+
+    /// The word kept in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LastNameMissing => "last_name_missing",
+            Self::SeveralMatches => "several_matches",
+            Self::LeadExists => "lead_exists",
+            Self::DeletedInMailbox => "deleted_in_mailbox",
+            Self::FateUnknown => "fate_unknown",
+            Self::Conflict => "conflict",
+            Self::Differences => "differences",
+            Self::CompanyChanged => "company_changed",
+            Self::Refused => "refused",
+            Self::DuplicateRule => "duplicate_rule",
+            Self::NoPermission => "no_permission",
+            Self::CreateInDoubt => "create_in_doubt",
+            Self::OverLimit => "over_limit",
+            Self::MergedIntoLinked => "merged_into_linked",
+            Self::ReplacedUnseen => "replaced_unseen",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.as_str() == word)
+    }
+}
+
+/// What the user can do about an issue, one click away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssueCure {
+    /// Try again in the next session.
+    Retry,
+    /// Never mention it again.
+    Ignore,
+    /// Create it again in the mailbox.
+    BringBack,
+    /// Delete it in Salesforce too.
+    DeleteThere,
+}
+
+/// Why a call of the browser was not done. The text for the user is in the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "error", content = "cause")]
+pub enum ApiError {
+    /// Not signed in, or the sign-in has ended.
+    SignedOut,
+    /// The request did not come from our own page.
+    Forbidden,
+    /// What was sent is not valid; says which field.
+    Invalid(InvalidField),
+    Activation(ActivationFailure),
+    /// Not now: the state of the connection does not allow it.
+    WrongState,
+    /// Too often: try again after so many seconds.
+    TooOften(u32),
+    /// Our own fault, or the database's. The log knows more.
+    Unavailable,
+}
+
+/// A field of a form that cannot be taken as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InvalidField {
+    Login,
+    Password,
+    EwsUrl,
+    Code,
+}

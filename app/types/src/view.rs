@@ -1,0 +1,220 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ConnectionId, IssueCode, IssueCure, IssueId, ItemKind, OrgId, SessionId, Settings, StateReason,
+    SyncState, Timestamp,
+};
+
+/// All that the pane shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaneView {
+    /// The server's clock when this was made: ages are counted from here.
+    pub now: Timestamp,
+    /// `None`: signed out.
+    pub viewer: Option<ViewerView>,
+    /// `None` while signed out.
+    pub connection: Option<ConnectionView>,
+    /// To be sent back by plain forms (`form_token`); bound to the web session.
+    pub form_token: Option<String>,
+}
+
+/// Who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewerView {
+    pub name: String,
+    pub crm: CrmAccount,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrmAccount {
+    pub username: String,
+    pub org_id: OrgId,
+    pub org_name: String,
+    /// Host of the organisation, for example `acme.my.salesforce.com`.
+    pub host: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailboxAccount {
+    /// The primary SMTP address, as the server says it.
+    pub address: String,
+    pub server: MailboxServer,
+    /// Host of the mail server.
+    pub host: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailboxServer {
+    Exchange,
+    Office365,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionView {
+    pub id: ConnectionId,
+    pub state: SyncState,
+    pub reason: Option<StateReason>,
+    /// The activation dialog is to open by itself.
+    pub ask_activation: bool,
+    /// The user chose *Skip*; a hint stays.
+    pub skipped: bool,
+    /// Refused sessions in a row.
+    pub rejections: u32,
+    pub crm: CrmAccount,
+    pub mailbox: Option<MailboxAccount>,
+    pub settings: Settings,
+    /// A session is running now.
+    pub progress: Option<Progress>,
+    /// The last session that both servers accepted.
+    pub last_success: Option<Timestamp>,
+    pub next_due: Option<Timestamp>,
+    pub links: u32,
+    /// Newest first, at most 10.
+    pub sessions: Vec<SessionView>,
+    /// Oldest first, at most 50; `issues_total` counts all.
+    pub issues: Vec<IssueView>,
+    pub issues_total: u32,
+    pub preview: Option<PreviewView>,
+    pub brake: Option<BrakeView>,
+}
+
+/// How far a running session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub phase: ProgressPhase,
+    pub done: u32,
+    /// 0 while it is not known.
+    pub total: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProgressPhase {
+    Reading,
+    Comparing,
+    Writing,
+}
+
+/// What was done to one kind of item on one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OpCounts {
+    pub created: u32,
+    pub changed: u32,
+    pub deleted: u32,
+    pub skipped: u32,
+}
+
+impl OpCounts {
+    pub const fn is_zero(&self) -> bool {
+        self.created == 0 && self.changed == 0 && self.deleted == 0 && self.skipped == 0
+    }
+}
+
+/// What a session did, or a plan would do, to one kind of item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub kind: ItemKind,
+    pub mailbox: OpCounts,
+    pub crm: OpCounts,
+    /// Paired without a create: the same person was on both sides already.
+    pub adopted: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionOutcome {
+    Done,
+    /// Ended early at a safe point (limit, shutdown); goes on in the next.
+    Partial,
+    /// The mail server refused it.
+    Rejected,
+    /// Network, busy server, 5xx: tried again by itself.
+    Failed,
+    StoppedByBrake,
+    /// Only looked: the first session's preview, or a dry run.
+    Preview,
+    SignInEnded,
+}
+
+impl SessionOutcome {
+    const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Partial,
+        Self::Rejected,
+        Self::Failed,
+        Self::StoppedByBrake,
+        Self::Preview,
+        Self::SignInEnded,
+    ];
+
+    /// The word kept in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::StoppedByBrake => "stopped_by_brake",
+            Self::Preview => "preview",
+            Self::SignInEnded => "sign_in_ended",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|o| o.as_str() == word)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    pub id: SessionId,
+    pub started: Timestamp,
+    pub ended: Option<Timestamp>,
+    pub outcome: Option<SessionOutcome>,
+    pub counts: Vec<Counts>,
+    pub issues: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueView {
+    pub id: IssueId,
+    pub kind: ItemKind,
+    pub code: IssueCode,
+    /// What the user calls the item: a name, a subject.
+    pub title: String,
+    /// The provider's own message, or the fields concerned; may be empty.
+    pub detail: String,
+    pub since: Timestamp,
+    pub cures: Vec<IssueCure>,
+}
+
+/// What the first session would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewView {
+    pub counts: Vec<Counts>,
+    pub possible_duplicates: u32,
+    /// It goes on by itself then; `None`: only with *Start*.
+    pub starts_at: Option<Timestamp>,
+}
+
+/// What the brake stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrakeView {
+    pub counts: Vec<Counts>,
+    /// Fields that would be emptied or overwritten.
+    pub overwritten: u32,
+    /// A side is suddenly empty.
+    pub side_empty: bool,
+}
+
+/// One message of the pane's stream of server-sent events (`/events?ticket=…`, as JSON).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event", content = "data")]
+pub enum PaneEvent {
+    /// A session is running.
+    Progress(Progress),
+    /// Something else changed: ask for the [`PaneView`] again.
+    Changed,
+}

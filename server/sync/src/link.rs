@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tandem_types::{ItemKind, LinkId, Side, Timestamp};
+
+use crate::model::{Field, ItemId, LinkKey, Version};
+
+/// The pairing of one mailbox item with one Salesforce record. Never forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub id: LinkId,
+    pub kind: ItemKind,
+    pub state: LinkState,
+    pub key: LinkKey,
+    pub mailbox_id: Option<ItemId>,
+    pub mailbox_version: Option<Version>,
+    pub crm_id: Option<ItemId>,
+    pub crm_version: Option<Version>,
+    pub base: Base,
+    /// The side on which Tandem made the item; `None`: it was on both sides before.
+    pub made_on: Option<Side>,
+    /// A user has changed the item that Tandem made.
+    pub touched: bool,
+    /// A create was sent, or is about to be, and its answer is not noted yet.
+    pub intent: Option<Intent>,
+    pub changed: Timestamp,
+}
+
+impl Link {
+    pub fn id_on(&self, side: Side) -> Option<&ItemId> {
+        match side {
+            Side::Mailbox => self.mailbox_id.as_ref(),
+            Side::Crm => self.crm_id.as_ref(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    Live,
+    /// Left the scope or the window; wakes when it comes back.
+    Dormant,
+    /// Nothing is created again by itself.
+    Ended(EndReason),
+}
+
+/// Why a link ended. The words are kept in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    DeletedInMailbox,
+    DeletedInCrm,
+    DeletedOnBoth,
+    /// *Salesforce Unsync*.
+    Unsynced,
+    /// The record was merged into another.
+    Merged,
+}
+
+/// A create that must not be done twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Where the item is to be made.
+    pub side: Side,
+    /// When it was noted, before the request was sent.
+    pub at: Timestamp,
+}
+
+/// Per field and side, a keyed hash of the normalised value that the side held after our last write was read back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Version of the normaliser that made the hashes; 0: no base.
+    pub normaliser: u16,
+    pub mailbox: BTreeMap<Field, BaseHash>,
+    pub crm: BTreeMap<Field, BaseHash>,
+}
+
+impl Base {
+    pub fn on(&self, side: Side) -> &BTreeMap<Field, BaseHash> {
+        match side {
+            Side::Mailbox => &self.mailbox,
+            Side::Crm => &self.crm,
+        }
+    }
+
+    pub fn on_mut(&mut self, side: Side) -> &mut BTreeMap<Field, BaseHash> {
+        match side {
+            Side::Mailbox => &mut self.mailbox,
+            Side::Crm => &mut self.crm,
+        }
+    }
+}
+
+/// HMAC-SHA-256 of a normalised value under the connection's journal key, cut to 128 bits; hexadecimal in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BaseHash(pub [u8; 16]);
+
+impl Serialize for BaseHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{:032x}", u128::from_be_bytes(self.0)))
+    }
+}
+
+impl<'de> Deserialize<'de> for BaseHash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        if text.len() != 32 {
+            return Err(serde::de::Error::custom("a base hash has 32 hexadecimal digits"));
+        }
+        u128::from_str_radix(&text, 16)
+            .map(|n| Self(n.to_be_bytes()))
+            .map_err(serde::de::Error::custom)
+    }
+}
