@@ -1,1 +1,12 @@
-//!
+//! The server: command line, configuration, HTTP, worker, vault, and the wiring between them.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod grants;
+pub mod http;
+pub mod hub;
+pub mod vault;
+mod watch;
+pub mod worker;

@@ -1,1 +1,7 @@
-fn main() {}
+//! `tandem`: two-way sync between Microsoft mailboxes and Salesforce.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tandem_server::cli::main()
+}

@@ -1,1 +1,18 @@
+//! What whole-system tests share: the real binary beside its sandbox, a browser, a host page of another site.
 //!
+//! Everything listens on loopback, on ports that the operating system picks. Every child keeps its output in a
+//! file, which is shown when the test that owns the child fails.
+
+pub mod browser;
+pub mod foreign;
+pub mod frame;
+pub mod http;
+pub mod places;
+pub mod process;
+pub mod sandbox;
+pub mod server;
+
+pub use browser::Chrome;
+pub use frame::FrameHost;
+pub use sandbox::SandboxProc;
+pub use server::Tandem;

@@ -1,1 +1,24 @@
+//! Exchange as a mailbox: Exchange Web Services over SOAP, found by Autodiscover.
 //!
+//! [`activate`] turns what a user typed into a mailbox that works; [`Ews`] is that mailbox for one session
+//! ([`tandem_sync::ports::Mailbox`]). Neither knows Salesforce or the database, and neither lets a server send a mail.
+
+mod auth;
+mod categories;
+mod client;
+mod connect;
+mod cursor;
+mod discover;
+mod error;
+mod ews;
+mod folders;
+mod mailbox;
+mod map;
+mod reading;
+mod writing;
+mod xml;
+
+pub use client::{EwsAccount, EwsLimits};
+pub use connect::{Activated, ActivationError, activate};
+pub use discover::EwsPolicy;
+pub use mailbox::Ews;

@@ -1,1 +1,125 @@
+//! What is kept: SQLite, PostgreSQL, and memory, under one contract.
 //!
+//! [`Store`] implements [`tandem_sync::ports::Store`] on both databases with the same SQL, and the server's
+//! repositories beside it, one file each. [`MemoryStore`] implements the former for the simulation. Nothing is
+//! decided here. Secrets and content are sealed by a [`Vault`] before they reach the database.
+//!
+//! Every method fails with [`StoreError`]: `Unavailable` means that the database does not answer, refuses or is full.
+//! Nothing was written then, with one exception that no database can rule out: the answer to the final `COMMIT` was
+//! lost on the way.
+
+mod activation;
+mod audit;
+mod commit;
+mod connections;
+mod db;
+mod flows;
+mod grants;
+mod lease;
+mod links;
+mod memory;
+mod overview;
+mod reading;
+mod rules;
+mod schema;
+mod seal;
+mod sweep;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod trials;
+mod users;
+mod vault;
+mod web_sessions;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use activation::MailboxSecret;
+pub use connections::ConnectionRow;
+pub use flows::{CodeRow, FlowRow};
+pub use grants::{GrantSecret, RefreshTurn};
+pub use memory::{MemoryConnection, MemoryStore};
+pub use overview::{Overview, StateCount};
+pub use sweep::Swept;
+pub use tandem_sync::ports::StoreError;
+pub use users::{NewUser, UserRow};
+pub use vault::{Vault, VaultError, WrappedKey};
+pub use web_sessions::{WebSession, WebSessionNew};
+
+use db::Db;
+
+/// A handle on the database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+    vault: Arc<dyn Vault>,
+    server_key: Arc<tokio::sync::OnceCell<WrappedKey>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("database", &self.db.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` (the file is made if it is missing, for this user only) or `postgres://…`.
+    ///
+    /// Several processes may share one database.
+    pub async fn connect(url: &str, vault: Arc<dyn Vault>) -> Result<Self, StoreError> {
+        Ok(Self {
+            db: Db::connect(url).await?,
+            vault,
+            server_key: Arc::default(),
+        })
+    }
+
+    /// Brings the tables up to this version. Safe in several processes at once; a database of a newer version is
+    /// refused with [`StoreError::Corrupt`].
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        schema::migrate(&self.db).await
+    }
+
+    /// The migrations that [`Store::migrate`] would run, `0001 first`.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        schema::pending(&self.db).await
+    }
+
+    /// Whether the database answers, with our tables in it.
+    pub async fn health(&self) -> Result<(), StoreError> {
+        self.db
+            .rows("SELECT id FROM server_keys", Vec::new())
+            .await
+            .map(|_| ())
+    }
+
+    /// `SQLite` or `PostgreSQL`.
+    pub const fn database(&self) -> &'static str {
+        self.db.name()
+    }
+
+    /// Waits for what is running and closes the database. Later calls are `Unavailable`.
+    pub async fn disconnect(&self) {
+        self.db.close().await;
+    }
+
+    /// One statement as it stands, on the writing connection.
+    #[cfg(feature = "testing")]
+    pub async fn execute_raw(&self, sql: &str) -> Result<u64, StoreError> {
+        self.db.exec(sql.to_owned(), Vec::new()).await
+    }
+
+    /// The first column of the rows, as text.
+    #[cfg(feature = "testing")]
+    pub async fn query_raw(&self, sql: &str) -> Result<Vec<Option<String>>, StoreError> {
+        let sql = format!("WITH q(v) AS ({sql}) SELECT CAST(v AS TEXT) AS v FROM q");
+        self.db
+            .rows(sql, Vec::new())
+            .await?
+            .iter()
+            .map(|row| row.opt_text("v"))
+            .collect()
+    }
+}

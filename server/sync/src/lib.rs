@@ -1,11 +1,31 @@
 //! The engine: what is synced, paired, merged, deleted and told.
 //!
 //! Pure: no IO, no clock, no random numbers. What it needs from outside stands in [`ports`].
+//!
+//! A session is read from [`session::run`] downwards: [`survey`] says where each pair stands and what must still be
+//! asked, [`decide`] what follows, [`plan`] what is written; `apply` carries it out.
 
+mod apply;
+pub mod brake;
+pub mod cure;
+pub mod decide;
+pub mod due;
+pub mod facts;
 mod fault;
+pub mod hash;
+pub mod lease;
 mod link;
+pub mod merge;
 pub mod model;
+pub mod normalise;
+pub mod pair;
+pub mod plan;
 pub mod ports;
+pub mod preview;
+pub mod rejection;
+mod round;
+pub mod session;
+pub mod survey;
 
 pub use fault::{Fault, FaultKind};
 pub use link::{Base, BaseHash, EndReason, Intent, Link, LinkState};

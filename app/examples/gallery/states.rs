@@ -1,0 +1,388 @@
+//! Every state that the pane can be in, as a view, and a backend that shows one of them.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use tandem_app::Backend;
+use tandem_types::{
+    ActivateExchange, ActivationFailure, ApiError, BrakeView, ConnectionView, Counts, CrmAccount, InvalidField,
+    IssueCode, IssueCure, IssueId, IssueView, ItemKind, MailboxAccount, MailboxServer, OpCounts, PaneView,
+    PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, Settings, StateReason, SyncState, Ticket,
+    Timestamp, ViewerView,
+};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+pub(crate) const NAMES: [&str; 18] = [
+    "signed-out",
+    "first-start",
+    "skipped",
+    "getting-ready",
+    "preview",
+    "preview-waits",
+    "progress",
+    "in-step",
+    "in-step-empty",
+    "issues",
+    "brake",
+    "paused",
+    "refused-once",
+    "needs-sign-in",
+    "salesforce-ended",
+    "quota",
+    "failing",
+    "deactivated",
+];
+
+pub(crate) fn view(name: &str) -> PaneView {
+    let mut c = base();
+    match name {
+        "signed-out" => {
+            return PaneView {
+                now: NOW,
+                viewer: None,
+                connection: None,
+                form_token: None,
+            };
+        }
+        "first-start" => {
+            fresh(&mut c);
+            c.ask_activation = true;
+        }
+        "skipped" => {
+            fresh(&mut c);
+            c.skipped = true;
+        }
+        "getting-ready" => {
+            fresh(&mut c);
+            c.state = SyncState::Activating;
+            c.mailbox = Some(mailbox());
+            c.progress = Some(Progress {
+                phase: ProgressPhase::Reading,
+                done: 0,
+                total: 0,
+            });
+        }
+        "preview" | "preview-waits" => {
+            fresh(&mut c);
+            c.state = SyncState::Activating;
+            c.reason = Some(StateReason::WaitingForPreview);
+            c.mailbox = Some(mailbox());
+            c.preview = Some(PreviewView {
+                counts: vec![counts((214, 0, 0, 0), (12, 3, 0, 0), 118)],
+                possible_duplicates: 3,
+                starts_at: (name == "preview").then(|| NOW.plus_seconds(103)),
+            });
+        }
+        "progress" => {
+            c.progress = Some(Progress {
+                phase: ProgressPhase::Writing,
+                done: 34,
+                total: 120,
+            });
+        }
+        "in-step-empty" => {
+            c.sessions.clear();
+            c.links = 0;
+        }
+        "issues" => {
+            c.issues = issues();
+            c.issues_total = 7;
+        }
+        "brake" => {
+            c.reason = Some(StateReason::StoppedByBrake);
+            c.brake = Some(BrakeView {
+                counts: vec![counts((0, 2, 0, 0), (0, 4, 187, 0), 0)],
+                overwritten: 31,
+                side_empty: true,
+            });
+            c.sessions
+                .insert(0, session(30, 2, SessionOutcome::StoppedByBrake, Vec::new(), 0));
+        }
+        "paused" => {
+            c.state = SyncState::Paused;
+            c.next_due = None;
+        }
+        "refused-once" => {
+            c.rejections = 1;
+            c.reason = Some(StateReason::MailServerRefused);
+            c.sessions
+                .insert(0, session(200, 1, SessionOutcome::Rejected, Vec::new(), 0));
+        }
+        "needs-sign-in" => {
+            c.state = SyncState::NeedsActivation;
+            c.reason = Some(StateReason::MailServerRefused);
+            c.ask_activation = true;
+            c.rejections = 6;
+            c.next_due = None;
+            c.sessions
+                .insert(0, session(200, 1, SessionOutcome::Rejected, Vec::new(), 0));
+        }
+        "salesforce-ended" => {
+            c.state = SyncState::NeedsActivation;
+            c.reason = Some(StateReason::SalesforceSignInEnded);
+            c.next_due = None;
+            c.sessions
+                .insert(0, session(400, 1, SessionOutcome::SignInEnded, Vec::new(), 0));
+        }
+        "quota" => c.reason = Some(StateReason::Quota),
+        "failing" => {
+            c.sessions
+                .insert(0, session(60, 30, SessionOutcome::Failed, Vec::new(), 0));
+            c.next_due = Some(NOW.plus_seconds(240));
+        }
+        "deactivated" => {
+            c.state = SyncState::Deactivated;
+            c.mailbox = None;
+            c.next_due = None;
+        }
+        _ => {}
+    }
+    PaneView {
+        now: NOW,
+        viewer: Some(ViewerView {
+            name: "Ada Lovelace".to_owned(),
+            crm: crm(),
+        }),
+        connection: Some(c),
+        form_token: Some("f0f0f0f0".to_owned()),
+    }
+}
+
+fn crm() -> CrmAccount {
+    CrmAccount {
+        username: "ada.lovelace@acme-analytics.example".to_owned(),
+        org_id: "00D000000000001AAA".parse().expect("an id"),
+        org_name: "Acme Analytics".to_owned(),
+        host: "acme-analytics.my.salesforce.com".to_owned(),
+    }
+}
+
+fn mailbox() -> MailboxAccount {
+    MailboxAccount {
+        address: "ada.lovelace@acme-analytics.example".to_owned(),
+        server: MailboxServer::Exchange,
+        host: "mail.acme-analytics.example".to_owned(),
+    }
+}
+
+fn base() -> ConnectionView {
+    ConnectionView {
+        id: "0123456789abcdef0123456789abcdef".parse().expect("an id"),
+        state: SyncState::Active,
+        reason: None,
+        ask_activation: false,
+        skipped: false,
+        rejections: 0,
+        crm: crm(),
+        mailbox: Some(mailbox()),
+        settings: Settings::default(),
+        progress: None,
+        last_success: Some(NOW.plus_seconds(-125)),
+        next_due: Some(NOW.plus_seconds(1_690)),
+        links: 332,
+        sessions: vec![
+            session(
+                133,
+                8,
+                SessionOutcome::Done,
+                vec![counts((1, 2, 0, 0), (0, 1, 0, 0), 0)],
+                0,
+            ),
+            session(1_950, 6, SessionOutcome::Done, Vec::new(), 0),
+            session(
+                3_800,
+                95,
+                SessionOutcome::Done,
+                vec![counts((214, 0, 0, 0), (12, 3, 0, 0), 118)],
+                3,
+            ),
+            session(3_990, 12, SessionOutcome::Preview, Vec::new(), 0),
+        ],
+        issues: Vec::new(),
+        issues_total: 0,
+        preview: None,
+        brake: None,
+    }
+}
+
+fn fresh(c: &mut ConnectionView) {
+    c.state = SyncState::NotActivated;
+    c.mailbox = None;
+    c.last_success = None;
+    c.next_due = None;
+    c.links = 0;
+    c.sessions.clear();
+}
+
+fn ops((created, changed, deleted, skipped): (u32, u32, u32, u32)) -> OpCounts {
+    OpCounts {
+        created,
+        changed,
+        deleted,
+        skipped,
+    }
+}
+
+fn counts(to_mailbox: (u32, u32, u32, u32), to_crm: (u32, u32, u32, u32), adopted: u32) -> Counts {
+    Counts {
+        kind: ItemKind::Contact,
+        mailbox: ops(to_mailbox),
+        crm: ops(to_crm),
+        adopted,
+    }
+}
+
+fn session(ago: i64, took: i64, outcome: SessionOutcome, counts: Vec<Counts>, issues: u32) -> SessionView {
+    SessionView {
+        id: "0123456789abcdef0123456789abcdef".parse().expect("an id"),
+        started: NOW.plus_seconds(-ago),
+        ended: Some(NOW.plus_seconds(took - ago)),
+        outcome: Some(outcome),
+        counts,
+        issues,
+    }
+}
+
+fn issues() -> Vec<IssueView> {
+    let all = [
+        (
+            IssueCode::LastNameMissing,
+            "Cher",
+            "",
+            vec![IssueCure::Retry, IssueCure::Ignore],
+        ),
+        (
+            IssueCode::DeletedInMailbox,
+            "Grace Hopper",
+            "",
+            vec![IssueCure::DeleteThere, IssueCure::BringBack],
+        ),
+        (
+            IssueCode::Refused,
+            "Jean-Baptiste Grandgousier-Montmorency de la Fontaine",
+            "Phone: the organisation wants +CC NNN NNN",
+            vec![IssueCure::Retry, IssueCure::Ignore],
+        ),
+        (
+            IssueCode::SeveralMatches,
+            "林 美咲",
+            "misaki@example.com",
+            vec![IssueCure::Retry, IssueCure::Ignore],
+        ),
+        (
+            IssueCode::Differences,
+            "أحمد الفارسي",
+            "Title, MobilePhone",
+            vec![IssueCure::Ignore],
+        ),
+        (
+            IssueCode::NoPermission,
+            "<b>Bobby</b> & sons",
+            "",
+            vec![IssueCure::Retry],
+        ),
+    ];
+    all.into_iter()
+        .zip(1_u8..)
+        .map(|((code, title, detail, cures), n)| IssueView {
+            id: format!("{n:032x}").parse().expect("an id"),
+            kind: ItemKind::Contact,
+            code,
+            title: title.to_owned(),
+            detail: detail.to_owned(),
+            since: NOW.plus_seconds(-3_700 * i64::from(n)),
+            cures,
+        })
+        .collect()
+}
+
+/// Shows one state; calls move it to another, as a real backend would.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    pub(crate) view: Mutex<PaneView>,
+}
+
+impl Fake {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            view: Mutex::new(view(name)),
+        }
+    }
+
+    fn go(&self, name: &str) -> Result<PaneView, ApiError> {
+        let mut shown = self.view.lock().map_err(|_| ApiError::Unavailable)?;
+        if shown.viewer.is_none() {
+            return Err(ApiError::SignedOut);
+        }
+        let now = shown.now.plus_seconds(1);
+        *shown = PaneView { now, ..view(name) };
+        Ok(shown.clone())
+    }
+}
+
+#[async_trait]
+impl Backend for Fake {
+    async fn pane(&self) -> Result<PaneView, ApiError> {
+        self.view
+            .lock()
+            .map(|view| view.clone())
+            .map_err(|_| ApiError::Unavailable)
+    }
+    async fn connect_exchange(&self, form: ActivateExchange) -> Result<PaneView, ApiError> {
+        if form.login.is_empty() {
+            return Err(ApiError::Invalid(InvalidField::Login));
+        }
+        if !form.ews_url.is_empty() && !form.ews_url.starts_with("https://") {
+            return Err(ApiError::Invalid(InvalidField::EwsUrl));
+        }
+        if form.password != "right" {
+            return Err(ApiError::Activation(ActivationFailure::Login));
+        }
+        self.go("preview")
+    }
+    async fn skip_activation(&self) -> Result<PaneView, ApiError> {
+        self.go("skipped")
+    }
+    async fn release(&self) -> Result<PaneView, ApiError> {
+        self.go("progress")
+    }
+    async fn hold(&self) -> Result<PaneView, ApiError> {
+        self.go("paused")
+    }
+    async fn sync_now(&self) -> Result<PaneView, ApiError> {
+        Err(ApiError::TooOften(40))
+    }
+    async fn pause(&self) -> Result<PaneView, ApiError> {
+        self.go("paused")
+    }
+    async fn start(&self) -> Result<PaneView, ApiError> {
+        self.go("in-step")
+    }
+    async fn deactivate(&self) -> Result<PaneView, ApiError> {
+        self.go("deactivated")
+    }
+    async fn cure(&self, issue: IssueId, _cure: IssueCure) -> Result<PaneView, ApiError> {
+        let mut shown = self.view.lock().map_err(|_| ApiError::Unavailable)?;
+        let connection = shown.connection.as_mut().ok_or(ApiError::SignedOut)?;
+        let before = connection.issues.len();
+        connection.issues.retain(|known| known.id != issue);
+        if connection.issues.len() == before {
+            return Err(ApiError::WrongState);
+        }
+        connection.issues_total -= 1;
+        shown.now = shown.now.plus_seconds(1);
+        Ok(shown.clone())
+    }
+    async fn sign_out(&self) -> Result<PaneView, ApiError> {
+        self.go("signed-out")
+    }
+    async fn ticket(&self) -> Result<Ticket, ApiError> {
+        if self.pane().await?.viewer.is_none() {
+            return Err(ApiError::SignedOut);
+        }
+        Ok(Ticket {
+            ticket: "once".to_owned(),
+        })
+    }
+}

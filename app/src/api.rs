@@ -1,0 +1,133 @@
+//! The server functions: what the browser may call, each handed to the request's [`Backend`](crate::Backend).
+//!
+//! They take plain forms (`application/x-www-form-urlencoded`) and answer JSON; a form that a browser without wasm
+//! posts is answered by a redirect back, with the error in the query. The field `form_token` is checked by the
+//! server before a function is reached, and ignored here.
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::JsonEncoding;
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+use serde::{Deserialize, Serialize};
+use tandem_types::{ActivateExchange, ApiError, IssueCure, IssueId, PaneView, Ticket};
+
+use crate::backend;
+
+/// [`ApiError`] as the error of a server function; the same JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Refusal(pub ApiError);
+
+impl FromServerFnError for Refusal {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        Self(match error {
+            // A form that our own page did not write.
+            ServerFnErrorErr::Args(_)
+            | ServerFnErrorErr::MissingArg(_)
+            | ServerFnErrorErr::Deserialization(_) => ApiError::Forbidden,
+            _ => ApiError::Unavailable,
+        })
+    }
+}
+
+type Answer<T> = Result<T, Refusal>;
+
+/// Gives an error its HTTP status, unless a plain form is to be redirected.
+fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
+    result.map_err(|error| {
+        let plain_form = use_context::<http::request::Parts>().is_some_and(|parts| {
+            let accept = parts.headers.get(http::header::ACCEPT);
+            accept
+                .and_then(|value| value.to_str().ok())
+                .is_some_and(|value| value.contains("text/html"))
+        });
+        if let (false, Some(response)) = (plain_form, use_context::<leptos_axum::ResponseOptions>()) {
+            response.set_status(status(error));
+        }
+        Refusal(error)
+    })
+}
+
+const fn status(error: ApiError) -> http::StatusCode {
+    match error {
+        ApiError::SignedOut => http::StatusCode::UNAUTHORIZED,
+        ApiError::Forbidden => http::StatusCode::FORBIDDEN,
+        ApiError::Invalid(_) | ApiError::Activation(_) => http::StatusCode::UNPROCESSABLE_ENTITY,
+        ApiError::WrongState => http::StatusCode::CONFLICT,
+        ApiError::TooOften(_) => http::StatusCode::TOO_MANY_REQUESTS,
+        ApiError::Unavailable => http::StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+#[server(prefix = "/api", endpoint = "pane")]
+async fn pane() -> Answer<PaneView> {
+    answer(backend().pane().await)
+}
+
+#[server(prefix = "/api", endpoint = "connect_exchange")]
+async fn connect_exchange(
+    login: String,
+    password: String,
+    #[server(default)] ews_url: String,
+) -> Answer<PaneView> {
+    answer(
+        backend()
+            .connect_exchange(ActivateExchange {
+                login,
+                password,
+                ews_url,
+            })
+            .await,
+    )
+}
+
+#[server(prefix = "/api", endpoint = "skip_activation")]
+async fn skip_activation() -> Answer<PaneView> {
+    answer(backend().skip_activation().await)
+}
+
+#[server(prefix = "/api", endpoint = "release")]
+async fn release() -> Answer<PaneView> {
+    answer(backend().release().await)
+}
+
+#[server(prefix = "/api", endpoint = "hold")]
+async fn hold() -> Answer<PaneView> {
+    answer(backend().hold().await)
+}
+
+#[server(prefix = "/api", endpoint = "sync_now")]
+async fn sync_now() -> Answer<PaneView> {
+    answer(backend().sync_now().await)
+}
+
+#[server(prefix = "/api", endpoint = "pause")]
+async fn pause() -> Answer<PaneView> {
+    answer(backend().pause().await)
+}
+
+#[server(prefix = "/api", endpoint = "start")]
+async fn start() -> Answer<PaneView> {
+    answer(backend().start().await)
+}
+
+#[server(prefix = "/api", endpoint = "deactivate")]
+async fn deactivate() -> Answer<PaneView> {
+    answer(backend().deactivate().await)
+}
+
+#[server(prefix = "/api", endpoint = "cure")]
+async fn cure(issue: IssueId, cure: IssueCure) -> Answer<PaneView> {
+    answer(backend().cure(issue, cure).await)
+}
+
+#[server(prefix = "/api", endpoint = "sign_out")]
+async fn sign_out() -> Answer<PaneView> {
+    answer(backend().sign_out().await)
+}
+
+#[server(name = IssueTicket, prefix = "/api", endpoint = "ticket")]
+async fn ticket() -> Answer<Ticket> {
+    answer(backend().ticket().await)
+}

@@ -1,0 +1,93 @@
+//! The calls that the browser makes, by address: the server functions of `api`, each at `/api/<name>`.
+
+/// One server function. The request is a form, the answer JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Pane,
+    ConnectExchange,
+    SkipActivation,
+    Release,
+    Hold,
+    SyncNow,
+    Pause,
+    Start,
+    Deactivate,
+    Cure,
+    SignOut,
+    Ticket,
+}
+
+impl Call {
+    pub const ALL: [Self; 12] = [
+        Self::Pane,
+        Self::ConnectExchange,
+        Self::SkipActivation,
+        Self::Release,
+        Self::Hold,
+        Self::SyncNow,
+        Self::Pause,
+        Self::Start,
+        Self::Deactivate,
+        Self::Cure,
+        Self::SignOut,
+        Self::Ticket,
+    ];
+
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Pane => "/api/pane",
+            Self::ConnectExchange => "/api/connect_exchange",
+            Self::SkipActivation => "/api/skip_activation",
+            Self::Release => "/api/release",
+            Self::Hold => "/api/hold",
+            Self::SyncNow => "/api/sync_now",
+            Self::Pause => "/api/pause",
+            Self::Start => "/api/start",
+            Self::Deactivate => "/api/deactivate",
+            Self::Cure => "/api/cure",
+            Self::SignOut => "/api/sign_out",
+            Self::Ticket => "/api/ticket",
+        }
+    }
+}
+
+/// Fields of a form as `application/x-www-form-urlencoded`.
+#[cfg(any(feature = "hydrate", test))]
+pub(crate) fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = String::new();
+    let put = |text: &str, out: &mut String| {
+        for byte in text.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                out.push('%');
+                out.push(char::from(HEX[usize::from(byte >> 4)]));
+                out.push(char::from(HEX[usize::from(byte & 15)]));
+            }
+        }
+    };
+    for (name, value) in fields {
+        if !out.is_empty() {
+            out.push('&');
+        }
+        put(name, &mut out);
+        out.push('=');
+        put(value, &mut out);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_escapes_whatever_could_end_a_field() {
+        assert_eq!(
+            form([("login", "CORP\\jörg"), ("password", "a&b=c +%\u{1F511}")]),
+            "login=CORP%5Cj%C3%B6rg&password=a%26b%3Dc%20%2B%25%F0%9F%94%91"
+        );
+        assert_eq!(form([]), "");
+    }
+}

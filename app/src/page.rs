@@ -1,0 +1,131 @@
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use tandem_types::{ApiError, PaneView, Progress, Timestamp};
+
+use crate::call::Call;
+use crate::{browser, text, ui};
+
+/// Which of the product's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Page {
+    /// `/`: the sidebar in Outlook.
+    Pane,
+    /// `/setup`: the first steps, and the mail server's status.
+    Setup,
+    /// `/settings`: all that is known about the connection.
+    Settings,
+}
+
+/// All that a page is made of; the same on the server and in the browser.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageData {
+    pub page: Page,
+    pub view: PaneView,
+    /// What a plain form was refused for, read from the query.
+    pub refused: Option<ApiError>,
+    /// The activation dialog was asked for by a plain link.
+    pub activate: bool,
+}
+
+/// The dialog that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialog {
+    Activation,
+    Deactivation,
+}
+
+/// Where the sign-in is.
+#[cfg_attr(
+    not(feature = "hydrate"),
+    expect(dead_code, reason = "only a browser gets beyond the first")
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignIn {
+    Idle,
+    /// No window could be opened: a link does it.
+    Blocked,
+    /// A window is open; its message, or a typed code, goes on.
+    Waiting,
+    /// The browser offers no cryptography here: no secure context.
+    Insecure,
+}
+
+/// The signals that the components share.
+#[derive(Clone, Copy)]
+pub(crate) struct Ui {
+    pub(crate) page: Page,
+    pub(crate) view: RwSignal<PaneView>,
+    /// Newer than the view's: comes by events.
+    pub(crate) progress: RwSignal<Option<Progress>>,
+    /// Seconds since the view was made.
+    pub(crate) elapsed: RwSignal<i64>,
+    /// The call that is under way.
+    pub(crate) busy: RwSignal<Option<Call>>,
+    /// Why the last call was not done.
+    pub(crate) refused: RwSignal<Option<ApiError>>,
+    pub(crate) dialog: RwSignal<Option<Dialog>>,
+    pub(crate) sign_in: RwSignal<SignIn>,
+    /// Where the sign-in window starts; with the challenge once the browser has made one.
+    pub(crate) sign_in_url: RwSignal<String>,
+}
+
+impl Ui {
+    fn new(data: PageData) -> Self {
+        let asked = data.activate || data.view.connection.as_ref().is_some_and(|c| c.ask_activation);
+        let open = asked && data.view.connection.is_some();
+        Self {
+            page: data.page,
+            progress: RwSignal::new(data.view.connection.as_ref().and_then(|c| c.progress)),
+            view: RwSignal::new(data.view),
+            elapsed: RwSignal::new(0),
+            busy: RwSignal::new(None),
+            refused: RwSignal::new(data.refused),
+            dialog: RwSignal::new(open.then_some(Dialog::Activation)),
+            sign_in: RwSignal::new(SignIn::Idle),
+            sign_in_url: RwSignal::new("/auth/start".to_owned()),
+        }
+    }
+
+    /// The time now, by the server's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.view.with(|view| view.now).plus_seconds(self.elapsed.get())
+    }
+
+    pub(crate) fn signed_in(&self) -> bool {
+        self.view
+            .with(|view| view.viewer.is_some() && view.connection.is_some())
+    }
+}
+
+/// The whole page, inside of `<body>`.
+pub(crate) fn app(data: PageData) -> impl IntoView {
+    let ui = Ui::new(data);
+    browser::start(ui);
+    let class = match ui.page {
+        Page::Pane => "page pane",
+        Page::Setup | Page::Settings => "page wide",
+    };
+    view! {
+        <div class=class>
+            {ui::header(ui)}
+            {ui::activation_dialog(ui)}
+            {ui::deactivation_dialog(ui)}
+            <main id="main">
+                {ui::refused(ui)}
+                {ui::body(ui)}
+            </main>
+        </div>
+    }
+}
+
+impl Page {
+    /// For the browser's tab.
+    pub fn title(self) -> String {
+        match self {
+            Self::Pane => text::PRODUCT.to_owned(),
+            Self::Setup => format!("{} · {}", text::SETUP_TITLE, text::PRODUCT),
+            Self::Settings => format!("{} · {}", text::SETTINGS_TITLE, text::PRODUCT),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use leptos::config::LeptosOptions;
+use leptos::nonce::use_nonce;
+use leptos::prelude::*;
+use leptos::server_fn::error::ServerFnUrlError;
+use tandem_types::{ApiError, PaneView, Timestamp};
+
+use crate::api::Refusal;
+use crate::backend::Backend;
+use crate::page::{Page, PageData, app};
+
+/// The address of office.js, in Outlook; by context. Absent in the browser preview.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OfficeScript(pub Arc<str>);
+
+impl fmt::Debug for OfficeScript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OfficeScript").field(&self.0).finish()
+    }
+}
+
+/// What a page is made of: the view as the backend has it now, and what the query says.
+///
+/// `query` is the request's raw query. A backend that fails gives the signed-out view with the error told.
+pub async fn load(page: Page, backend: &dyn Backend, query: Option<&str>) -> PageData {
+    let query = query.unwrap_or_default();
+    let value = |name: &str| {
+        query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
+    };
+    let refused = value("__err").map(|err| {
+        // Base64 in a query has its padding escaped.
+        ServerFnUrlError::<Refusal>::decode_err(&err.replace("%3D", "=").replace("%3d", "=")).0
+    });
+    let (view, failed) = match backend.pane().await {
+        Ok(view) => (view, None),
+        Err(error) => (
+            nobody(),
+            Some(error).filter(|error| *error != ApiError::SignedOut),
+        ),
+    };
+    PageData {
+        page,
+        view,
+        refused: refused.or(failed),
+        activate: value("activate").is_some(),
+    }
+}
+
+const fn nobody() -> PaneView {
+    PaneView {
+        now: Timestamp(0),
+        viewer: None,
+        connection: None,
+        form_token: None,
+    }
+}
+
+/// Renders a page and answers the request.
+///
+/// `context` runs in the render: it can provide [`OfficeScript`], and set headers by `leptos_axum::ResponseOptions`
+/// (the CSP with [`use_nonce`]). The [`Backend`] is asked once, before.
+pub async fn render(
+    options: LeptosOptions,
+    page: Page,
+    backend: Arc<dyn Backend>,
+    context: impl Fn() + Clone + Send + Sync + 'static,
+    request: Request,
+) -> Response<Body> {
+    let data = load(page, &*backend, request.uri().query()).await;
+    let respond =
+        leptos_axum::render_app_async_with_context(context, move || shell(options.clone(), data.clone()));
+    respond(request).await
+}
+
+/// The whole document.
+pub fn shell(options: LeptosOptions, data: PageData) -> impl IntoView {
+    let nonce = use_nonce().map(|nonce| nonce.to_string());
+    let office = use_context::<OfficeScript>().map(|OfficeScript(url)| {
+        view! {
+            <script src="/office-guard.js" nonce=nonce.clone()></script>
+            <script src=url.to_string() nonce=nonce.clone()></script>
+            <script src="/office-dialog.js" nonce=nonce.clone()></script>
+        }
+    });
+    let json = embedded(&data);
+    let style = stylesheet(&options);
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <meta name="referrer" content="same-origin"/>
+                <title>{data.page.title()}</title>
+                <link rel="icon" type="image/svg+xml" href="/tandem.svg"/>
+                <link rel="stylesheet" href=style/>
+                {office}
+                <script type="application/json" id="tandem-data" inner_html=json></script>
+                <HydrationScripts options=options/>
+            </head>
+            <body>
+                <div id="tandem">
+                    {app(data)}
+                </div>
+            </body>
+        </html>
+    }
+}
+
+/// With the hash of its content in its name where the site is built, so that it can be kept for ever.
+fn stylesheet(options: &LeptosOptions) -> String {
+    let hash = options
+        .hash_files
+        .then(|| std::fs::read_to_string(options.hash_file.as_ref()).ok())
+        .flatten();
+    hash.as_deref()
+        .and_then(|lines| lines.lines().find_map(|line| line.trim().strip_prefix("css:")))
+        .map_or_else(
+            || "/tandem.css".to_owned(),
+            |hash| {
+                format!(
+                    "/{}/{}.{}.css",
+                    options.site_pkg_dir,
+                    options.output_name,
+                    hash.trim()
+                )
+            },
+        )
+}
+
+/// JSON that cannot end the element it stands in.
+fn embedded(data: &PageData) -> String {
+    let json = serde_json::to_string(data).unwrap_or_default();
+    json.replace('<', "\\u003c")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_can_end_the_script_element() {
+        let mut view = nobody();
+        view.form_token = Some("</script><script>alert(1)</script>\u{2028}".to_owned());
+        let data = PageData {
+            page: Page::Pane,
+            view,
+            refused: None,
+            activate: false,
+        };
+        let json = embedded(&data);
+        assert!(!json.contains('<') && !json.contains('\u{2028}'));
+        assert_eq!(serde_json::from_str::<PageData>(&json).unwrap(), data);
+    }
+}

@@ -1,0 +1,753 @@
+//! The text catalogue: every word that a user reads stands here, and nowhere else.
+//!
+//! Constants for what never changes, functions for what depends on a state, a reason or a number. The functions
+//! match exhaustively: a new state without words does not compile.
+
+use tandem_types::{
+    ActivationFailure, ApiError, ConflictPolicy, ConnectionView, ContactScope, CrmAccount, DeletedInMailbox,
+    Direction, InvalidField, IssueCode, IssueCure, ItemKind, MailboxAccount, MailboxServer, OpCounts,
+    Progress, ProgressPhase, SessionOutcome, SessionView, Settings, Side, StateReason, SyncState, Timestamp,
+};
+
+pub const PRODUCT: &str = "Tandem";
+pub const PRODUCT_LINE: &str = "Outlook and Salesforce, in step";
+
+// Header and menu.
+pub const MENU: &str = "Menu";
+pub const SET_UP_SYNC: &str = "Set up sync";
+pub const SYNC_SETTINGS: &str = "Sync settings";
+pub const SYNC_NOW: &str = "Sync now";
+pub const PAUSE: &str = "Pause";
+pub const START: &str = "Start";
+pub const DEACTIVATE: &str = "Deactivate";
+pub const SIGN_OUT: &str = "Sign out";
+pub const OPENS_IN_TAB: &str = "opens in a new tab";
+
+// Sign-in.
+pub const SIGN_IN: &str = "Sign in with Salesforce";
+pub const SIGN_IN_AGAIN: &str = "Sign in with Salesforce again";
+pub const SIGN_IN_LEAD: &str = "Tandem keeps the contacts of your mailbox and of Salesforce the same, in both directions, \
+     so that you enter each of them once.";
+pub const SIGN_IN_NOTE: &str = "You sign in on Salesforce’s own page. Tandem never sees that password.";
+pub const SIGN_IN_WAITING: &str = "Finish signing in in the window that has just opened.";
+pub const SIGN_IN_BLOCKED: &str = "The browser did not let the sign-in window open. Open it with this link:";
+pub const SIGN_IN_LINK: &str = "Open the sign-in page";
+pub const SIGN_IN_INSECURE: &str =
+    "Signing in needs a secure connection: open this page by its https address.";
+pub const SIGN_IN_CODE_HINT: &str = "Does the window show a code? Type it here.";
+pub const CODE_LABEL: &str = "Enter the code";
+pub const CODE_SEND: &str = "Continue";
+pub const TRY_AGAIN: &str = "Try again";
+pub const CANCEL: &str = "Cancel";
+pub const CLOSE: &str = "Close";
+
+// Activation dialog.
+pub const ACTIVATION_TITLE: &str = "Connect your mailbox";
+pub const ACTIVATION_TITLE_AGAIN: &str = "Your mailbox needs your sign-in";
+pub const ACTIVATION_LEAD: &str =
+    "Tandem tries the login once. Only if your mail server accepts it, it is stored, encrypted.";
+pub const ACTIVATION_LEAD_AGAIN: &str = "Your mail server refuses the stored login. Has your password changed? \
+     Tandem tries the new one once before it stores it.";
+pub const SYNCS_WITH: &str = "Will be kept in step with";
+pub const KIND_LEGEND: &str = "Where is your mailbox?";
+pub const KIND_EXCHANGE: &str = "Exchange server";
+pub const KIND_EXCHANGE_HINT: &str = "on your company’s own servers";
+pub const KIND_OFFICE: &str = "Office 365";
+pub const KIND_OFFICE_HINT: &str = "coming, not available yet";
+pub const LOGIN: &str = "Login";
+pub const LOGIN_HINT: &str = "Your e-mail address, or DOMAIN\\user";
+pub const PASSWORD: &str = "Password";
+pub const MORE: &str = "More";
+pub const EWS_URL: &str = "EWS URL";
+pub const EWS_URL_HINT: &str = "Leave it empty: Tandem finds the server by your e-mail address.";
+pub const EWS_URL_EXAMPLE: &str = "https://mail.example.com/EWS/Exchange.asmx";
+pub const CONNECT: &str = "Connect to Exchange";
+pub const CONNECTING: &str = "Connecting: looking for your mail server, then trying the login once …";
+pub const SKIP: &str = "Skip";
+
+// After Skip.
+pub const WITHOUT_SYNC: &str = "Sync is not set up";
+pub const WITHOUT_SYNC_LEAD: &str = "Until your mailbox is connected, these are not available:";
+pub const WITHOUT_SYNC_LIST: [&str; 4] = [
+    "saving while you write a message or a meeting",
+    "saving by category or by folder",
+    "saving automatically",
+    "contacts that are the same on both sides",
+];
+
+// First session.
+pub const PREVIEW_TITLE: &str = "Ready for the first sync";
+pub const PREVIEW_LEAD: &str = "Nothing has been written yet. This is what the first sync will do:";
+pub const PREVIEW_NOTHING: &str =
+    "Both sides agree already, or are empty: there is nothing to write. From now on changes flow.";
+pub const PREVIEW_WAITS: &str =
+    "It waits for you, because it would create or change unusually many items at once.";
+pub const FIRST_TITLE: &str = "Getting ready";
+pub const FIRST_LEAD: &str =
+    "Tandem is looking at both sides. Nothing is written before you have seen what would be.";
+
+// Accounts.
+pub const ACCOUNTS: &str = "Accounts";
+pub const MAILBOX: &str = "Mailbox";
+pub const SALESFORCE: &str = "Salesforce";
+pub const MAILBOX_NONE: &str = "Not connected";
+
+// Brake.
+pub const BRAKE_TITLE: &str = "Stopped, so that you can look";
+pub const BRAKE_LEAD: &str =
+    "This would have changed unusually much at once. Nothing of it has been written.";
+pub const BRAKE_SIDE_EMPTY: &str =
+    "One side is suddenly empty. If nobody emptied it on purpose, choose Cancel.";
+pub const GO_ON: &str = "Go on";
+pub const BRAKE_GO_ON_HINT: &str =
+    "Go on writes these changes once. Cancel writes nothing and pauses the sync.";
+
+// States.
+pub const PAUSED_TITLE: &str = "Sync is paused";
+pub const PAUSED_LEAD: &str =
+    "Nothing is read or written until you press Start. What changes meanwhile is not lost.";
+pub const OFF_TITLE: &str = "Sync is off";
+pub const OFF_LEAD: &str = "Tandem has given up its access, and the stored password is destroyed. Every item is where it \
+     was, on both sides.";
+pub const NEEDS_MAIL_TITLE: &str = "Needs your sign-in";
+pub const NEEDS_CRM_TITLE: &str = "Salesforce needs your sign-in";
+pub const NEEDS_CRM_LEAD: &str =
+    "Salesforce has ended Tandem’s access. Sync stands still until you sign in again; nothing is lost.";
+pub const NEEDS_MICROSOFT_TITLE: &str = "Microsoft needs your sign-in";
+pub const NEEDS_MICROSOFT_LEAD: &str = "Microsoft has ended Tandem’s access to your mailbox. Sync stands still until you \
+     connect it again; nothing is lost.";
+pub const QUOTA_TITLE: &str = "Salesforce’s limit is used up";
+pub const QUOTA_LEAD: &str =
+    "Your organisation’s calls for today are spent. Tandem goes on by itself when there are new ones.";
+pub const CHECK_LOGIN: &str = "Enter the password";
+
+// Sessions and issues.
+pub const SESSIONS_TITLE: &str = "Last syncs";
+pub const SESSIONS_EMPTY: &str = "No sync yet. The first one shows here what it did on each side.";
+pub const ISSUES_TITLE: &str = "Needs a look";
+pub const ISSUES_EMPTY: &str = "Nothing needs a look: every item in scope is in step.";
+pub const RUNNING: &str = "running";
+pub const NO_CHANGES: &str = "No changes";
+
+// Settings and setup.
+pub const SETTINGS_TITLE: &str = "Sync settings";
+pub const STATE: &str = "State";
+pub const WHAT_SYNCS: &str = "What is synced";
+pub const WHAT_SYNCS_NOTE: &str = "These are the values in use. They cannot be changed here yet.";
+pub const SETTING: &str = "Setting";
+pub const VALUE: &str = "Value";
+pub const SETUP_TITLE: &str = "Set up Tandem";
+pub const MAIL_SERVER: &str = "Mail server";
+pub const ACCOUNT: &str = "Account";
+pub const KIND: &str = "Kind";
+pub const HOST: &str = "Server";
+pub const USER: &str = "User";
+pub const ORGANISATION: &str = "Organisation";
+pub const LAST_ACCEPTED: &str = "Last accepted sync";
+pub const NEVER: &str = "None yet";
+pub const REFUSALS: &str = "Refusals in a row";
+pub const NEXT_SYNC: &str = "Next sync";
+pub const LINKED: &str = "Linked contacts";
+pub const CHANGE: &str = "Change";
+pub const SIGNED_IN_AS: &str = "Signed in as";
+
+// Deactivate.
+pub const DEACTIVATE_TITLE: &str = "Deactivate the sync?";
+pub const DEACTIVATE_LEAD: &str = "This is what happens:";
+pub const DEACTIVATE_LIST: [&str; 4] = [
+    "Tandem gives its access to Salesforce back: it is revoked there.",
+    "The stored password of your mailbox is destroyed.",
+    "The sync stops. A running one ends first.",
+    "Every item stays: nothing is deleted in your mailbox or in Salesforce.",
+];
+pub const DEACTIVATE_AFTER: &str = "You can set up the sync again at any time.";
+pub const KEEP_SYNC: &str = "Keep the sync";
+
+// Tables of counts.
+pub const COL_WHAT: &str = "Direction";
+pub const COL_NEW: &str = "New";
+pub const COL_CHANGED: &str = "Changed";
+pub const COL_DELETED: &str = "Deleted";
+pub const COL_SKIPPED: &str = "Skipped";
+
+// The page at the end of the sign-in window.
+pub const HANDOVER_TITLE: &str = "Signed in";
+pub const HANDOVER_LEAD: &str = "You can close this window and go back to Outlook.";
+pub const HANDOVER_CODE: &str = "Type this code in the sidebar:";
+pub const HANDOVER_FAILED: &str = "Not signed in";
+
+/// Why the sign-in window could not hand anything over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInFailure {
+    /// The user refused, or closed the consent.
+    Cancelled,
+    /// The organisation is not among those that the operator allowed.
+    OrgNotAllowed,
+    /// The user's profile has no permission for the API.
+    ApiNotAllowed,
+    /// State or cookie did not fit: started too long ago, or elsewhere.
+    Expired,
+    /// Salesforce did not answer, or our own fault.
+    Unavailable,
+}
+
+/// What the sign-in window says then.
+pub const fn sign_in_failure(failure: SignInFailure) -> &'static str {
+    match failure {
+        SignInFailure::Cancelled => {
+            "Salesforce says that the sign-in was cancelled. Close this window and try again."
+        }
+        SignInFailure::OrgNotAllowed => {
+            "Your Salesforce organisation is not allowed on this server. Ask the administrator of Tandem to add it."
+        }
+        SignInFailure::ApiNotAllowed => {
+            "Your Salesforce user has no permission to use the API. Ask your Salesforce administrator for *API Enabled*."
+        }
+        SignInFailure::Expired => {
+            "This sign-in was started too long ago, or in another window. Close this one and start again."
+        }
+        SignInFailure::Unavailable => {
+            "Salesforce could not be reached. Close this window and try again in a minute."
+        }
+    }
+}
+
+/// `1 contact`, `2 contacts`, `1,234 contacts`.
+pub fn count(n: u32, one: &str, many: &str) -> String {
+    format!("{} {}", number(n), if n == 1 { one } else { many })
+}
+
+/// With a comma between thousands.
+pub fn number(n: u32) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + 3);
+    for (place, digit) in digits.char_indices() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// One unit of a length of time: the largest that fits.
+fn span(seconds: i64) -> (i64, &'static str, &'static str) {
+    match seconds {
+        ..60 => (seconds.max(0), "second", "seconds"),
+        60..3_600 => (seconds / 60, "minute", "minutes"),
+        3_600..86_400 => (seconds / 3_600, "hour", "hours"),
+        _ => (seconds / 86_400, "day", "days"),
+    }
+}
+
+fn spoken(seconds: i64) -> String {
+    let (n, one, many) = span(seconds);
+    count(u32::try_from(n).unwrap_or(u32::MAX), one, many)
+}
+
+/// `just now`, `2 minutes ago`, `1 day ago`. A point in the future counts as now: clocks differ a little.
+pub fn ago(then: Timestamp, now: Timestamp) -> String {
+    match now.seconds_since(then) {
+        ..45 => "just now".to_owned(),
+        seconds @ 45..60 => ago_of(seconds.max(60)),
+        seconds => ago_of(seconds),
+    }
+}
+
+fn ago_of(seconds: i64) -> String {
+    format!("{} ago", spoken(seconds))
+}
+
+/// `in a moment`, `in 5 minutes`.
+pub fn until(then: Timestamp, now: Timestamp) -> String {
+    match then.seconds_since(now) {
+        ..30 => "in a moment".to_owned(),
+        seconds @ 30..60 => format!("in {}", spoken(seconds.max(60))),
+        seconds => format!("in {}", spoken(seconds)),
+    }
+}
+
+/// `8 seconds`, `2 minutes`.
+pub fn took(started: Timestamp, ended: Timestamp) -> String {
+    match ended.seconds_since(started) {
+        ..1 => "under a second".to_owned(),
+        seconds => spoken(seconds),
+    }
+}
+
+/// `Starts by itself in 1:43`, counted down.
+pub fn countdown(starts_at: Timestamp, now: Timestamp) -> String {
+    match starts_at.seconds_since(now) {
+        ..1 => "Starting now …".to_owned(),
+        left => format!("Starts by itself in {}:{:02}", left / 60, left % 60),
+    }
+}
+
+/// RFC 3339 in UTC, for `datetime` attributes: `2026-11-22T19:05:30Z`.
+pub fn iso(at: Timestamp) -> String {
+    let seconds = at.seconds();
+    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let rest = seconds.rem_euclid(86_400);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        rest / 3_600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+/// The day of the proleptic Gregorian calendar, from days since 1970-01-01. Years are counted from March, so that the
+/// leap day is the last one.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// How the status line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Busy,
+    Attention,
+    Quiet,
+}
+
+/// The one line that says what is true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub tone: Tone,
+    pub text: String,
+}
+
+impl Status {
+    fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self {
+            tone,
+            text: text.into(),
+        }
+    }
+}
+
+pub fn signed_out_status() -> Status {
+    Status::new(Tone::Quiet, "Signed out")
+}
+
+/// What is true of a connection now. `progress` is newer than what the view carries.
+pub fn status(connection: &ConnectionView, progress: Option<Progress>, now: Timestamp) -> Status {
+    match connection.state {
+        SyncState::Deactivated => Status::new(Tone::Quiet, "Sync is off"),
+        SyncState::NotActivated => Status::new(Tone::Quiet, "Sync is not set up"),
+        SyncState::NeedsActivation => Status::new(Tone::Attention, needs(connection.reason)),
+        SyncState::Paused => match progress {
+            Some(_) => Status::new(Tone::Busy, "Pausing: the running sync ends first"),
+            None => Status::new(Tone::Quiet, "Paused"),
+        },
+        SyncState::Activating | SyncState::Active => match (progress, connection.reason) {
+            (Some(progress), _) => Status::new(Tone::Busy, progress_line(progress)),
+            (None, Some(reason)) => reason_status(reason),
+            (None, None) if connection.rejections > 0 => Status::new(Tone::Attention, needs(None)),
+            (None, None) if connection.preview.is_some() => reason_status(StateReason::WaitingForPreview),
+            (None, None) if connection.state == SyncState::Activating => {
+                Status::new(Tone::Busy, "Getting ready for the first sync")
+            }
+            (None, None) => settled(connection, now),
+        },
+    }
+}
+
+const fn needs(reason: Option<StateReason>) -> &'static str {
+    match reason {
+        Some(StateReason::SalesforceSignInEnded) => "Needs your Salesforce sign-in",
+        Some(StateReason::MicrosoftSignInEnded) => "Needs your Microsoft sign-in",
+        _ => "Needs your sign-in",
+    }
+}
+
+fn reason_status(reason: StateReason) -> Status {
+    match reason {
+        StateReason::MailServerRefused
+        | StateReason::MicrosoftSignInEnded
+        | StateReason::SalesforceSignInEnded => Status::new(Tone::Attention, needs(Some(reason))),
+        StateReason::StoppedByBrake => Status::new(Tone::Attention, "Stopped: please look at the changes"),
+        StateReason::WaitingForPreview => Status::new(Tone::Busy, "Ready for the first sync"),
+        StateReason::Quota => Status::new(Tone::Attention, "Waiting: Salesforce’s limit is used up"),
+    }
+}
+
+/// Active, nothing running, nothing in the way.
+fn settled(connection: &ConnectionView, now: Timestamp) -> Status {
+    let last = connection.sessions.iter().find_map(|s| s.outcome);
+    let next = |verb: &str| match connection.next_due {
+        Some(due) => format!("{verb}, next try {}", until(due, now)),
+        None => verb.to_owned(),
+    };
+    match (last, connection.last_success) {
+        (Some(SessionOutcome::Failed), _) => Status::new(Tone::Attention, next("A server did not answer")),
+        (Some(SessionOutcome::Partial), _) => Status::new(Tone::Busy, "More to do: goes on in a moment"),
+        (_, None) => Status::new(Tone::Busy, "The first sync is about to start"),
+        (_, Some(success)) => {
+            let when = ago(success, now);
+            let late = i64::from(connection.settings.interval_minutes) * 120 + 300;
+            if now.seconds_since(success) > late {
+                Status::new(Tone::Attention, format!("Last in step {when}"))
+            } else if connection.issues_total == 0 {
+                Status::new(Tone::Good, format!("All in step, {when}"))
+            } else {
+                let except = count(connection.issues_total, "item", "items");
+                Status::new(Tone::Good, format!("In step except {except}, {when}"))
+            }
+        }
+    }
+}
+
+/// `Syncing, 34 of 120`.
+pub fn progress_line(progress: Progress) -> String {
+    let phase = match progress.phase {
+        ProgressPhase::Reading => "Reading changes",
+        ProgressPhase::Comparing => "Comparing",
+        ProgressPhase::Writing => "Syncing",
+    };
+    match progress {
+        Progress {
+            total: 0, done: 0, ..
+        } => format!("{phase} …"),
+        Progress { total: 0, done, .. } => format!("{phase}, {}", number(done)),
+        Progress { done, total, .. } => format!("{phase}, {} of {}", number(done.min(total)), number(total)),
+    }
+}
+
+/// Said under *Needs your sign-in*.
+pub fn refused_lead(rejections: u32, next_due: Option<Timestamp>, now: Timestamp) -> String {
+    let times = match rejections {
+        0 | 1 => "Your mail server has refused the stored login.".to_owned(),
+        n => format!(
+            "Your mail server has refused the stored login {} in a row.",
+            count(n, "time", "times")
+        ),
+    };
+    match next_due {
+        Some(due) => format!("{times} Tandem tries again {}. Nothing is lost.", until(due, now)),
+        None => format!("{times} Sync stands still until you enter the password; nothing is lost."),
+    }
+}
+
+/// Why *Connect to Exchange* did not connect, and what to do.
+pub const fn activation_failure(failure: ActivationFailure) -> &'static str {
+    match failure {
+        ActivationFailure::Address => {
+            "No Exchange server was found. Check the login, or paste the EWS URL under More."
+        }
+        ActivationFailure::Certificate => {
+            "The server’s certificate is not trusted, so the password was not sent. Check the EWS URL, or ask your \
+             administrator."
+        }
+        ActivationFailure::Login => {
+            "The server refused this login or password. It was tried once. Check both before you try again."
+        }
+        ActivationFailure::NotExchange => {
+            "Something answers at this address, but it is not Exchange Web Services. The URL usually ends in \
+             /EWS/Exchange.asmx."
+        }
+        ActivationFailure::UseOffice365 => {
+            "This mailbox is in Office 365. It connects without a password, and that is not available yet."
+        }
+        ActivationFailure::NotAllowed => {
+            "Your administrator has not allowed this mail server. Nothing was sent to it. Ask for it to be added."
+        }
+        ActivationFailure::NoMailbox => {
+            "The login is right, but it has no mailbox that it may open. Use the login of the mailbox itself."
+        }
+        ActivationFailure::TooManyTrials => {
+            "Three passwords were tried within 15 minutes. So that your account is not locked, wait a quarter of an hour."
+        }
+        ActivationFailure::Unavailable => {
+            "The mail server did not answer in time, or is busy. Nothing is wrong with your entries: try again in a \
+             minute."
+        }
+        ActivationFailure::MailboxTaken => {
+            "This mailbox is already connected by another Salesforce user. A mailbox has one connection."
+        }
+    }
+}
+
+/// What is wrong with a field.
+pub const fn invalid_field(field: InvalidField) -> &'static str {
+    match field {
+        InvalidField::Login => "Enter your e-mail address, or DOMAIN\\user.",
+        InvalidField::Password => "Enter the password of your mailbox.",
+        InvalidField::EwsUrl => "This is not an address that Tandem may use. It has to start with https://.",
+        InvalidField::Code => "This code is not right, or has expired. Sign in again for a new one.",
+    }
+}
+
+/// Why a call was not done.
+pub fn api_error(error: ApiError) -> String {
+    match error {
+        ApiError::SignedOut => "Your sign-in has ended. Sign in with Salesforce again.".to_owned(),
+        ApiError::Forbidden => "This page is out of date. Load it again.".to_owned(),
+        ApiError::Invalid(field) => invalid_field(field).to_owned(),
+        ApiError::Activation(failure) => activation_failure(failure).to_owned(),
+        ApiError::WrongState => "That is not possible now: something has changed meanwhile.".to_owned(),
+        ApiError::TooOften(seconds) => {
+            let wait = spoken(i64::from(seconds.max(1)));
+            format!("That was a little often. Try again in {wait}.")
+        }
+        ApiError::Unavailable => "The server did not answer. Try again in a moment.".to_owned(),
+    }
+}
+
+/// Why an item is not synced.
+pub const fn issue(code: IssueCode) -> &'static str {
+    match code {
+        IssueCode::LastNameMissing => {
+            "It has no last name, and Salesforce wants one. Add it in your mailbox."
+        }
+        IssueCode::SeveralMatches => {
+            "Several records could be the same person. Tandem does not guess: merge them, or give \
+             them different e-mail addresses."
+        }
+        IssueCode::LeadExists => {
+            "A lead in Salesforce has this e-mail address. Convert it, and the contact links itself."
+        }
+        IssueCode::DeletedInMailbox => "You deleted it in your mailbox. It is still in Salesforce.",
+        IssueCode::FateUnknown => {
+            "It is gone from view on one side, but nothing proves that it was deleted. Nothing was \
+             touched."
+        }
+        IssueCode::Conflict => "It was changed on both sides, differently. Both values are still there.",
+        IssueCode::Differences => {
+            "It was on both sides before the first sync, and these fields differ. Neither was \
+             overwritten."
+        }
+        IssueCode::CompanyChanged => {
+            "The company was changed in your mailbox. Move it to that account in Salesforce."
+        }
+        IssueCode::Refused => "The other side refused it.",
+        IssueCode::DuplicateRule => "A duplicate rule of your Salesforce organisation refused it.",
+        IssueCode::NoPermission => "You have no permission for this record or one of its fields.",
+        IssueCode::CreateInDoubt => {
+            "It may have been created already, and several records could be it. None was taken."
+        }
+        IssueCode::OverLimit => "Your mailbox has reached the limit of synced contacts.",
+        IssueCode::MergedIntoLinked => {
+            "It was merged in Salesforce into a record that is linked to another contact."
+        }
+        IssueCode::ReplacedUnseen => {
+            "A value was changed there in the very moment of writing. The old one is kept in the \
+             journal."
+        }
+    }
+}
+
+pub const fn cure(cure: IssueCure) -> &'static str {
+    match cure {
+        IssueCure::Retry => "Try again",
+        IssueCure::Ignore => "Ignore",
+        IssueCure::BringBack => "Bring back",
+        IssueCure::DeleteThere => "Delete in Salesforce too",
+    }
+}
+
+/// `Try again: Ada Lovelace`, for screen readers.
+pub fn cure_name(of: IssueCure, title: &str) -> String {
+    format!("{}: {title}", cure(of))
+}
+
+/// A further page of issues exists.
+pub fn issues_more(shown: usize, total: u32) -> Option<String> {
+    let hidden = total.checked_sub(u32::try_from(shown).ok()?)?;
+    (hidden > 0).then(|| format!("and {} more", number(hidden)))
+}
+
+pub const fn kind(kind: ItemKind) -> &'static str {
+    match kind {
+        ItemKind::Contact => "Contacts",
+        ItemKind::Event => "Events",
+        ItemKind::Task => "Tasks",
+        ItemKind::Email => "E-mails",
+    }
+}
+
+pub const fn side(side: Side) -> &'static str {
+    match side {
+        Side::Mailbox => MAILBOX,
+        Side::Crm => SALESFORCE,
+    }
+}
+
+/// The head of a row that counts what is written to one side.
+pub fn direction_row(what: ItemKind, to: Side) -> String {
+    match to {
+        Side::Mailbox => format!("{} to your mailbox", kind(what)),
+        Side::Crm => format!("{} to Salesforce", kind(what)),
+    }
+}
+
+/// `2 created, 1 changed`; `None` if nothing.
+pub fn op_counts(counts: OpCounts) -> Option<String> {
+    let parts: Vec<String> = [
+        (counts.created, "created"),
+        (counts.changed, "changed"),
+        (counts.deleted, "deleted"),
+        (counts.skipped, "skipped"),
+    ]
+    .into_iter()
+    .filter(|(n, _)| *n > 0)
+    .map(|(n, word)| format!("{} {word}", number(n)))
+    .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+pub fn adopted(n: u32) -> String {
+    format!(
+        "{} on both sides already: linked, not doubled",
+        count(n, "contact is", "contacts are")
+    )
+}
+
+pub fn possible_duplicates(n: u32) -> String {
+    format!(
+        "{}: left alone, and listed for you to look at",
+        count(n, "possible duplicate", "possible duplicates")
+    )
+}
+
+pub fn overwritten(n: u32) -> String {
+    format!(
+        "{} emptied or overwritten",
+        count(n, "field would be", "fields would be")
+    )
+}
+
+pub const fn outcome(outcome: SessionOutcome) -> &'static str {
+    match outcome {
+        SessionOutcome::Done => "done",
+        SessionOutcome::Partial => "goes on in the next",
+        SessionOutcome::Rejected => "the mail server refused the login",
+        SessionOutcome::Failed => "a server did not answer",
+        SessionOutcome::StoppedByBrake => "stopped: too much at once",
+        SessionOutcome::Preview => "looked only",
+        SessionOutcome::SignInEnded => "the sign-in has ended",
+    }
+}
+
+pub const fn outcome_tone(outcome: Option<SessionOutcome>) -> Tone {
+    match outcome {
+        None => Tone::Busy,
+        Some(SessionOutcome::Done) => Tone::Good,
+        Some(SessionOutcome::Preview | SessionOutcome::Partial) => Tone::Quiet,
+        Some(
+            SessionOutcome::Rejected
+            | SessionOutcome::Failed
+            | SessionOutcome::StoppedByBrake
+            | SessionOutcome::SignInEnded,
+        ) => Tone::Attention,
+    }
+}
+
+/// What a session did, one line per side and kind that moved.
+pub fn session_lines(session: &SessionView) -> Vec<String> {
+    let mut lines = Vec::new();
+    for counts in &session.counts {
+        for (to, ops) in [(Side::Mailbox, counts.mailbox), (Side::Crm, counts.crm)] {
+            if let Some(done) = op_counts(ops) {
+                lines.push(format!(
+                    "{}, {}: {done}",
+                    side(to),
+                    kind(counts.kind).to_lowercase()
+                ));
+            }
+        }
+        if counts.adopted > 0 {
+            lines.push(format!(
+                "{} linked that were on both sides",
+                number(counts.adopted)
+            ));
+        }
+    }
+    if session.issues > 0 {
+        lines.push(count(session.issues, "item needs a look", "items need a look"));
+    }
+    if lines.is_empty() && session.outcome == Some(SessionOutcome::Done) {
+        lines.push(NO_CHANGES.to_owned());
+    }
+    lines
+}
+
+pub const fn mailbox_server(server: MailboxServer) -> &'static str {
+    match server {
+        MailboxServer::Exchange => "Exchange",
+        MailboxServer::Office365 => "Office 365",
+    }
+}
+
+/// `ada@example.com on mail.example.com`.
+pub fn mailbox_host(account: &MailboxAccount) -> String {
+    format!("{} on {}", mailbox_server(account.server), account.host)
+}
+
+pub fn crm_host(account: &CrmAccount) -> String {
+    format!("{} · {}", account.org_name, account.host)
+}
+
+/// The settings in use, as rows of a table.
+pub fn settings_rows(settings: &Settings) -> Vec<(&'static str, String)> {
+    let direction = match settings.contacts {
+        Direction::TwoWay => "both ways",
+        Direction::ToCrm => "only to Salesforce",
+        Direction::ToMailbox => "only to the mailbox",
+        Direction::Off => "off",
+    };
+    let scope = match settings.contact_scope {
+        ContactScope::Mine => "those that you own",
+        ContactScope::AllVisible => "all that you can see",
+    };
+    let conflicts = match settings.contact_conflicts {
+        ConflictPolicy::Newest => "the newest change wins",
+        ConflictPolicy::Mailbox => "the mailbox wins",
+        ConflictPolicy::Crm => "Salesforce wins",
+        ConflictPolicy::Ask => "you are asked",
+    };
+    let deleted = match settings.contact_deleted_in_mailbox {
+        DeletedInMailbox::Ask => "kept in Salesforce, you are asked",
+        DeletedInMailbox::Recreate => "created again in the mailbox",
+        DeletedInMailbox::DeleteOwn => "deleted in Salesforce too, if you own it",
+    };
+    vec![
+        ("Contacts", direction.to_owned()),
+        ("Contacts from Salesforce", scope.to_owned()),
+        (
+            "Contacts per mailbox",
+            format!("{} at most", number(settings.contact_limit)),
+        ),
+        ("Changed on both sides", conflicts.to_owned()),
+        ("Deleted in the mailbox", deleted.to_owned()),
+        (
+            "Stops and asks",
+            format!(
+                "at more than {} weighty changes and {} % of the links, or more than {}",
+                number(settings.brake.count),
+                settings.brake.percent,
+                number(settings.brake.hard)
+            ),
+        ),
+        (
+            "Syncs every",
+            count(settings.interval_minutes, "minute", "minutes"),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,360 @@
+use super::*;
+use tandem_types::{ConnectionId, Counts, OrgId, PreviewView, SessionId};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+fn connection(state: SyncState, reason: Option<StateReason>) -> ConnectionView {
+    ConnectionView {
+        id: "0123456789abcdef0123456789abcdef"
+            .parse::<ConnectionId>()
+            .unwrap(),
+        state,
+        reason,
+        ask_activation: false,
+        skipped: false,
+        rejections: 0,
+        crm: CrmAccount {
+            username: "ada@acme.example".to_owned(),
+            org_id: "00D000000000001AAA".parse::<OrgId>().unwrap(),
+            org_name: "Acme".to_owned(),
+            host: "acme.my.salesforce.com".to_owned(),
+        },
+        mailbox: None,
+        settings: Settings::default(),
+        progress: None,
+        last_success: None,
+        next_due: None,
+        links: 0,
+        sessions: Vec::new(),
+        issues: Vec::new(),
+        issues_total: 0,
+        preview: None,
+        brake: None,
+    }
+}
+
+fn session(outcome: Option<SessionOutcome>) -> SessionView {
+    SessionView {
+        id: "0123456789abcdef0123456789abcdef".parse::<SessionId>().unwrap(),
+        started: NOW.plus_seconds(-60),
+        ended: outcome.map(|_| NOW.plus_seconds(-50)),
+        outcome,
+        counts: Vec::new(),
+        issues: 0,
+    }
+}
+
+fn line(c: &ConnectionView) -> (Tone, String) {
+    let status = status(c, c.progress, NOW);
+    (status.tone, status.text)
+}
+
+#[test]
+fn the_status_line_of_each_state() {
+    let said = |state, reason| line(&connection(state, reason));
+    assert_eq!(
+        said(SyncState::NotActivated, None),
+        (Tone::Quiet, "Sync is not set up".into())
+    );
+    assert_eq!(
+        said(SyncState::Deactivated, None),
+        (Tone::Quiet, "Sync is off".into())
+    );
+    assert_eq!(said(SyncState::Paused, None), (Tone::Quiet, "Paused".into()));
+    assert_eq!(
+        said(SyncState::Activating, None),
+        (Tone::Busy, "Getting ready for the first sync".into())
+    );
+    assert_eq!(
+        said(SyncState::NeedsActivation, Some(StateReason::MailServerRefused)),
+        (Tone::Attention, "Needs your sign-in".into())
+    );
+    assert_eq!(
+        said(
+            SyncState::NeedsActivation,
+            Some(StateReason::SalesforceSignInEnded)
+        ),
+        (Tone::Attention, "Needs your Salesforce sign-in".into())
+    );
+    for (reason, text) in [
+        (StateReason::MailServerRefused, "Needs your sign-in"),
+        (StateReason::MicrosoftSignInEnded, "Needs your Microsoft sign-in"),
+        (
+            StateReason::SalesforceSignInEnded,
+            "Needs your Salesforce sign-in",
+        ),
+        (StateReason::StoppedByBrake, "Stopped: please look at the changes"),
+        (StateReason::WaitingForPreview, "Ready for the first sync"),
+        (StateReason::Quota, "Waiting: Salesforce’s limit is used up"),
+    ] {
+        assert_eq!(said(SyncState::Active, Some(reason)).1, text);
+    }
+}
+
+#[test]
+fn the_status_line_never_claims_more_than_is_true() {
+    let mut c = connection(SyncState::Active, None);
+    assert_eq!(line(&c).1, "The first sync is about to start");
+
+    c.last_success = Some(NOW.plus_seconds(-120));
+    c.sessions = vec![session(Some(SessionOutcome::Done))];
+    assert_eq!(line(&c), (Tone::Good, "All in step, 2 minutes ago".into()));
+
+    c.issues_total = 1;
+    assert_eq!(
+        line(&c),
+        (Tone::Good, "In step except 1 item, 2 minutes ago".into())
+    );
+    c.issues_total = 3;
+    assert_eq!(line(&c).1, "In step except 3 items, 2 minutes ago");
+    c.issues_total = 0;
+
+    c.rejections = 1;
+    assert_eq!(
+        line(&c),
+        (Tone::Attention, "Needs your sign-in".into()),
+        "from the first refusal on"
+    );
+    c.rejections = 0;
+
+    c.sessions.insert(0, session(Some(SessionOutcome::Failed)));
+    c.next_due = Some(NOW.plus_seconds(240));
+    assert_eq!(
+        line(&c),
+        (
+            Tone::Attention,
+            "A server did not answer, next try in 4 minutes".into()
+        )
+    );
+    c.sessions.insert(0, session(None));
+    assert_eq!(
+        line(&c).0,
+        Tone::Attention,
+        "a session that has just begun has not settled it"
+    );
+    c.sessions = vec![session(Some(SessionOutcome::Partial))];
+    assert_eq!(line(&c).1, "More to do: goes on in a moment");
+
+    c.sessions = vec![session(Some(SessionOutcome::Done))];
+    c.last_success = Some(NOW.plus_seconds(-2 * 3_600));
+    assert_eq!(
+        line(&c),
+        (Tone::Attention, "Last in step 2 hours ago".into()),
+        "late by more than one interval"
+    );
+}
+
+#[test]
+fn a_running_session_is_told_before_anything_else_but_a_stop() {
+    let progress = Progress {
+        phase: ProgressPhase::Writing,
+        done: 34,
+        total: 120,
+    };
+    let mut c = connection(SyncState::Active, None);
+    c.progress = Some(progress);
+    assert_eq!(line(&c), (Tone::Busy, "Syncing, 34 of 120".into()));
+    c.state = SyncState::Paused;
+    assert_eq!(line(&c).1, "Pausing: the running sync ends first");
+    c.state = SyncState::Deactivated;
+    assert_eq!(line(&c).1, "Sync is off");
+}
+
+#[test]
+fn a_preview_is_ready_even_where_no_reason_is_given() {
+    let mut c = connection(SyncState::Activating, None);
+    c.preview = Some(PreviewView {
+        counts: Vec::new(),
+        possible_duplicates: 0,
+        starts_at: None,
+    });
+    assert_eq!(line(&c).1, "Ready for the first sync");
+}
+
+#[test]
+fn progress_with_and_without_a_total() {
+    let said = |phase, done, total| progress_line(Progress { phase, done, total });
+    assert_eq!(said(ProgressPhase::Reading, 0, 0), "Reading changes …");
+    assert_eq!(said(ProgressPhase::Reading, 1_200, 0), "Reading changes, 1,200");
+    assert_eq!(said(ProgressPhase::Comparing, 0, 9), "Comparing, 0 of 9");
+    assert_eq!(
+        said(ProgressPhase::Writing, 10, 9),
+        "Syncing, 9 of 9",
+        "never more than all"
+    );
+}
+
+#[test]
+fn ages() {
+    let said = |seconds: i64| ago(NOW.plus_seconds(-seconds), NOW);
+    assert_eq!(said(-30), "just now");
+    assert_eq!(said(0), "just now");
+    assert_eq!(said(44), "just now");
+    assert_eq!(said(45), "1 minute ago");
+    assert_eq!(said(119), "1 minute ago");
+    assert_eq!(said(120), "2 minutes ago");
+    assert_eq!(said(3_599), "59 minutes ago");
+    assert_eq!(said(3_600), "1 hour ago");
+    assert_eq!(said(86_399), "23 hours ago");
+    assert_eq!(said(86_400), "1 day ago");
+    assert_eq!(said(90 * 86_400), "90 days ago");
+    let told = |seconds: i64| until(NOW.plus_seconds(seconds), NOW);
+    assert_eq!(told(-5), "in a moment");
+    assert_eq!(told(29), "in a moment");
+    assert_eq!(told(31), "in 1 minute");
+    assert_eq!(told(1_800), "in 30 minutes");
+    assert_eq!(took(NOW, NOW), "under a second");
+    assert_eq!(took(NOW, NOW.plus_seconds(1)), "1 second");
+    assert_eq!(took(NOW, NOW.plus_seconds(150)), "2 minutes");
+    // No clock may make it panic.
+    assert_eq!(ago(Timestamp(i64::MAX), Timestamp(i64::MIN)), "just now");
+    assert!(ago(Timestamp(i64::MIN), Timestamp(i64::MAX)).ends_with(" ago"));
+}
+
+#[test]
+fn count_down() {
+    let said = |seconds: i64| countdown(NOW.plus_seconds(seconds), NOW);
+    assert_eq!(said(103), "Starts by itself in 1:43");
+    assert_eq!(said(120), "Starts by itself in 2:00");
+    assert_eq!(said(9), "Starts by itself in 0:09");
+    assert_eq!(said(0), "Starting now …");
+    assert_eq!(said(-60), "Starting now …");
+}
+
+#[test]
+fn iso_dates() {
+    for (seconds, text) in [
+        (0, "1970-01-01T00:00:00Z"),
+        (951_782_399, "2000-02-28T23:59:59Z"),
+        (951_782_400, "2000-02-29T00:00:00Z"),
+        (951_868_800, "2000-03-01T00:00:00Z"),
+        (1_800_000_000, "2027-01-15T08:00:00Z"),
+        (-1, "1969-12-31T23:59:59Z"),
+    ] {
+        assert_eq!(iso(Timestamp::from_seconds(seconds)), text);
+    }
+}
+
+#[test]
+fn plurals_and_thousands() {
+    assert_eq!(count(0, "item", "items"), "0 items");
+    assert_eq!(count(1, "item", "items"), "1 item");
+    assert_eq!(count(2, "item", "items"), "2 items");
+    for (n, text) in [
+        (0, "0"),
+        (999, "999"),
+        (1_000, "1,000"),
+        (12_345, "12,345"),
+        (1_234_567, "1,234,567"),
+        (u32::MAX, "4,294,967,295"),
+    ] {
+        assert_eq!(number(n), text);
+    }
+    assert_eq!(issues_more(5, 5), None);
+    assert_eq!(issues_more(5, 6).unwrap(), "and 1 more");
+    assert_eq!(issues_more(6, 5), None);
+}
+
+#[test]
+fn each_reason_has_words_of_its_own() {
+    let failures = [
+        ActivationFailure::Address,
+        ActivationFailure::Certificate,
+        ActivationFailure::Login,
+        ActivationFailure::NotExchange,
+        ActivationFailure::UseOffice365,
+        ActivationFailure::NotAllowed,
+        ActivationFailure::NoMailbox,
+        ActivationFailure::TooManyTrials,
+        ActivationFailure::Unavailable,
+        ActivationFailure::MailboxTaken,
+    ];
+    let fields = [
+        InvalidField::Login,
+        InvalidField::Password,
+        InvalidField::EwsUrl,
+        InvalidField::Code,
+    ];
+    let mut errors: Vec<ApiError> = failures.into_iter().map(ApiError::Activation).collect();
+    errors.extend(fields.map(ApiError::Invalid));
+    errors.extend([
+        ApiError::SignedOut,
+        ApiError::Forbidden,
+        ApiError::WrongState,
+        ApiError::TooOften(90),
+        ApiError::Unavailable,
+    ]);
+    let texts: std::collections::HashSet<String> = errors.iter().map(|error| api_error(*error)).collect();
+    assert_eq!(texts.len(), errors.len());
+    assert!(texts.iter().all(|text| text.ends_with('.')));
+    assert!(api_error(ApiError::TooOften(90)).contains("1 minute"));
+    assert!(api_error(ApiError::TooOften(0)).contains("1 second"));
+}
+
+#[test]
+fn each_issue_has_words_of_its_own() {
+    // Every word that the store may hold; a new one shows up here by `parse`.
+    let words = [
+        "last_name_missing",
+        "several_matches",
+        "lead_exists",
+        "deleted_in_mailbox",
+        "fate_unknown",
+        "conflict",
+        "differences",
+        "company_changed",
+        "refused",
+        "duplicate_rule",
+        "no_permission",
+        "create_in_doubt",
+        "over_limit",
+        "merged_into_linked",
+        "replaced_unseen",
+    ];
+    let texts: std::collections::HashSet<&str> = words
+        .iter()
+        .map(|word| issue(IssueCode::parse(word).expect(word)))
+        .collect();
+    assert_eq!(texts.len(), words.len());
+}
+
+#[test]
+fn refusals_are_counted_and_dated() {
+    let due = Some(NOW.plus_seconds(3_600));
+    assert!(refused_lead(1, due, NOW).starts_with("Your mail server has refused the stored login. "));
+    assert!(refused_lead(2, due, NOW).contains("2 times in a row. Tandem tries again in 1 hour."));
+    assert!(refused_lead(6, None, NOW).contains("until you enter the password"));
+}
+
+#[test]
+fn what_a_session_did() {
+    let mut done = session(Some(SessionOutcome::Done));
+    assert_eq!(session_lines(&done), ["No changes"]);
+    done.counts = vec![Counts {
+        kind: ItemKind::Contact,
+        mailbox: OpCounts {
+            created: 2,
+            ..OpCounts::default()
+        },
+        crm: OpCounts {
+            changed: 1,
+            skipped: 1_000,
+            ..OpCounts::default()
+        },
+        adopted: 7,
+    }];
+    done.issues = 1;
+    assert_eq!(
+        session_lines(&done),
+        [
+            "Mailbox, contacts: 2 created",
+            "Salesforce, contacts: 1 changed, 1,000 skipped",
+            "7 linked that were on both sides",
+            "1 item needs a look",
+        ]
+    );
+    assert!(
+        session_lines(&session(Some(SessionOutcome::Failed))).is_empty(),
+        "nothing is claimed of a failed one"
+    );
+}

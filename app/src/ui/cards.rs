@@ -1,0 +1,415 @@
+use leptos::either::EitherOf4;
+use leptos::prelude::*;
+use tandem_types::{
+    BrakeView, ConnectionView, Counts, CrmAccount, IssueView, MailboxAccount, PaneView, PreviewView,
+    SessionView, Side, StateReason, SyncState,
+};
+
+use super::header::tone_class;
+use super::parts::{Look, accounts, act, open_activation, when};
+use super::sign_in::sign_in_button;
+use crate::call::Call;
+use crate::page::Ui;
+use crate::text::{self, Tone};
+
+/// How many issues and sessions the sidebar lists; the settings page has all.
+const PANE_ISSUES: usize = 5;
+const PANE_SESSIONS: usize = 3;
+
+/// The sidebar: what needs the user first, what was done last.
+pub(crate) fn pane_cards(ui: Ui) -> impl IntoView {
+    move || {
+        let PaneView { connection, now, .. } = ui.view.get();
+        connection.map(|c| {
+            let set_up = !matches!(c.state, SyncState::NotActivated | SyncState::Deactivated);
+            let known = set_up || !c.sessions.is_empty();
+            let shows_accounts = set_up && !first(&c);
+            // Only then is it true that nothing needs a look.
+            let well = text::status(&c, c.progress, now).tone == Tone::Good;
+            view! {
+                {state_card(ui, &c)}
+                {progress_card(ui)}
+                {c.brake.as_ref().map(|brake| brake_card(ui, brake))}
+                {first_card(ui, &c)}
+                {issues_card(ui, &c.issues, c.issues_total, PANE_ISSUES, well)}
+                {known.then(|| sessions_card(ui, &c.sessions, PANE_SESSIONS))}
+                {shows_accounts.then(|| accounts_card(&c.crm, c.mailbox.as_ref()))}
+            }
+        })
+    }
+}
+
+/// Before the first session.
+fn first(c: &ConnectionView) -> bool {
+    c.preview.is_some() || c.state == SyncState::Activating
+}
+
+pub(crate) fn accounts_card(crm: &CrmAccount, mailbox: Option<&MailboxAccount>) -> impl IntoView + use<> {
+    view! {
+        <section class="card" id="accounts" aria-labelledby="accounts-title">
+            <h2 id="accounts-title">{text::ACCOUNTS}</h2>
+            {accounts(crm, mailbox)}
+        </section>
+    }
+}
+
+/// What a state offers to do.
+enum Offer {
+    Activate(&'static str),
+    Start,
+    SignIn,
+    Nothing,
+}
+
+/// The state, where it is more than the status line can say.
+pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + use<>> {
+    let mut list: &'static [&'static str] = &[];
+    let (rejections, next_due) = (c.rejections, c.next_due);
+    // Told anew with every tick: it names a time.
+    let mut refused = false;
+    let (tone, title, lead, offer) = match (c.state, c.reason) {
+        (SyncState::Deactivated, _) => (
+            Tone::Quiet,
+            text::OFF_TITLE,
+            text::OFF_LEAD,
+            Offer::Activate(text::SET_UP_SYNC),
+        ),
+        (SyncState::NotActivated, _) => {
+            list = &text::WITHOUT_SYNC_LIST;
+            let offer = Offer::Activate(text::SET_UP_SYNC);
+            (Tone::Quiet, text::WITHOUT_SYNC, text::WITHOUT_SYNC_LEAD, offer)
+        }
+        (_, Some(StateReason::SalesforceSignInEnded)) => (
+            Tone::Attention,
+            text::NEEDS_CRM_TITLE,
+            text::NEEDS_CRM_LEAD,
+            Offer::SignIn,
+        ),
+        (_, Some(StateReason::MicrosoftSignInEnded)) => (
+            Tone::Attention,
+            text::NEEDS_MICROSOFT_TITLE,
+            text::NEEDS_MICROSOFT_LEAD,
+            Offer::Activate(text::SET_UP_SYNC),
+        ),
+        (SyncState::NeedsActivation, _) | (_, Some(StateReason::MailServerRefused)) => {
+            refused = true;
+            (
+                Tone::Attention,
+                text::NEEDS_MAIL_TITLE,
+                "",
+                Offer::Activate(text::CHECK_LOGIN),
+            )
+        }
+        (SyncState::Paused, _) => (Tone::Quiet, text::PAUSED_TITLE, text::PAUSED_LEAD, Offer::Start),
+        (_, Some(StateReason::Quota)) => (
+            Tone::Attention,
+            text::QUOTA_TITLE,
+            text::QUOTA_LEAD,
+            Offer::Nothing,
+        ),
+        (_, None) if c.rejections > 0 => {
+            refused = true;
+            (
+                Tone::Attention,
+                text::NEEDS_MAIL_TITLE,
+                "",
+                Offer::Activate(text::CHECK_LOGIN),
+            )
+        }
+        (
+            SyncState::Activating | SyncState::Active,
+            None | Some(StateReason::StoppedByBrake | StateReason::WaitingForPreview),
+        ) => return None,
+    };
+    Some(view! {
+        <section class=format!("card state {}", tone_class(tone)) id="state" aria-labelledby="state-title">
+            <h2 id="state-title">{title}</h2>
+            <p>
+                {move || {
+                    if refused {
+                        text::refused_lead(rejections, next_due, ui.now())
+                    } else {
+                        lead.to_owned()
+                    }
+                }}
+            </p>
+            {(!list.is_empty())
+                .then(|| {
+                    view! {
+                        <ul class="plain">
+                            {list.iter().map(|line| view! { <li>{*line}</li> }).collect_view()}
+                        </ul>
+                    }
+                })}
+            {match offer {
+                Offer::Activate(label) => {
+                    Some(EitherOf4::A(view! { <div class="buttons">{open_activation(ui, label, Look::Primary)}</div> }))
+                }
+                Offer::Start => {
+                    Some(
+                        EitherOf4::B(
+                            view! {
+                                <div class="buttons">
+                                    {act(ui, Call::Start, text::START, Look::Primary, None, Vec::new())}
+                                </div>
+                            },
+                        ),
+                    )
+                }
+                Offer::SignIn => Some(EitherOf4::C(sign_in_button(ui, text::SIGN_IN_AGAIN))),
+                Offer::Nothing => None::<EitherOf4<_, _, _, ()>>,
+            }}
+        </section>
+    })
+}
+
+/// How far the running session is; empty, and silent, while there is none.
+pub(crate) fn progress_card(ui: Ui) -> impl IntoView {
+    view! {
+        <div id="progress" aria-live="polite">
+            {move || {
+                ui.progress
+                    .get()
+                    .map(|progress| {
+                        let known = progress.total > 0;
+                        view! {
+                            <section class="card">
+                                <p>{text::progress_line(progress)}</p>
+                                <progress
+                                    max=known.then_some(progress.total)
+                                    value=known.then_some(progress.done.min(progress.total))
+                                    aria-label=text::SYNC_NOW
+                                ></progress>
+                            </section>
+                        }
+                    })
+            }}
+        </div>
+    }
+}
+
+/// What was, or would be, written to each side.
+fn counts_table(caption: &'static str, counts: &[Counts]) -> Option<impl IntoView + use<>> {
+    let rows: Vec<_> = counts
+        .iter()
+        .flat_map(|c| [(c.kind, Side::Crm, c.crm), (c.kind, Side::Mailbox, c.mailbox)])
+        .filter(|(.., ops)| !ops.is_zero())
+        .collect();
+    let skips = rows.iter().any(|(.., ops)| ops.skipped > 0);
+    let deletes = rows.iter().any(|(.., ops)| ops.deleted > 0);
+    (!rows.is_empty()).then(|| {
+        view! {
+            <table>
+                <caption class="unseen">{caption}</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">{text::COL_WHAT}</th>
+                        <th scope="col">{text::COL_NEW}</th>
+                        <th scope="col">{text::COL_CHANGED}</th>
+                        {deletes.then(|| view! { <th scope="col">{text::COL_DELETED}</th> })}
+                        {skips.then(|| view! { <th scope="col">{text::COL_SKIPPED}</th> })}
+                    </tr>
+                </thead>
+                <tbody>
+                    {rows
+                        .into_iter()
+                        .map(|(kind, to, ops)| {
+                            view! {
+                                <tr>
+                                    <th scope="row">{text::direction_row(kind, to)}</th>
+                                    <td>{text::number(ops.created)}</td>
+                                    <td>{text::number(ops.changed)}</td>
+                                    {deletes.then(|| view! { <td>{text::number(ops.deleted)}</td> })}
+                                    {skips.then(|| view! { <td>{text::number(ops.skipped)}</td> })}
+                                </tr>
+                            }
+                        })
+                        .collect_view()}
+                </tbody>
+            </table>
+        }
+    })
+}
+
+/// What the brake stopped, and the two ways on.
+fn brake_card(ui: Ui, brake: &BrakeView) -> impl IntoView + use<> {
+    view! {
+        <section class="card state attention" id="brake" aria-labelledby="brake-title">
+            <h2 id="brake-title">{text::BRAKE_TITLE}</h2>
+            <p>{text::BRAKE_LEAD}</p>
+            {brake.side_empty.then(|| view! { <p><strong>{text::BRAKE_SIDE_EMPTY}</strong></p> })}
+            {counts_table(text::BRAKE_LEAD, &brake.counts)}
+            {(brake.overwritten > 0).then(|| view! { <p>{text::overwritten(brake.overwritten)}</p> })}
+            <p class="hint">{text::BRAKE_GO_ON_HINT}</p>
+            <div class="buttons">
+                {act(ui, Call::Release, text::GO_ON, Look::Danger, None, Vec::new())}
+                {act(ui, Call::Hold, text::CANCEL, Look::Plain, None, Vec::new())}
+            </div>
+        </section>
+    }
+}
+
+/// Before the first session: both accounts, and what it will do once that is known.
+fn first_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + use<>> {
+    first(c).then(|| {
+        let title = if c.preview.is_some() {
+            text::PREVIEW_TITLE
+        } else {
+            text::FIRST_TITLE
+        };
+        view! {
+            <section class="card state busy" id="preview" aria-labelledby="preview-title">
+                <h2 id="preview-title">{title}</h2>
+                {accounts(&c.crm, c.mailbox.as_ref())}
+                {match &c.preview {
+                    Some(preview) => leptos::either::Either::Left(preview_body(ui, preview)),
+                    None => leptos::either::Either::Right(view! { <p>{text::FIRST_LEAD}</p> }),
+                }}
+            </section>
+        }
+    })
+}
+
+fn preview_body(ui: Ui, preview: &PreviewView) -> impl IntoView + use<> {
+    let adopted: u32 = preview.counts.iter().map(|c| c.adopted).sum();
+    let table = counts_table(text::PREVIEW_LEAD, &preview.counts);
+    let lead = if table.is_some() || adopted > 0 {
+        text::PREVIEW_LEAD
+    } else {
+        text::PREVIEW_NOTHING
+    };
+    let starts_at = preview.starts_at;
+    view! {
+        <p>{lead}</p>
+        {table}
+        <ul class="plain">
+            {(adopted > 0).then(|| view! { <li>{text::adopted(adopted)}</li> })}
+            {(preview.possible_duplicates > 0)
+                .then(|| view! { <li>{text::possible_duplicates(preview.possible_duplicates)}</li> })}
+        </ul>
+        <p id="countdown" class="hint">
+            {move || match starts_at {
+                Some(at) => text::countdown(at, ui.now()),
+                None => text::PREVIEW_WAITS.to_owned(),
+            }}
+        </p>
+        <div class="buttons">{act(ui, Call::Release, text::START, Look::Primary, None, Vec::new())}</div>
+    }
+}
+
+/// What is not in step, why, and what can be done.
+pub(crate) fn issues_card(
+    ui: Ui,
+    issues: &[IssueView],
+    total: u32,
+    shown: usize,
+    tell_empty: bool,
+) -> Option<impl IntoView + use<>> {
+    if issues.is_empty() && !tell_empty {
+        return None;
+    }
+    let more = text::issues_more(issues.len().min(shown), total);
+    let all_here = issues.len() <= shown;
+    Some(view! {
+        <section class="card" id="issues" aria-labelledby="issues-title">
+            <h2 id="issues-title">
+                {text::ISSUES_TITLE}
+                {(total > 0).then(|| view! { <span class="badge">{text::number(total)}</span> })}
+            </h2>
+            {issues.is_empty().then(|| view! { <p class="hint">{text::ISSUES_EMPTY}</p> })}
+            <ul class="rows">{issues.iter().take(shown).map(|issue| issue_row(ui, issue)).collect_view()}</ul>
+            {more
+                .map(|more| {
+                    view! {
+                        <p>
+                            <a
+                                href=(!all_here).then_some("/settings#issues")
+                                target=(!all_here).then_some("_blank")
+                                rel="noopener"
+                            >
+                                {more}
+                            </a>
+                        </p>
+                    }
+                })}
+        </section>
+    })
+}
+
+fn issue_row(ui: Ui, issue: &IssueView) -> impl IntoView + use<> {
+    let id = issue.id.to_string();
+    let title = issue.title.clone();
+    view! {
+        <li>
+            <div class="line">
+                <strong>{issue.title.clone()}</strong>
+                <span class="hint">{when(ui, issue.since)}</span>
+            </div>
+            <p>{text::issue(issue.code)}</p>
+            {(!issue.detail.is_empty()).then(|| view! { <p class="detail">{issue.detail.clone()}</p> })}
+            <div class="buttons">
+                {issue
+                    .cures
+                    .iter()
+                    .map(|&cure| {
+                        act(
+                            ui,
+                            Call::Cure,
+                            text::cure(cure),
+                            Look::Subtle,
+                            Some(text::cure_name(cure, &title)),
+                            vec![("issue", id.clone()), ("cure", cure_word(cure).to_owned())],
+                        )
+                    })
+                    .collect_view()}
+            </div>
+        </li>
+    }
+}
+
+/// As serde writes it.
+const fn cure_word(cure: tandem_types::IssueCure) -> &'static str {
+    use tandem_types::IssueCure;
+    match cure {
+        IssueCure::Retry => "retry",
+        IssueCure::Ignore => "ignore",
+        IssueCure::BringBack => "bring_back",
+        IssueCure::DeleteThere => "delete_there",
+    }
+}
+
+/// What the last sessions did.
+pub(crate) fn sessions_card(ui: Ui, sessions: &[SessionView], shown: usize) -> impl IntoView + use<> {
+    view! {
+        <section class="card" id="sessions" aria-labelledby="sessions-title">
+            <h2 id="sessions-title">{text::SESSIONS_TITLE}</h2>
+            {sessions.is_empty().then(|| view! { <p class="hint">{text::SESSIONS_EMPTY}</p> })}
+            <ul class="rows">
+                {sessions.iter().take(shown).map(|session| session_row(ui, session)).collect_view()}
+            </ul>
+        </section>
+    }
+}
+
+fn session_row(ui: Ui, session: &SessionView) -> impl IntoView + use<> {
+    let tone = tone_class(text::outcome_tone(session.outcome));
+    let took = session.ended.map(|ended| text::took(session.started, ended));
+    let lines = text::session_lines(session);
+    view! {
+        <li>
+            <div class="line">
+                <strong>{when(ui, session.started)}</strong>
+                <span class="hint">{took}</span>
+                <span class=format!("outcome {tone}")>{session.outcome.map_or(text::RUNNING, text::outcome)}</span>
+            </div>
+            {(!lines.is_empty())
+                .then(|| {
+                    view! {
+                        <ul class="plain hint">
+                            {lines.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
+                        </ul>
+                    }
+                })}
+        </li>
+    }
+}

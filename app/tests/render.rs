@@ -1,0 +1,509 @@
+//! Renders each state as the server does, and reads the HTML.
+
+#[path = "../examples/gallery/states.rs"]
+mod states;
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response, StatusCode, header};
+use leptos::config::LeptosOptions;
+use leptos::prelude::provide_context;
+use tandem_app::{Backend, Call, OfficeScript, Page, render, text};
+use tandem_types::{ApiError, InvalidField, PaneView};
+
+fn options() -> LeptosOptions {
+    LeptosOptions::builder().output_name("pane").build()
+}
+
+async fn body(response: Response<Body>) -> String {
+    let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a page");
+    String::from_utf8(bytes.to_vec()).expect("a page")
+}
+
+async fn page(name: &str, page: Page, uri: &str, office: Option<OfficeScript>) -> String {
+    // Another test may have been first.
+    let _ = any_spawner::Executor::init_tokio();
+    let backend: Arc<dyn Backend> = Arc::new(states::Fake::new(name));
+    let request = Request::get(uri).body(Body::empty()).expect("a page");
+    let context = move || {
+        if let Some(office) = office.clone() {
+            provide_context(office);
+        }
+    };
+    let response = render(options(), page, backend, context, request).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    body(response).await
+}
+
+async fn pane(name: &str) -> String {
+    page(name, Page::Pane, "/", None).await
+}
+
+/// What stands in the page for a reader: without the data for hydration, which repeats it.
+fn shown(html: &str) -> &str {
+    html.split_once("<body>").expect("a page").1
+}
+
+/// The tags of a page, `<name attributes>`.
+fn tags(html: &str) -> impl Iterator<Item = &str> {
+    html.split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag))
+}
+
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
+    tag[start..].split('"').next()
+}
+
+/// Whether the element with this id is there, and opens with this.
+fn element<'a>(html: &'a str, id: &str) -> Option<&'a str> {
+    tags(html).find(|tag| attribute(tag, "id") == Some(id))
+}
+
+#[tokio::test]
+async fn each_state_shows_what_it_must() {
+    for (name, status, ids, words) in [
+        (
+            "signed-out",
+            "Signed out",
+            vec!["sign-in"],
+            vec![text::SIGN_IN, text::SIGN_IN_LEAD],
+        ),
+        (
+            "first-start",
+            "Sync is not set up",
+            vec!["login", "password", "ews-url", "connect", "skip"],
+            vec![],
+        ),
+        (
+            "skipped",
+            "Sync is not set up",
+            vec!["state"],
+            vec![text::WITHOUT_SYNC_LIST[0], text::SET_UP_SYNC],
+        ),
+        (
+            "getting-ready",
+            "Reading changes …",
+            vec!["progress", "preview"],
+            vec![text::FIRST_TITLE],
+        ),
+        (
+            "preview",
+            "Ready for the first sync",
+            vec!["preview", "countdown"],
+            vec![
+                "214",
+                "3 possible duplicates",
+                "118 contacts are",
+                "Starts by itself in 1:43",
+                "/api/release",
+            ],
+        ),
+        (
+            "preview-waits",
+            "Ready for the first sync",
+            vec!["countdown"],
+            vec![text::PREVIEW_WAITS],
+        ),
+        (
+            "progress",
+            "Syncing, 34 of 120",
+            vec!["progress"],
+            vec!["max=\"120\"", "value=\"34\""],
+        ),
+        (
+            "in-step",
+            "All in step, 2 minutes ago",
+            vec!["sessions", "accounts"],
+            vec![text::ISSUES_EMPTY],
+        ),
+        (
+            "in-step-empty",
+            "All in step, 2 minutes ago",
+            vec!["sessions"],
+            vec![text::SESSIONS_EMPTY],
+        ),
+        (
+            "issues",
+            "In step except 7 items, 2 minutes ago",
+            vec!["issues"],
+            vec![
+                "Cher",
+                "and 2 more",
+                "aria-label=\"Delete in Salesforce too: Grace Hopper\"",
+                "value=\"bring_back\"",
+            ],
+        ),
+        (
+            "brake",
+            "Stopped: please look at the changes",
+            vec!["brake"],
+            vec![
+                "187",
+                "31 fields would be",
+                text::BRAKE_SIDE_EMPTY,
+                "/api/release",
+                "/api/hold",
+            ],
+        ),
+        (
+            "paused",
+            "Paused",
+            vec!["state"],
+            vec![text::PAUSED_TITLE, "/api/start"],
+        ),
+        (
+            "refused-once",
+            "Needs your sign-in",
+            vec!["state"],
+            vec![text::CHECK_LOGIN, "tries again in 28 minutes"],
+        ),
+        (
+            "needs-sign-in",
+            "Needs your sign-in",
+            vec!["state", "activation"],
+            vec!["6 times in a row"],
+        ),
+        (
+            "salesforce-ended",
+            "Needs your Salesforce sign-in",
+            vec!["sign-in"],
+            vec![text::SIGN_IN_AGAIN],
+        ),
+        (
+            "quota",
+            "Waiting: Salesforce’s limit is used up",
+            vec!["state"],
+            vec![text::QUOTA_LEAD],
+        ),
+        (
+            "failing",
+            "A server did not answer, next try in 4 minutes",
+            vec!["sessions"],
+            vec!["a server did not answer"],
+        ),
+        (
+            "deactivated",
+            "Sync is off",
+            vec!["state"],
+            vec![text::OFF_TITLE, text::SET_UP_SYNC],
+        ),
+    ] {
+        assert!(states::NAMES.contains(&name));
+        let html = pane(name).await;
+        let html = shown(&html);
+        assert!(
+            html.contains(&format!(">{status}</p>")),
+            "{name}: no status line {status:?}"
+        );
+        for id in ids {
+            assert!(element(html, id).is_some(), "{name}: no #{id}");
+        }
+        for word in words {
+            assert!(html.contains(word), "{name}: {word:?} is not said");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_activation_dialog_is_open_only_when_it_is_asked_for() {
+    for name in states::NAMES {
+        let html = pane(name).await;
+        let dialog = element(shown(&html), "activation").expect("the dialog is always there");
+        let open = dialog
+            .split_whitespace()
+            .any(|word| word == "open" || word == "open=\"\"");
+        assert_eq!(
+            open,
+            ["first-start", "needs-sign-in"].contains(&name),
+            "{name}: {dialog}"
+        );
+    }
+    let asked = page("skipped", Page::Setup, "/setup?activate=1", None).await;
+    assert!(
+        element(shown(&asked), "activation").unwrap().contains(" open"),
+        "by a plain link"
+    );
+}
+
+#[tokio::test]
+async fn the_menu_offers_what_is_possible() {
+    for (name, there, absent) in [
+        (
+            "skipped",
+            vec![text::SET_UP_SYNC, text::SIGN_OUT],
+            vec![text::SYNC_NOW, text::PAUSE, text::DEACTIVATE],
+        ),
+        (
+            "in-step",
+            vec![
+                text::SYNC_SETTINGS,
+                text::SYNC_NOW,
+                text::PAUSE,
+                text::DEACTIVATE,
+                text::SIGN_OUT,
+            ],
+            vec![text::SET_UP_SYNC, text::START],
+        ),
+        (
+            "paused",
+            vec![text::SYNC_SETTINGS, text::START, text::DEACTIVATE],
+            vec![text::PAUSE, text::SYNC_NOW],
+        ),
+        ("deactivated", vec![text::SET_UP_SYNC], vec![text::DEACTIVATE]),
+    ] {
+        let html = pane(name).await;
+        let menu = shown(&html)
+            .split_once("<details")
+            .unwrap()
+            .1
+            .split_once("</details>")
+            .unwrap()
+            .0;
+        for word in there {
+            assert!(menu.contains(&format!(">{word}<")), "{name}: {word} is missing");
+        }
+        for word in absent {
+            assert!(!menu.contains(&format!(">{word}<")), "{name}: {word} is offered");
+        }
+    }
+    assert!(element(shown(&pane("signed-out").await), "menu").is_none());
+}
+
+#[tokio::test]
+async fn every_page_is_labelled_and_fits_the_policy() {
+    for name in states::NAMES {
+        for kind in [Page::Pane, Page::Setup, Page::Settings] {
+            let html = page(name, kind, "/", None).await;
+            let seen = shown(&html);
+            assert!(!html.contains("style="), "{name} {kind:?}: an inline style");
+            let inline: Vec<&str> = tags(&html)
+                .filter(|tag| tag.starts_with("script") && attribute(tag, "src").is_none())
+                .collect();
+            assert!(
+                inline
+                    .iter()
+                    .all(|tag| tag.contains("application/json") || attribute(tag, "nonce").is_some()),
+                "{name} {kind:?}: {inline:?}"
+            );
+            assert!(!tags(seen).any(|tag| tag.contains(" onclick") || tag.contains("javascript:")));
+            let ids: Vec<&str> = tags(seen).filter_map(|tag| attribute(tag, "id")).collect();
+            let unique: std::collections::HashSet<&str> = ids.iter().copied().collect();
+            assert_eq!(
+                ids.len(),
+                unique.len(),
+                "{name} {kind:?}: an id stands twice in {ids:?}"
+            );
+            for tag in tags(seen) {
+                for reference in ["aria-labelledby", "aria-describedby", "for", "form"] {
+                    for id in attribute(tag, reference).unwrap_or_default().split_whitespace() {
+                        assert!(
+                            unique.contains(id),
+                            "{name} {kind:?}: {reference}={id} leads nowhere"
+                        );
+                    }
+                }
+                if tag.starts_with("input") && !tag.contains("\"hidden\"") && !tag.contains("\"radio\"") {
+                    let id = attribute(tag, "id").unwrap_or_else(|| panic!("{name}: {tag} has no id"));
+                    assert!(
+                        seen.contains(&format!("for=\"{id}\"")),
+                        "{name}: #{id} has no label"
+                    );
+                }
+                if tag.starts_with("img") {
+                    assert!(attribute(tag, "alt").is_some());
+                }
+            }
+            for form in seen
+                .split("<form")
+                .skip(1)
+                .filter(|form| form.contains("method=\"post\""))
+            {
+                let form = form.split("</form>").next().unwrap();
+                let action = attribute(form, "action").unwrap();
+                assert!(Call::ALL.iter().any(|call| call.path() == action), "{action}");
+                assert!(
+                    form.contains("name=\"form_token\""),
+                    "{name}: {action} carries no token"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn setup_and_settings_say_all_that_is_known() {
+    let setup = page("refused-once", Page::Setup, "/setup", None).await;
+    for word in [
+        text::MAIL_SERVER,
+        "mail.acme-analytics.example",
+        "Exchange",
+        text::REFUSALS,
+        text::CHANGE,
+    ] {
+        assert!(shown(&setup).contains(word), "{word}");
+    }
+    let settings = page("issues", Page::Settings, "/settings", None).await;
+    for word in [
+        "both ways",
+        "10,000 at most",
+        "30 minutes",
+        "332",
+        "looked only",
+        "&lt;b&gt;Bobby&lt;/b&gt; &amp; sons",
+        text::DEACTIVATE_LIST[3],
+        "action=\"/api/deactivate\"",
+    ] {
+        assert!(shown(&settings).contains(word), "{word}");
+    }
+    let out = page("signed-out", Page::Settings, "/settings", None).await;
+    assert!(shown(&out).contains(text::SIGN_IN) && !shown(&out).contains(text::WHAT_SYNCS));
+}
+
+#[tokio::test]
+async fn office_js_stands_between_its_guards_or_nowhere() {
+    let office = OfficeScript("https://cdn.invalid/office.js".into());
+    let html = page("in-step", Page::Pane, "/", Some(office)).await;
+    let scripts: Vec<&str> = tags(&html)
+        .filter(|tag| tag.starts_with("script") && attribute(tag, "nonce").is_some())
+        .filter_map(|tag| attribute(tag, "src"))
+        .collect();
+    assert_eq!(
+        scripts,
+        [
+            "/office-guard.js",
+            "https://cdn.invalid/office.js",
+            "/office-dialog.js"
+        ]
+    );
+    assert!(!pane("in-step").await.contains("/office-"));
+}
+
+#[tokio::test]
+async fn the_data_for_hydration_is_what_was_rendered() {
+    for name in states::NAMES {
+        let html = pane(name).await;
+        let json = html
+            .split_once("id=\"tandem-data\">")
+            .unwrap()
+            .1
+            .split_once("</script>")
+            .unwrap()
+            .0;
+        let data: tandem_app::PageData = serde_json::from_str(json).unwrap();
+        assert_eq!(data.view, states::view(name));
+        assert_eq!(data.page, Page::Pane);
+    }
+}
+
+async fn call(name: &str, what: Call, form: &'static str, accept: &str) -> Response<Body> {
+    let _ = any_spawner::Executor::init_tokio();
+    let backend: Arc<dyn Backend> = Arc::new(states::Fake::new(name));
+    let request = Request::post(what.path())
+        .header(header::ACCEPT, accept)
+        .header(header::REFERER, "http://pane.invalid/setup?activate=1")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(form))
+        .expect("a request");
+    let context = move || provide_context(backend.clone());
+    axum::response::IntoResponse::into_response(
+        leptos_axum::handle_server_fns_with_context(context, request).await,
+    )
+}
+
+#[tokio::test]
+async fn every_call_of_the_browser_is_answered() {
+    for what in Call::ALL {
+        let form = match what {
+            Call::ConnectExchange => "login=ada%40acme&password=right&kind=exchange&form_token=x",
+            Call::Cure => "issue=00000000000000000000000000000001&cure=bring_back&form_token=x",
+            _ => "form_token=x",
+        };
+        let response = call("issues", what, form, "application/json").await;
+        let expected = if what == Call::SyncNow {
+            StatusCode::TOO_MANY_REQUESTS
+        } else {
+            StatusCode::OK
+        };
+        assert_eq!(response.status(), expected, "{what:?}");
+        let text = body(response).await;
+        match what {
+            Call::Ticket => assert_eq!(text, "{\"ticket\":\"once\"}"),
+            Call::SyncNow => {
+                assert_eq!(
+                    serde_json::from_str::<ApiError>(&text).unwrap(),
+                    ApiError::TooOften(40)
+                );
+            }
+            _ => assert!(
+                serde_json::from_str::<PaneView>(&text).is_ok(),
+                "{what:?}: {text}"
+            ),
+        }
+    }
+    let empty = call("in-step", Call::Pause, "", "application/json").await;
+    assert_eq!(
+        empty.status(),
+        StatusCode::OK,
+        "the browser's script sends no token in the form"
+    );
+}
+
+#[tokio::test]
+async fn refusals_keep_their_reason_on_both_ways() {
+    let form = "login=&password=x";
+    let scripted = call("first-start", Call::ConnectExchange, form, "application/json").await;
+    assert_eq!(scripted.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        serde_json::from_str::<ApiError>(&body(scripted).await).unwrap(),
+        ApiError::Invalid(InvalidField::Login)
+    );
+
+    // Without script: back to the page, which says it.
+    let plain = call("first-start", Call::ConnectExchange, form, "text/html,*/*").await;
+    assert_eq!(plain.status(), StatusCode::FOUND);
+    let back = plain.headers()[header::LOCATION].to_str().unwrap().to_owned();
+    let html = page("first-start", Page::Setup, &back, None).await;
+    assert!(
+        shown(&html).contains(text::invalid_field(InvalidField::Login)),
+        "{back}"
+    );
+
+    for form in [
+        "",
+        "issue=nonsense&cure=retry",
+        "issue=00000000000000000000000000000001&cure=everything",
+    ] {
+        let response = call("issues", Call::Cure, form, "application/json").await;
+        assert!(!response.status().is_success());
+        assert_eq!(
+            serde_json::from_str::<ApiError>(&body(response).await).unwrap(),
+            ApiError::Forbidden
+        );
+    }
+    let nobody = call("signed-out", Call::Pause, "", "application/json").await;
+    assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_broken_query_breaks_no_page() {
+    for query in [
+        "__err=%%%",
+        "__err=",
+        "__err=bm90IGpzb24",
+        "activate",
+        "__path=&&&=",
+        "a=b=c",
+    ] {
+        let html = page(
+            "in-step",
+            Page::Pane,
+            &format!("/?{}", query.replace('%', "%25")),
+            None,
+        )
+        .await;
+        assert!(shown(&html).contains("All in step"));
+    }
+}

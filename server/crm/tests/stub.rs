@@ -1,0 +1,740 @@
+//! The connector against scripted answers: what a well-behaved server cannot be made to say.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+use support::{CountingGrants, TestClock, connect, loopback_net, platform};
+use tandem_crm::{Platform, Salesforce};
+use tandem_sync::FaultKind;
+use tandem_sync::model::{
+    Access, Candidate, Change, Cursor, Field, FieldValue, ItemId, LinkKey, MatchKey, Outcome, Record, Scope,
+    Version, Write,
+};
+use tandem_sync::ports::Endpoint as _;
+use tandem_types::{IssueCode, ItemKind};
+use tokio::net::TcpListener;
+use url::Url;
+
+/// One request, or one sub-request of a composite.
+#[derive(Clone, Debug)]
+struct Asked {
+    method: String,
+    /// Without the API's base.
+    path: String,
+    body: Value,
+    token: String,
+}
+
+impl Asked {
+    fn soql(&self) -> String {
+        let Some((_, q)) = self.path.split_once("?q=") else {
+            return String::new();
+        };
+        let form = format!("q={q}");
+        let pair = url::form_urlencoded::parse(form.as_bytes()).next();
+        pair.unwrap().1.into_owned()
+    }
+
+    fn is(&self, method: &str, path: &str) -> bool {
+        self.method == method && self.path.split('?').next() == Some(path)
+    }
+}
+
+type Script = Box<dyn FnMut(&Asked) -> (u16, Value) + Send>;
+
+/// A Salesforce whose every answer is scripted; composites are taken apart.
+struct Stub {
+    url: Url,
+    /// HTTP requests, as method and path.
+    http: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Stub {
+    async fn start(script: impl FnMut(&Asked) -> (u16, Value) + Send + 'static) -> Self {
+        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Box::new(script)));
+        let http = Arc::new(Mutex::new(Vec::new()));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (seen_http, seen) = (Arc::clone(&http), Arc::clone(&asked));
+        let handler = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+            let (script, http, asked) = (Arc::clone(&script), Arc::clone(&http), Arc::clone(&asked));
+            async move {
+                let token = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
+                let path = uri.path_and_query().unwrap().as_str().to_owned();
+                let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+                http.lock().unwrap().push(format!("{method} {}", uri.path()));
+                let one = |method: &str, path: &str, body: &Value| {
+                    let request = Asked {
+                        method: method.to_owned(),
+                        path: path.trim_start_matches("/services/data/v67.0/").to_owned(),
+                        body: body.clone(),
+                        token: token.clone(),
+                    };
+                    asked.lock().unwrap().push(request.clone());
+                    (script.lock().unwrap())(&request)
+                };
+                let (status, answer) = if path == "/services/data" {
+                    (200, json!([{"version": "67.0"}, {"version": "66.0"}]))
+                } else if path.ends_with("/composite") {
+                    let whole = one("POST", &path, &body);
+                    if whole.0 != 0 {
+                        whole
+                    } else {
+                        assert_eq!(body["collateSubrequests"], json!(false));
+                        let parts = body["compositeRequest"].as_array().unwrap();
+                        let heavy = |p: &&Value| {
+                            let url = p["url"].as_str().unwrap();
+                            url.contains("/query") || url.contains("/composite/sobjects")
+                        };
+                        assert!(
+                            parts.iter().filter(heavy).count() <= 5,
+                            "at most five are queries or collections"
+                        );
+                        let answers: Vec<Value> = parts
+                            .iter()
+                            .map(|p| {
+                                let (status, body) =
+                                    one(p["method"].as_str().unwrap(), p["url"].as_str().unwrap(), &p["body"]);
+                                json!({"referenceId": p["referenceId"], "httpStatusCode": status, "body": body})
+                            })
+                            .collect();
+                        (200, json!({ "compositeResponse": answers }))
+                    }
+                } else {
+                    one(method.as_str(), &path, &body)
+                };
+                let status = StatusCode::from_u16(status).unwrap();
+                let limits = [("sforce-limit-info", "api-usage=18/5000")];
+                (status, limits, axum::Json(answer)).into_response()
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let router = Router::new().fallback(handler);
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            url,
+            http: seen_http,
+            asked: seen,
+        }
+    }
+
+    fn requests(&self) -> usize {
+        self.http.lock().unwrap().len()
+    }
+
+    fn asked(&self, method: &str, path: &str) -> Vec<Asked> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|a| a.is(method, path)).cloned().collect()
+    }
+}
+
+struct Rig {
+    salesforce: Salesforce,
+    platform: Platform,
+    clock: Arc<TestClock>,
+    grants: Arc<CountingGrants>,
+}
+
+fn rig(stub: &Stub) -> Rig {
+    let clock = TestClock::new();
+    let platform = platform(loopback_net(Vec::new()), &clock, Duration::from_secs(5));
+    let grants = CountingGrants::new(&stub.url);
+    Rig {
+        salesforce: connect(&platform, Arc::clone(&grants) as Arc<_>),
+        platform,
+        clock,
+        grants,
+    }
+}
+
+fn described(fields: &[&str], key: bool) -> Value {
+    let mut fields: Vec<Value> = fields
+        .iter()
+        .map(|name| json!({"name": name, "length": 80, "createable": true, "updateable": true}))
+        .collect();
+    if key {
+        fields.push(json!({
+            "name": "Tandem_Key__c", "length": 32, "createable": true, "updateable": true, "externalId": true,
+        }));
+    }
+    json!({"createable": true, "updateable": true, "fields": fields})
+}
+
+/// Lets composites be taken apart, and describes a contact with a name, e-mail and account.
+fn usual(asked: &Asked) -> Option<(u16, Value)> {
+    if asked.path.ends_with("composite") {
+        return Some((0, Value::Null));
+    }
+    asked.is("GET", "sobjects/Contact/describe").then(|| {
+        (
+            200,
+            described(&["FirstName", "LastName", "Email", "AccountId"], true),
+        )
+    })
+}
+
+fn contact(n: u32, stamp: &str) -> Value {
+    json!({
+        "attributes": {"type": "Contact"}, "Id": id(n).0, "OwnerId": "005000000000001AAA", "IsDeleted": false,
+        "MasterRecordId": null, "SystemModstamp": stamp, "LastModifiedDate": stamp, "CreatedDate": stamp,
+        "FirstName": "Nina", "LastName": format!("Berg {n}"), "Email": null, "Tandem_Key__c": null,
+        "AccountId": null, "Account": null,
+    })
+}
+
+fn id(n: u32) -> ItemId {
+    ItemId(format!("0030000000{n:05}AAA"))
+}
+
+fn page(rows: Vec<Value>) -> (u16, Value) {
+    (
+        200,
+        json!({"totalSize": rows.len(), "done": true, "records": rows}),
+    )
+}
+
+fn error(status: u16, code: &str) -> (u16, Value) {
+    (status, json!([{"errorCode": code, "message": "for the user"}]))
+}
+
+const STAMP: &str = "2026-11-21T16:22:14.000+0000";
+
+fn create(n: u32, company: Option<&str>) -> Write {
+    let mut record = Record::new(ItemKind::Contact).with(Field::Surname, "Berg");
+    if let Some(company) = company {
+        record = record.with(Field::Company, company);
+    }
+    Write::Create {
+        key: LinkKey(format!("{n:032x}")),
+        record,
+    }
+}
+
+fn rename(n: u32) -> Write {
+    Write::Update {
+        id: id(n),
+        version: Version("2026-11-21T16:22:14.000Z".to_owned()),
+        set: BTreeMap::from([(Field::GivenName, FieldValue::Known("Nora".to_owned()))]),
+        key: None,
+        mark: None,
+    }
+}
+
+#[tokio::test]
+async fn parallel_refusals_cause_one_refresh() {
+    let stub = Stub::start(|asked| {
+        if asked.token == "Bearer token-0" {
+            return error(401, "INVALID_SESSION_ID");
+        }
+        usual(asked).unwrap_or_else(|| page(vec![contact(1, STAMP)]))
+    })
+    .await;
+    let rig = rig(&stub);
+    let ids = [id(1)];
+    let reads = (0..12).map(|_| rig.salesforce.read(&ids));
+    for read in futures::future::join_all(reads).await {
+        assert!(read.unwrap()[0].is_some());
+    }
+    assert_eq!(rig.grants.refreshes.load(Ordering::SeqCst), 1);
+    let usage = rig.salesforce.usage().unwrap();
+    assert_eq!((usage.used, usage.limit), (18, 5000));
+}
+
+#[tokio::test]
+async fn a_fresh_token_that_is_refused_ends_the_sign_in() {
+    let stub = Stub::start(|_| error(401, "INVALID_SESSION_ID")).await;
+    let rig = rig(&stub);
+    let fault = rig.salesforce.profile().await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::SignInEnded);
+    assert_eq!(rig.grants.refreshes.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn locked_rows_are_tried_again_alone() {
+    let mut locked = 2;
+    let stub = Stub::start(move |asked| {
+        if let Some(answer) = usual(asked) {
+            return answer;
+        }
+        if asked.is("PATCH", "composite/sobjects") {
+            let rows = asked.body["records"].as_array().unwrap();
+            let answers = rows.iter().map(|row| {
+                if row["id"] == json!(id(2).0) && locked > 0 {
+                    locked -= 1;
+                    json!({"success": false, "errors": [{"statusCode": "UNABLE_TO_LOCK_ROW", "message": "m", "fields": []}]})
+                } else {
+                    json!({"success": true, "id": row["id"], "errors": []})
+                }
+            });
+            return (200, answers.collect());
+        }
+        page(vec![contact(1, STAMP), contact(2, STAMP)])
+    })
+    .await;
+    let rig = rig(&stub);
+    let outcomes = rig.salesforce.write(&[rename(1), rename(2)]).await.unwrap();
+    for outcome in &outcomes {
+        let Outcome::Written { replaced, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(replaced[&Field::GivenName], FieldValue::Known("Nina".to_owned()));
+    }
+    let patches = stub.asked("PATCH", "composite/sobjects");
+    let rows: Vec<usize> = patches
+        .iter()
+        .map(|p| p.body["records"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(rows, [2, 1, 1]);
+    assert_eq!(rig.clock.sleeps.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_row_that_stays_locked_may_work_later() {
+    let stub = Stub::start(|asked| {
+        if let Some(answer) = usual(asked) {
+            return answer;
+        }
+        if asked.method == "PATCH" {
+            return error(400, "UNABLE_TO_LOCK_ROW");
+        }
+        page(vec![contact(1, STAMP)])
+    })
+    .await;
+    let rig = rig(&stub);
+    let outcomes = rig.salesforce.write(&[rename(1)]).await.unwrap();
+    let Outcome::Refused(refusal) = &outcomes[0] else {
+        panic!("{outcomes:?}")
+    };
+    assert!(refusal.retry);
+    assert_eq!(stub.asked("PATCH", "composite/sobjects").len(), 3);
+}
+
+#[tokio::test]
+async fn a_limit_inside_a_composite_is_no_rows_fault() {
+    let stub = Stub::start(|asked| {
+        if let Some(answer) = usual(asked) {
+            return answer;
+        }
+        if asked.method == "PATCH" {
+            return error(403, "REQUEST_LIMIT_EXCEEDED");
+        }
+        page(vec![contact(1, STAMP)])
+    })
+    .await;
+    let fault = rig(&stub)
+        .salesforce
+        .write(&[rename(1), create(2, None)])
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(fault.kind, FaultKind::RateLimited { whole_org: true, .. }),
+        "{fault}"
+    );
+    assert!(!fault.in_doubt);
+}
+
+#[tokio::test]
+async fn an_update_of_a_row_that_was_not_there_is_missing() {
+    let stub = Stub::start(|asked| {
+        if let Some(answer) = usual(asked) {
+            return answer;
+        }
+        if asked.method == "PATCH" {
+            let failed = json!({"success": false, "errors": [{"statusCode": "INVALID_CROSS_REFERENCE_KEY", "message": "m"}]});
+            return (200, json!([failed]));
+        }
+        page(Vec::new())
+    })
+    .await;
+    let outcomes = rig(&stub).salesforce.write(&[rename(1)]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Missing]);
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_told_apart_are_in_doubt() {
+    let stub = Stub::start(|asked| {
+        if let Some(answer) = usual(asked) {
+            return answer;
+        }
+        if asked.method == "PATCH" {
+            return (200, json!([{"success": true, "id": id(1).0, "errors": []}]));
+        }
+        page(vec![contact(1, STAMP), contact(2, STAMP)])
+    })
+    .await;
+    let outcomes = rig(&stub)
+        .salesforce
+        .write(&[rename(1), rename(2)])
+        .await
+        .unwrap();
+    assert_eq!(outcomes, [Outcome::InDoubt, Outcome::InDoubt]);
+}
+
+#[tokio::test]
+async fn companies_are_accounts_of_exactly_that_name_the_oldest_of_several() {
+    let stub = Stub::start(|asked| {
+        if let Some(answer) = usual(asked) {
+            return answer;
+        }
+        if asked.soql().contains("FROM Account") {
+            assert!(asked.soql().ends_with("ORDER BY CreatedDate, Id"));
+            return page(vec![
+                json!({"Id": "001000000000003AAA", "Name": "CONTOSO"}),
+                json!({"Id": "001000000000002AAA", "Name": "Contoso"}),
+                json!({"Id": "001000000000001AAA", "Name": "Contoso"}),
+            ]);
+        }
+        if asked.method == "PATCH" {
+            let rows = asked.body["records"].as_array().unwrap();
+            let answers = rows
+                .iter()
+                .enumerate()
+                .map(|(n, _)| json!({"success": true, "created": true, "id": format!("00300000000000{n}AAA"), "errors": []}));
+            return (200, answers.collect());
+        }
+        page(Vec::new())
+    })
+    .await;
+    let writes = [
+        create(1, Some("Contoso")),
+        create(2, Some("Nobody's Ltd")),
+        create(3, None),
+    ];
+    let outcomes = rig(&stub).salesforce.write(&writes).await.unwrap();
+    assert_eq!(outcomes.len(), 3);
+    let upserts = stub.asked("PATCH", "composite/sobjects/Contact/Tandem_Key__c");
+    let account_of = |key: u32| {
+        let rows = upserts[0].body["records"].as_array().unwrap();
+        let key = json!(format!("{key:032x}"));
+        rows.iter().find(|r| r["Tandem_Key__c"] == key).unwrap()["AccountId"].clone()
+    };
+    assert_eq!(account_of(1), json!("001000000000002AAA"));
+    assert_eq!(account_of(2), Value::Null);
+    assert_eq!(account_of(3), Value::Null);
+}
+
+#[tokio::test]
+async fn an_idle_poll_is_one_request_even_when_the_description_is_old() {
+    let stub = Stub::start(|asked| usual(asked).unwrap_or_else(|| page(Vec::new()))).await;
+    let rig = rig(&stub);
+    let first = rig.salesforce.changes(None).await.unwrap();
+    assert!(first.full && !first.more && first.items.is_empty());
+    for (advance, describes) in [(0, 1), (1800, 1), (1800, 2), (1800, 2)] {
+        rig.clock.advance(advance);
+        let before = stub.requests();
+        // A new session of the same server.
+        let session = connect(&rig.platform, Arc::clone(&rig.grants) as Arc<_>);
+        session.profile().await.unwrap();
+        let idle = session.changes(Some(&first.cursor)).await.unwrap();
+        assert!(!idle.full && !idle.more && idle.items.is_empty());
+        let sent = stub.http.lock().unwrap()[before..].to_vec();
+        assert_eq!(sent, ["POST /services/data/v67.0/composite"]);
+        assert_eq!(stub.asked("GET", "sobjects/Contact/describe").len(), describes);
+    }
+}
+
+#[tokio::test]
+async fn a_poll_asks_from_behind_the_watermark() {
+    let stub = Stub::start(|asked| usual(asked).unwrap_or_else(|| page(vec![contact(1, STAMP)]))).await;
+    let rig = rig(&stub);
+    let first = rig.salesforce.changes(None).await.unwrap();
+    let full = stub.asked("GET", "queryAll").pop().unwrap().soql();
+    assert!(
+        full.contains("WHERE OwnerId = '005000000000001AAA' ORDER BY SystemModstamp, Id"),
+        "{full}"
+    );
+    rig.salesforce.changes(Some(&first.cursor)).await.unwrap();
+    let polls: Vec<String> = stub.asked("GET", "queryAll").iter().map(Asked::soql).collect();
+    assert_eq!(polls.len(), 3);
+    assert!(
+        polls[1].contains("OwnerId = '005000000000001AAA' AND SystemModstamp >= 20"),
+        "{}",
+        polls[1]
+    );
+    assert!(
+        polls[2].contains("OwnerId != '005000000000001AAA' AND SystemModstamp >= 20"),
+        "{}",
+        polls[2]
+    );
+    assert!(polls[2].ends_with("LIMIT 2000"));
+}
+
+#[tokio::test]
+async fn too_many_changes_of_others_lead_to_a_full_listing() {
+    let stub = Stub::start(|asked| {
+        usual(asked).unwrap_or_else(|| {
+            if asked.soql().contains("!=") {
+                let row = |n| json!({"Id": id(n).0, "IsDeleted": false, "MasterRecordId": null});
+                page((0..2000).map(row).collect())
+            } else {
+                page(vec![contact(1, STAMP)])
+            }
+        })
+    })
+    .await;
+    let rig = rig(&stub);
+    let first = rig.salesforce.changes(None).await.unwrap();
+    let fault = rig.salesforce.changes(Some(&first.cursor)).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::CursorExpired);
+}
+
+#[tokio::test]
+async fn old_or_foreign_cursors_expire() {
+    let stub = Stub::start(|asked| usual(asked).unwrap_or_else(|| page(Vec::new()))).await;
+    let rig = rig(&stub);
+    let first = rig.salesforce.changes(None).await.unwrap();
+    rig.clock.advance(15 * 24 * 3600 - 60);
+    rig.salesforce.changes(Some(&first.cursor)).await.unwrap();
+    rig.clock.advance(120);
+    for cursor in [&first.cursor, &Cursor("graph-delta-link".to_owned())] {
+        let fault = rig.salesforce.changes(Some(cursor)).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::CursorExpired);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_page_is_listed_again_from_the_last_row_seen() {
+    let mut lost = false;
+    let stub = Stub::start(move |asked| {
+        if let Some(answer) = usual(asked) {
+            return answer;
+        }
+        if asked.is("GET", "query/01g-2000") {
+            lost = true;
+            return error(400, "INVALID_QUERY_LOCATOR");
+        }
+        if lost {
+            return page(vec![contact(2, "2026-11-21T16:30:00.000+0000")]);
+        }
+        let next = "/services/data/v67.0/query/01g-2000";
+        (
+            200,
+            json!({"done": false, "nextRecordsUrl": next, "records": [contact(1, STAMP)]}),
+        )
+    })
+    .await;
+    let rig = rig(&stub);
+    let first = rig.salesforce.changes(None).await.unwrap();
+    assert!(first.more && first.full);
+    let rest = rig.salesforce.changes(Some(&first.cursor)).await.unwrap();
+    assert!(rest.full && !rest.more, "it is still the same full listing");
+    assert_eq!(rest.items.len(), 1);
+    let again = stub.asked("GET", "queryAll").pop().unwrap().soql();
+    assert!(
+        again.contains("SystemModstamp >= 2026-11-21T16:22:14.000Z ORDER"),
+        "{again}"
+    );
+}
+
+#[tokio::test]
+async fn a_next_page_elsewhere_gets_no_token() {
+    let stub = Stub::start(|asked| {
+        usual(asked).unwrap_or_else(|| {
+            (
+                200,
+                json!({"done": false, "nextRecordsUrl": "//evil.example/x", "records": [contact(1, STAMP)]}),
+            )
+        })
+    })
+    .await;
+    let rig = rig(&stub);
+    let first = rig.salesforce.changes(None).await.unwrap();
+    let before = stub.requests();
+    rig.salesforce.changes(Some(&first.cursor)).await.unwrap_err();
+    assert_eq!(stub.requests(), before);
+}
+
+#[tokio::test]
+async fn a_field_that_disappears_is_described_anew() {
+    let mut describes = 0;
+    let stub = Stub::start(move |asked| {
+        if asked.path.ends_with("composite") {
+            return (0, Value::Null);
+        }
+        if asked.is("GET", "sobjects/Contact/describe") {
+            describes += 1;
+            let fields: &[&str] = if describes == 1 {
+                &["LastName", "Email"]
+            } else {
+                &["LastName"]
+            };
+            return (200, described(fields, false));
+        }
+        if asked.soql().contains("Email") {
+            return error(400, "INVALID_FIELD");
+        }
+        page(vec![contact(1, STAMP)])
+    })
+    .await;
+    let rig = rig(&stub);
+    let listed = rig.salesforce.changes(None).await.unwrap();
+    let Change::Present(snapshot) = &listed.items[0] else {
+        panic!("{listed:?}")
+    };
+    assert_eq!(snapshot.record.get(Field::Email), &FieldValue::Unknown);
+    assert!(
+        !rig.salesforce
+            .profile()
+            .await
+            .unwrap()
+            .fields
+            .contains_key(&Field::Email)
+    );
+}
+
+#[tokio::test]
+async fn accounts_that_may_not_be_seen_are_done_without() {
+    let stub = Stub::start(|asked| {
+        usual(asked).unwrap_or_else(|| {
+            if asked.soql().contains("Account.Name") {
+                error(400, "INVALID_FIELD")
+            } else {
+                page(vec![contact(1, STAMP)])
+            }
+        })
+    })
+    .await;
+    let rig = rig(&stub);
+    let read = rig.salesforce.read(&[id(1)]).await.unwrap();
+    assert_eq!(
+        read[0].as_ref().unwrap().record.get(Field::Company),
+        &FieldValue::Unknown
+    );
+    let profile = rig.salesforce.profile().await.unwrap();
+    assert!(
+        profile
+            .fields
+            .get(&Field::Company)
+            .is_none_or(|r| r.access == Access::None)
+    );
+}
+
+#[tokio::test]
+async fn a_user_without_leads_has_none() {
+    let stub = Stub::start(|asked| {
+        usual(asked).unwrap_or_else(|| {
+            if asked.soql().contains("FROM Lead") {
+                error(400, "INVALID_TYPE")
+            } else {
+                let mut row = contact(1, STAMP);
+                row["Email"] = json!("Nina@Contoso.example");
+                row["OwnerId"] = json!("005000000000002AAA");
+                page(vec![row])
+            }
+        })
+    })
+    .await;
+    let rig = rig(&stub);
+    let keys = [
+        MatchKey::Email("nina@contoso.example".to_owned()),
+        MatchKey::Email("other@contoso.example".to_owned()),
+    ];
+    for _ in 0..2 {
+        let found = rig.salesforce.candidates(&keys).await.unwrap();
+        let [Candidate::Same(nina)] = found[0].as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(nina.scope, Scope::Out);
+        assert!(found[1].is_empty());
+    }
+    let asked = stub.asked("GET", "query");
+    let leads = asked.iter().filter(|a| a.soql().contains("FROM Lead")).count();
+    assert_eq!(leads, 1, "asked once, then known");
+}
+
+#[tokio::test]
+async fn a_server_error_leaves_a_write_in_doubt_and_a_read_not() {
+    let stub = Stub::start(|asked| {
+        let write = asked.body["compositeRequest"]
+            .as_array()
+            .is_some_and(|parts| parts.iter().any(|p| p["method"] != json!("GET")));
+        if write {
+            return error(500, "UNKNOWN_EXCEPTION");
+        }
+        if asked.is("GET", "sobjects/Contact/describe") {
+            return (200, described(&["LastName"], true));
+        }
+        error(500, "UNKNOWN_EXCEPTION")
+    })
+    .await;
+    let rig = rig(&stub);
+    assert_eq!(
+        rig.salesforce.write(&[create(1, None)]).await.unwrap(),
+        [Outcome::InDoubt]
+    );
+    let fault = rig.salesforce.read(&[id(1)]).await.unwrap_err();
+    assert!(matches!(fault.kind, FaultKind::Transient { .. }));
+    assert!(!fault.in_doubt);
+    assert!(!fault.to_string().contains("for the user"));
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_is_refused_before_anything_is_sent() {
+    let stub = Stub::start(|_| error(500, "UNKNOWN_EXCEPTION")).await;
+    let rig = rig(&stub);
+    let writes: Vec<Write> = (0..201).map(|n| create(n, None)).collect();
+    assert_eq!(
+        rig.salesforce.write(&writes).await.unwrap_err().kind,
+        FaultKind::Fatal
+    );
+    assert!(rig.salesforce.write(&[]).await.unwrap().is_empty());
+    assert_eq!(stub.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_duplicate_rule_names_its_reason() {
+    let stub = Stub::start(|asked| {
+        if let Some(answer) = usual(asked) {
+            return answer;
+        }
+        if asked.method == "PATCH" {
+            let failed = json!({"success": false, "errors": [{
+                "statusCode": "DUPLICATES_DETECTED", "message": "You're creating a duplicate record.", "fields": ["Email"],
+            }]});
+            return (200, json!([failed]));
+        }
+        page(Vec::new())
+    })
+    .await;
+    let outcomes = rig(&stub).salesforce.write(&[create(1, None)]).await.unwrap();
+    let Outcome::Refused(refusal) = &outcomes[0] else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(refusal.code, IssueCode::DuplicateRule);
+    assert_eq!(refusal.message, "You're creating a duplicate record.");
+    assert_eq!(refusal.fields, [Field::Email]);
+}
+
+#[tokio::test]
+async fn broken_json_is_asked_again_once() {
+    let count = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&count);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let handler = move || {
+        *seen.lock().unwrap() += 1;
+        async { "<html>We are down for maintenance" }
+    };
+    let router = Router::new().fallback(handler);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let stub = Stub {
+        url,
+        http: Arc::default(),
+        asked: Arc::default(),
+    };
+    let fault = rig(&stub).salesforce.profile().await.unwrap_err();
+    assert!(matches!(fault.kind, FaultKind::Transient { .. }), "{fault}");
+    assert!(!fault.to_string().contains("maintenance"));
+    assert_eq!(*count.lock().unwrap(), 2);
+}

@@ -1,0 +1,659 @@
+//! The rows of all objects, and the checks that every write passes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::access::Access;
+use super::error::ApiError;
+use super::ids::Id;
+use super::schema::{Field, Kind, Object};
+use super::value::{Val, read_date, read_stamp};
+
+/// A row's values; a field that is missing is null.
+pub(crate) type Fields = BTreeMap<&'static str, Val>;
+
+/// One record, also one in the bin.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) id: Id,
+    pub(crate) fields: Fields,
+    /// What listings showed before the changes since [`Rows::listing`]: nothing for a new row.
+    prior: Option<(u64, Option<Fields>)>,
+    /// Listings show `prior` until the request log reaches this number.
+    held_until: u64,
+}
+
+impl Row {
+    pub(crate) fn get(&self, field: &str) -> &Val {
+        self.fields.get(field).unwrap_or(&Val::Null)
+    }
+
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.get("IsDeleted").is_true()
+    }
+
+    pub(crate) fn stamp(&self) -> i64 {
+        match self.get("SystemModstamp") {
+            Val::Time(ms) => *ms,
+            _ => 0,
+        }
+    }
+
+    /// What a listing shows when the request log is at `n`.
+    pub(crate) fn listed(&self, n: u64) -> Option<&Fields> {
+        match &self.prior {
+            Some((_, prior)) if n < self.held_until => prior.as_ref(),
+            _ => Some(&self.fields),
+        }
+    }
+}
+
+/// Who writes, when, and what the request's headers ask for.
+#[derive(Clone, Copy)]
+pub(crate) struct Writer<'a> {
+    pub(crate) access: Access<'a>,
+    pub(crate) now_ms: i64,
+    /// `Sforce-Duplicate-Rule-Header: allowSave=true`.
+    pub(crate) allow_duplicates: bool,
+    /// `/services/data/v67.0`, for the addresses in errors.
+    pub(crate) base: &'a str,
+}
+
+/// All rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    tables: BTreeMap<&'static str, BTreeMap<Id, Row>>,
+    numbers: BTreeMap<&'static str, u64>,
+    instance: String,
+    last_stamp: i64,
+    /// Counts the listings that were answered.
+    listing: u64,
+    /// The newest stamp when the last listing was answered.
+    listed_stamp: i64,
+}
+
+impl Rows {
+    pub(crate) fn new(instance: &str) -> Self {
+        Self { instance: instance.to_owned(), ..Self::default() }
+    }
+
+    /// All rows of an object, by id; deleted ones too.
+    pub(crate) fn all(&self, object: &str) -> impl Iterator<Item = &Row> {
+        self.tables.get(object).into_iter().flat_map(BTreeMap::values)
+    }
+
+    pub(crate) fn get(&self, object: &str, id: &Id) -> Option<&Row> {
+        self.tables.get(object)?.get(id)
+    }
+
+    /// A new id of that prefix.
+    pub(crate) fn next_id(&mut self, prefix: &'static str) -> Id {
+        let number = self.numbers.entry(prefix).or_insert(0);
+        // Not beside each other, as other customers share the instance.
+        *number += 7 + *number % 5;
+        Id::make(prefix, &self.instance, 62_u64.pow(4) + *number)
+    }
+
+    /// Puts a row there as it is: the organisation's own rows at the start.
+    pub(crate) fn put(&mut self, object: &'static str, id: Id, fields: Fields) {
+        let row = Row { id: id.clone(), fields, prior: None, held_until: 0 };
+        self.tables.entry(object).or_default().insert(id, row);
+    }
+
+    /// The stamp for a change that happens now.
+    pub(crate) fn stamp(&mut self, now_ms: i64, whole_seconds: bool) -> i64 {
+        self.last_stamp = if whole_seconds {
+            self.last_stamp.max(now_ms.div_euclid(1000) * 1000)
+        } else {
+            now_ms.max(self.last_stamp + 1)
+        };
+        self.last_stamp
+    }
+
+    /// A listing is answered; with `hold`, what changed since the one before is shown only when the request log
+    /// has reached that number.
+    pub(crate) fn listing(&mut self, hold: Option<u64>) {
+        if let Some(until) = hold {
+            let (since, listing) = (self.listed_stamp, self.listing);
+            for row in self.tables.values_mut().flat_map(BTreeMap::values_mut) {
+                let fresh = row.prior.as_ref().is_some_and(|(at, _)| *at == listing);
+                if fresh && row.stamp() > since && row.held_until < until {
+                    row.held_until = until;
+                }
+            }
+        }
+        self.listing += 1;
+        self.listed_stamp = self.last_stamp;
+    }
+
+    /// Goes back to an earlier state; ids and stamps that were given out meanwhile are not given again.
+    pub(crate) fn roll_back(&mut self, before: Self) {
+        self.tables = before.tables;
+    }
+
+    fn store(&mut self, object: &'static str, id: &Id, fields: Fields) {
+        let listing = self.listing;
+        let table = self.tables.entry(object).or_default();
+        match table.get_mut(id) {
+            Some(row) => {
+                let before = std::mem::replace(&mut row.fields, fields);
+                if row.prior.as_ref().is_none_or(|(at, _)| *at != listing) {
+                    row.prior = Some((listing, Some(before)));
+                }
+            }
+            None => {
+                let row = Row { id: id.clone(), fields, prior: Some((listing, None)), held_until: 0 };
+                table.insert(id.clone(), row);
+            }
+        }
+    }
+
+    /// The row to change, or why not.
+    pub(crate) fn find(&self, w: &Writer<'_>, object: &Object, id: &Id) -> Result<&Row, ApiError> {
+        if id.prefix() != object.prefix {
+            return Err(wrong_type(&format!("{} ID", object.label), id.as_str(), "Id"));
+        }
+        match self.get(object.name, id) {
+            None => Err(ApiError::row("NOT_FOUND", "The requested resource does not exist", &[])),
+            Some(row) if !w.access.reads_row(object, id, &row.fields) => {
+                Err(ApiError::row("NOT_FOUND", "The requested resource does not exist", &[]))
+            }
+            Some(row) if row.is_deleted() => {
+                Err(ApiError::row("ENTITY_IS_DELETED", "entity is deleted", &[]))
+            }
+            Some(row) => Ok(row),
+        }
+    }
+
+    /// Inserts a row.
+    pub(crate) fn create(
+        &mut self,
+        w: &Writer<'_>,
+        object: &Object,
+        body: &Map<String, Value>,
+    ) -> Result<Id, ApiError> {
+        if !object.writable {
+            return Err(ApiError::call(
+                400,
+                "INVALID_TYPE_FOR_OPERATION",
+                format!("entity type {} does not support create", object.name),
+            ));
+        }
+        if body.keys().any(|k| k.eq_ignore_ascii_case("id")) {
+            return Err(ApiError::row(
+                "INVALID_FIELD_FOR_INSERT_UPDATE",
+                "cannot specify Id in an insert call",
+                &["Id"],
+            ));
+        }
+        let mut fields = defaults(w, object);
+        fields.extend(read_body(w, object, body, true)?);
+        let missing: Vec<&str> = object
+            .fields
+            .iter()
+            .filter(|f| f.is_required() && matches!(fields.get(f.name), None | Some(Val::Null)))
+            .map(|f| f.name)
+            .collect();
+        self.check(w, object, None, &mut fields, &missing)?;
+        let id = self.next_id(object.prefix);
+        let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
+        let me = Val::Text(w.access.user.id.to_string());
+        fields.insert("CreatedDate", Val::Time(now));
+        fields.insert("CreatedById", me.clone());
+        touch(&mut fields, now, me);
+        self.store(object.name, &id, fields);
+        Ok(id)
+    }
+
+    /// Changes a row; a change to the same values is one, too.
+    pub(crate) fn update(
+        &mut self,
+        w: &Writer<'_>,
+        object: &Object,
+        id: &Id,
+        body: &Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        if !object.writable {
+            return Err(ApiError::call(
+                400,
+                "INVALID_TYPE_FOR_OPERATION",
+                format!("entity type {} does not support update", object.name),
+            ));
+        }
+        let row = self.find(w, object, id)?;
+        if !w.access.edits_row(object, id, &row.fields) {
+            return Err(no_access(id));
+        }
+        let mut fields = row.fields.clone();
+        let changes = read_body(w, object, body, false)?;
+        let missing: Vec<&str> = object
+            .fields
+            .iter()
+            .filter(|f| f.is_required() && matches!(changes.get(f.name), Some(Val::Null)))
+            .map(|f| f.name)
+            .collect();
+        fields.extend(changes);
+        self.check(w, object, Some(id), &mut fields, &missing)?;
+        let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
+        touch(&mut fields, now, Val::Text(w.access.user.id.to_string()));
+        self.store(object.name, id, fields);
+        Ok(())
+    }
+
+    /// Moves a row into the bin; an account takes its contacts with it.
+    pub(crate) fn delete(&mut self, w: &Writer<'_>, object: &Object, id: &Id) -> Result<(), ApiError> {
+        let row = self.find(w, object, id)?;
+        if !object.writable {
+            return Err(ApiError::call(
+                400,
+                "INVALID_TYPE_FOR_OPERATION",
+                format!("entity type {} does not support delete", object.name),
+            ));
+        }
+        if !w.access.deletes_row(object, &row.fields) {
+            return Err(no_access(id));
+        }
+        self.bin(w, object, id, None);
+        if object.name == "Account" {
+            let children: Vec<Id> = self
+                .all("Contact")
+                .filter(|c| !c.is_deleted() && c.get("AccountId").as_text() == Some(id.as_str()))
+                .map(|c| c.id.clone())
+                .collect();
+            if let Some(contact) = w.access.object("Contact") {
+                for child in children {
+                    self.bin(w, contact, &child, None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bin(&mut self, w: &Writer<'_>, object: &Object, id: &Id, master: Option<&Id>) {
+        let Some(row) = self.get(object.name, id) else { return };
+        let mut fields = row.fields.clone();
+        fields.insert("IsDeleted", Val::Bool(true));
+        if let Some(master) = master {
+            fields.insert("MasterRecordId", Val::Text(master.to_string()));
+        }
+        let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
+        touch(&mut fields, now, Val::Text(w.access.user.id.to_string()));
+        self.store(object.name, id, fields);
+    }
+
+    /// Merges: the loser goes into the bin and names the winner, whose empty fields it does not fill.
+    pub(crate) fn merge(
+        &mut self,
+        w: &Writer<'_>,
+        object: &Object,
+        winner: &Id,
+        loser: &Id,
+    ) -> Result<(), ApiError> {
+        if !object.mergeable || winner == loser {
+            return Err(ApiError::row("INVALID_OPERATION", "these records cannot be merged", &[]));
+        }
+        self.find(w, object, winner)?;
+        self.find(w, object, loser)?;
+        self.bin(w, object, loser, Some(winner));
+        self.update(w, object, winner, &Map::new())
+    }
+
+    /// Brings a row back from the bin.
+    pub(crate) fn undelete(&mut self, w: &Writer<'_>, object: &Object, id: &Id) -> Result<(), ApiError> {
+        let Some(row) = self.get(object.name, id).filter(|r| r.is_deleted()) else {
+            return Err(ApiError::row("UNDELETE_FAILED", "Entity is not in the recycle bin", &[]));
+        };
+        let mut fields = row.fields.clone();
+        fields.insert("IsDeleted", Val::Bool(false));
+        fields.remove("MasterRecordId");
+        let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
+        touch(&mut fields, now, Val::Text(w.access.user.id.to_string()));
+        self.store(object.name, id, fields);
+        Ok(())
+    }
+
+    /// Removes a row as if it had never been in the bin.
+    pub(crate) fn purge(&mut self, object: &Object, id: &Id) -> bool {
+        self.tables.get_mut(object.name).is_some_and(|t| t.remove(id).is_some())
+    }
+
+    /// Sets fields that the API does not let anybody write.
+    pub(crate) fn force(&mut self, w: &Writer<'_>, object: &Object, id: &Id, changes: Fields) {
+        let Some(row) = self.get(object.name, id) else { return };
+        let mut fields = row.fields.clone();
+        fields.extend(changes);
+        let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
+        touch(&mut fields, now, Val::Text(w.access.user.id.to_string()));
+        self.store(object.name, id, fields);
+    }
+
+    /// Live rows whose field has this value, as an external id is looked for.
+    pub(crate) fn matches(&self, object: &Object, field: &Field, value: &str) -> Vec<Id> {
+        let value = value.to_lowercase();
+        self.all(object.name)
+            .filter(|r| !r.is_deleted())
+            .filter(|r| r.get(field.name).as_text().is_some_and(|t| t.to_lowercase() == value))
+            .map(|r| r.id.clone())
+            .collect()
+    }
+
+    /// Everything that a stored row must satisfy, in the order in which Salesforce complains.
+    fn check(
+        &self,
+        w: &Writer<'_>,
+        object: &Object,
+        id: Option<&Id>,
+        fields: &mut Fields,
+        missing: &[&str],
+    ) -> Result<(), ApiError> {
+        if !missing.is_empty() {
+            return Err(ApiError::row(
+                "REQUIRED_FIELD_MISSING",
+                format!("Required fields are missing: [{}]", missing.join(", ")),
+                missing,
+            ));
+        }
+        for field in &object.fields {
+            match fields.get(field.name) {
+                Some(Val::Text(text)) if field.is_text() => check_text(field, text)?,
+                Some(Val::Text(text)) => {
+                    if let Kind::Reference(targets, _) = field.kind {
+                        let whole = self.check_reference(w, object, field, targets, text)?;
+                        fields.insert(field.name, Val::Text(whole.to_string()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if object.is_person() {
+            fields.insert("Name", Val::text(full_name(fields)));
+        }
+        if let Some(rule) = &w.access.knobs.rule
+            && !w.access.all
+            && rule.refuses(object, fields)
+        {
+            return Err(ApiError::row(
+                "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+                rule.message.clone(),
+                &[rule.field],
+            ));
+        }
+        for field in object.fields.iter().filter(|f| f.unique) {
+            if let Some(Val::Text(text)) = fields.get(field.name)
+                && let Some(other) = self.matches(object, field, text).iter().find(|o| Some(*o) != id)
+            {
+                return Err(ApiError::row(
+                    "DUPLICATE_VALUE",
+                    format!(
+                        "duplicate value found: {} duplicates value on record with id: {}",
+                        field.name,
+                        other.short()
+                    ),
+                    &[],
+                ));
+            }
+        }
+        if w.access.knobs.duplicate_rule && object.name == "Contact" && !w.access.all && !w.allow_duplicates {
+            self.check_duplicates(w, object, id, fields)?;
+        }
+        Ok(())
+    }
+
+    fn check_reference(
+        &self,
+        w: &Writer<'_>,
+        object: &Object,
+        field: &Field,
+        targets: &[&str],
+        text: &str,
+    ) -> Result<Id, ApiError> {
+        let target = Id::parse(text).and_then(|id| {
+            let found = w.access.schema.by_prefix(id.prefix())?;
+            targets.contains(&found.name).then_some((id, found))
+        });
+        let Some((id, target)) = target else {
+            return Err(wrong_type(field.label, text, field.name));
+        };
+        let Some(row) = self.get(target.name, &id) else {
+            return Err(ApiError::row(
+                "INVALID_CROSS_REFERENCE_KEY",
+                "invalid cross reference id",
+                &[field.name],
+            ));
+        };
+        // A row may keep a reference to something that went into the bin later.
+        let is_new = field.name == "OwnerId" && target.name == "User";
+        if is_new && !row.get("IsActive").is_true() {
+            return Err(ApiError::row(
+                "INACTIVE_OWNER_OR_USER",
+                format!(
+                    "operation performed with inactive user [{}] as owner of {}",
+                    id.short(),
+                    object.label.to_lowercase()
+                ),
+                &["OwnerId"],
+            ));
+        }
+        Ok(id)
+    }
+
+    fn check_duplicates(
+        &self,
+        w: &Writer<'_>,
+        object: &Object,
+        id: Option<&Id>,
+        fields: &Fields,
+    ) -> Result<(), ApiError> {
+        let (Some(field), Some(Val::Text(email))) = (object.field("Email"), fields.get("Email")) else {
+            return Ok(());
+        };
+        let others: Vec<Id> =
+            self.matches(object, field, email).into_iter().filter(|o| Some(o) != id).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<Value> = others
+            .iter()
+            .map(|other| {
+                json!({
+                    "additionalInformation": [],
+                    "fieldDiffs": [],
+                    "matchConfidence": 100.0,
+                    "record": {
+                        "attributes": {
+                            "type": object.name,
+                            "url": format!("{}/sobjects/{}/{other}", w.base, object.name),
+                        },
+                        "Id": other.as_str(),
+                    },
+                })
+            })
+            .collect();
+        let mut error = ApiError::row("DUPLICATES_DETECTED", "Use one of these records?", &[]);
+        error.duplicates = Some(Box::new(json!({
+            "allowSave": true,
+            "duplicateRule": "Standard_Contact_Duplicate_Rule",
+            "duplicateRuleEntityType": object.name,
+            "errorMessage": "Use one of these records?",
+            "matchResults": [{
+                "entityType": object.name,
+                "errors": [],
+                "matchEngine": "ExactMatchEngine",
+                "matchRecords": records,
+                "rule": "Contact_Email_Matching_Rule",
+                "size": others.len(),
+                "success": true,
+            }],
+        })));
+        Err(error)
+    }
+}
+
+fn no_access(id: &Id) -> ApiError {
+    ApiError::row(
+        "INSUFFICIENT_ACCESS_OR_READONLY",
+        format!("insufficient access rights on object id {}", id.short()),
+        &[],
+    )
+}
+
+fn wrong_type(label: &str, value: &str, field: &str) -> ApiError {
+    ApiError::row("MALFORMED_ID", format!("{label}: id value of incorrect type: {value}"), &[field])
+}
+
+fn touch(fields: &mut Fields, now: i64, me: Val) {
+    fields.insert("LastModifiedDate", Val::Time(now));
+    fields.insert("LastModifiedById", me);
+    fields.insert("SystemModstamp", Val::Time(now));
+}
+
+fn defaults(w: &Writer<'_>, object: &Object) -> Fields {
+    let mut fields = Fields::new();
+    for field in &object.fields {
+        match (field.name, field.kind) {
+            (_, Kind::Bool) => fields.insert(field.name, Val::Bool(false)),
+            ("OwnerId", _) => fields.insert("OwnerId", Val::Text(w.access.user.id.to_string())),
+            ("Status", Kind::Picklist([first, ..])) => fields.insert("Status", Val::text(*first)),
+            _ => None,
+        };
+    }
+    fields
+}
+
+/// The values of a request's body; `attributes` is not one of them.
+fn read_body(
+    w: &Writer<'_>,
+    object: &Object,
+    body: &Map<String, Value>,
+    create: bool,
+) -> Result<Fields, ApiError> {
+    let mut fields = Fields::new();
+    let mut refused = Vec::new();
+    for (name, value) in body {
+        if name == "attributes" {
+            continue;
+        }
+        let Some(field) = w.access.field(object, name) else {
+            return Err(ApiError::no_column(name, object.name));
+        };
+        let writable = if create { field.create } else { field.update };
+        if !writable || !w.access.writes(object, field) {
+            refused.push(field.name);
+            continue;
+        }
+        fields.insert(field.name, read_value(field, value)?);
+    }
+    if !refused.is_empty() {
+        return Err(ApiError::row(
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            format!(
+                "Unable to create/update fields: {}. Please check the security settings of this field and verify \
+                 that it is read/write for your profile or permission set.",
+                refused.join(", ")
+            ),
+            &refused,
+        ));
+    }
+    Ok(fields)
+}
+
+fn read_value(field: &Field, value: &Value) -> Result<Val, ApiError> {
+    let refuse = |wanted: &str| {
+        let (kind, shown) = match value {
+            Value::String(text) => ("VALUE_STRING", text.clone()),
+            Value::Number(number) => ("VALUE_NUMBER", number.to_string()),
+            Value::Bool(b) => ("VALUE_BOOLEAN", b.to_string()),
+            Value::Array(_) => ("START_ARRAY", "[".to_owned()),
+            _ => ("START_OBJECT", "{".to_owned()),
+        };
+        Err(ApiError::json(format!(
+            "Cannot deserialize instance of {wanted} from {kind} value {shown} or request may be missing a required \
+             field: {}",
+            field.name
+        )))
+    };
+    match (field.kind, value) {
+        (Kind::Bool, Value::Null) => Err(ApiError::row(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD",
+            format!("{}: value not of required type: ", field.label),
+            &[field.name],
+        )),
+        (_, Value::Null) => Ok(Val::Null),
+        (Kind::Bool, Value::Bool(b)) => Ok(Val::Bool(*b)),
+        (Kind::Bool, _) => refuse("boolean"),
+        (Kind::Double, Value::Number(n)) => Ok(n.as_f64().map_or(Val::Null, Val::Number)),
+        (Kind::Double, _) => refuse("double"),
+        // Both types read an empty text as nothing.
+        (Kind::Date | Kind::Time, Value::String(text)) if text.is_empty() => Ok(Val::Null),
+        (Kind::Date, Value::String(text)) => {
+            read_date(text).map_or_else(|| refuse("date"), |d| Ok(Val::Date(d)))
+        }
+        (Kind::Date, _) => refuse("date"),
+        (Kind::Time, Value::String(text)) => {
+            read_stamp(text).map_or_else(|| refuse("datetime"), |t| Ok(Val::Time(t)))
+        }
+        (Kind::Time, _) => refuse("datetime"),
+        (_, Value::String(text)) => Ok(Val::text(text.trim_matches(|c| c <= ' '))),
+        (_, _) => refuse(field.type_name()),
+    }
+}
+
+fn check_text(field: &Field, text: &str) -> Result<(), ApiError> {
+    if text.chars().count() > field.length {
+        return Err(ApiError::row(
+            "STRING_TOO_LONG",
+            format!("{}: data value too large: {text} (max length={})", field.label, field.length),
+            &[field.name],
+        ));
+    }
+    if field.kind == Kind::Email && !is_email(text) {
+        return Err(ApiError::row(
+            "INVALID_EMAIL_ADDRESS",
+            format!("{}: invalid email address: {text}", field.label),
+            &[field.name],
+        ));
+    }
+    Ok(())
+}
+
+/// One at sign, a plain local part without a dot at its ends, a domain of two labels or more.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let local_ok = local.split('.').all(|part| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&b))
+    });
+    let labels: Vec<&str> = domain.split('.').collect();
+    let domain_ok = labels.len() > 1
+        && labels.iter().all(|l| {
+            !l.is_empty()
+                && !l.starts_with('-')
+                && !l.ends_with('-')
+                && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        });
+    local_ok && domain_ok
+}
+
+fn full_name(fields: &Fields) -> String {
+    ["FirstName", "MiddleName", "LastName", "Suffix"]
+        .iter()
+        .filter_map(|part| fields.get(part).and_then(Val::as_text))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_salesforce_takes() {
+        for good in ["a@b.co", "o'hara.x+y@sub.contoso.example", "A_B-c@1.example"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in ["", "a", "a@", "@b.co", "a@b", "a b@c.de", "a@b..c", ".a@b.co", "a@@b.co", "ä@b.co", "a@-b.co"] {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
+}

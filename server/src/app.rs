@@ -1,0 +1,184 @@
+//! What every part of the server shares.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use leptos::config::LeptosOptions;
+use tandem_crm::{ApiConfig, Platform, SalesforceApp};
+use tandem_mailbox::EwsPolicy;
+use tandem_net::{Net, Schemes};
+use tandem_store::Store;
+use tandem_sync::ports::{Clock, Rng};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{SystemClock, SystemRng, random_32};
+use crate::config::Config;
+use crate::hub::Hub;
+use crate::vault::{self, Vault};
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Shared>);
+
+/// See [`App`].
+pub struct Shared {
+    pub config: Config,
+    pub store: Store,
+    pub net: Net,
+    pub salesforce: SalesforceApp,
+    pub platform: Platform,
+    pub ews: EwsPolicy,
+    pub hub: Arc<Hub>,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<dyn Rng>,
+    pub leptos: LeptosOptions,
+    /// Cancelled when the server is to end.
+    pub stop: CancellationToken,
+    /// This process, among all that share the database.
+    pub worker: String,
+    token_key: [u8; 32],
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("worker", &self.worker).finish_non_exhaustive()
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Why the server cannot start. For the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the master key: {0}")]
+    MasterKey(#[from] vault::MasterKeyError),
+    #[error("the database: {0}")]
+    Store(#[from] tandem_sync::ports::StoreError),
+    #[error("the network client: {0}")]
+    Net(#[from] tandem_net::NetError),
+    #[error("net.extra_roots: {path}: {source}")]
+    Roots { path: String, source: std::io::Error },
+}
+
+impl App {
+    /// Opens the vault and the database, and brings the database up to date.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let app = Self::connect(config).await?;
+        app.store.migrate().await?;
+        Ok(app)
+    }
+
+    /// As [`App::start`], without touching the schema.
+    pub async fn connect(config: Config) -> Result<Self, StartError> {
+        let vault = Arc::new(Vault::open_or_create(&config.master_key_file)?);
+        let token_key = vault.server_key("web tokens");
+        let store = Store::connect(&config.database, vault).await?;
+        let net = Net::new(&net_config(&config)?)?;
+        // The configuration takes plain HTTP for hosts on this machine only.
+        let plain = config.salesforce.login_hosts.iter().any(|host| host.scheme() == "http");
+        let schemes = if plain { Schemes::HttpToo } else { Schemes::HttpsOnly };
+        let salesforce = SalesforceApp {
+            client_id: config.salesforce.client_id.clone(),
+            client_secret: config.salesforce.client_secret.clone(),
+            login_hosts: config.salesforce.login_hosts.clone(),
+            redirect_uri: own_url(&config, "/auth/callback"),
+            allowed_orgs: config.salesforce.allowed_orgs.clone(),
+            schemes,
+        };
+        let ews = EwsPolicy {
+            allowed_hosts: config.ews.allowed_hosts.clone(),
+            mail_domains: config.ews.allowed_domains.clone(),
+            http_on_loopback: config.net.allow_loopback,
+            ..EwsPolicy::default()
+        };
+        let rng: Arc<dyn Rng> = Arc::new(SystemRng);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let platform = Platform {
+            net: net.clone(),
+            clock: Arc::clone(&clock),
+            cache: Arc::default(),
+            config: ApiConfig { key_field: config.salesforce.key_field.clone(), schemes, ..ApiConfig::default() },
+        };
+        let worker = format!("{}-{}", std::process::id(), BASE64.encode(&random_32(rng.as_ref())[..6]));
+        let leptos = LeptosOptions::builder()
+            .output_name("pane")
+            .site_root(config.site_root.display().to_string())
+            .site_pkg_dir("pkg")
+            .site_addr(config.listen)
+            .hash_files(true)
+            .hash_file(absolute(&config.site_root.join("hash.txt")))
+            .build();
+        Ok(Self(Arc::new(Shared {
+            store,
+            net,
+            salesforce,
+            platform,
+            ews,
+            hub: Arc::default(),
+            clock,
+            rng,
+            leptos,
+            stop: CancellationToken::new(),
+            worker,
+            token_key,
+            config,
+        })))
+    }
+
+    /// 32 random bytes.
+    pub fn random_32(&self) -> [u8; 32] {
+        random_32(self.rng.as_ref())
+    }
+
+    /// A MAC under this deployment's own key.
+    pub fn sign(&self, purpose: &str, text: &str) -> [u8; 32] {
+        vault::mac(&self.token_key, &[purpose, text])
+    }
+
+    /// What plain forms send back, bound to the web session.
+    pub fn form_token(&self, token_hash: &[u8; 32]) -> String {
+        BASE64.encode(self.sign("form", &BASE64.encode(token_hash)))
+    }
+
+    /// An address of this deployment. `path` begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        own_url(&self.config, path).to_string()
+    }
+}
+
+fn own_url(config: &Config, path: &str) -> url::Url {
+    let mut url = config.public_url.clone();
+    url.set_path(path);
+    url
+}
+
+/// Leptos looks for a relative name beside the executable.
+fn absolute(path: &std::path::Path) -> std::sync::Arc<str> {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string().into()
+}
+
+fn net_config(config: &Config) -> Result<tandem_net::NetConfig, StartError> {
+    let mut roots = Vec::new();
+    for path in &config.net.extra_roots {
+        roots.push(
+            std::fs::read(path)
+                .map_err(|source| StartError::Roots { path: path.display().to_string(), source })?,
+        );
+    }
+    Ok(tandem_net::NetConfig {
+        user_agent: format!("Tandem/{}", env!("CARGO_PKG_VERSION")),
+        extra_roots_pem: roots,
+        allow_loopback: config.net.allow_loopback,
+        allow_private: config.net.allow_private,
+        resolve: config.net.resolve.clone(),
+        ..tandem_net::NetConfig::default()
+    })
+}

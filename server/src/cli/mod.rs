@@ -1,0 +1,117 @@
+//! The command line. One file per command.
+
+mod connection;
+mod doctor;
+mod healthcheck;
+mod migrate;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod serve;
+mod session;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, Config, ConfigError};
+
+/// Two-way sync between Microsoft mailboxes and Salesforce, with an Outlook sidebar.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, about)]
+struct Cli {
+    /// The configuration file (TOML). Variables TANDEM_… win over it.
+    #[arg(long, short, global = true, env = "TANDEM_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the pane and run the sync until ended.
+    Serve,
+    /// Play Exchange and Salesforce on this machine, for development and tests.
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::Args),
+    /// Bring the database up to date, and say what was done.
+    Migrate(migrate::Args),
+    /// Check the configuration, the key, the database and the servers; explain what is wrong.
+    Doctor,
+    /// Ask a running server whether it is well; exits with 1 if it is not.
+    Healthcheck,
+    /// Sync sessions.
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Connections between a mailbox and a Salesforce user.
+    #[command(subcommand)]
+    Connection(connection::Command),
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tandem: no threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tandem: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => {
+            log_to_stderr("info");
+            sandbox::run(args).await
+        }
+        Command::Doctor => doctor::run(read(cli.config.as_ref())).await,
+        Command::Serve => {
+            let config = settled(cli.config.as_ref())?;
+            log_to_stderr(&config.log);
+            serve::run(config).await
+        }
+        Command::Migrate(args) => migrate::run(quiet(cli.config.as_ref())?, args).await,
+        Command::Healthcheck => healthcheck::run(quiet(cli.config.as_ref())?).await,
+        Command::Session(command) => session::run(quiet(cli.config.as_ref())?, command).await,
+        Command::Connection(command) => connection::run(quiet(cli.config.as_ref())?, command).await,
+    }
+}
+
+type Loaded = Result<(Config, Vec<config::Problem>), ConfigError>;
+
+fn read(file: Option<&PathBuf>) -> Loaded {
+    config::load(file.map(PathBuf::as_path), std::env::vars())
+}
+
+/// The configuration for a server: what only limits it is logged by [`serve`].
+fn settled(file: Option<&PathBuf>) -> anyhow::Result<Config> {
+    let (config, limits) = read(file)?;
+    for limit in limits {
+        eprintln!("tandem: {limit}");
+    }
+    Ok(config)
+}
+
+/// The configuration for a command whose output is read: only faults are logged.
+fn quiet(file: Option<&PathBuf>) -> anyhow::Result<Config> {
+    let (config, _) = read(file)?;
+    log_to_stderr("warn");
+    Ok(config)
+}
+
+fn log_to_stderr(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second subscriber in one process (tests) is no fault.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

@@ -1,0 +1,603 @@
+//! What an operator decides: a TOML file and `TANDEM_…` variables (the variable wins). Unknown keys are refused.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+/// A key of the configuration: where it stands in the file, and how its variable is read.
+struct Key {
+    section: &'static str,
+    name: &'static str,
+    shape: Shape,
+}
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Text,
+    Number,
+    Switch,
+    /// In a variable: separated by commas.
+    List,
+}
+
+const fn key(section: &'static str, name: &'static str, shape: Shape) -> Key {
+    Key { section, name, shape }
+}
+
+/// Every key there is. A test holds it against [`Raw`].
+const KEYS: &[Key] = &[
+    key("", "public_url", Shape::Text),
+    key("", "listen", Shape::Text),
+    key("", "database", Shape::Text),
+    key("", "master_key_file", Shape::Text),
+    key("", "site_root", Shape::Text),
+    key("", "log", Shape::Text),
+    key("salesforce", "client_id", Shape::Text),
+    key("salesforce", "client_secret", Shape::Text),
+    key("salesforce", "login_hosts", Shape::List),
+    key("salesforce", "allowed_orgs", Shape::List),
+    key("salesforce", "key_field", Shape::Text),
+    key("ews", "allowed_hosts", Shape::List),
+    key("ews", "allowed_domains", Shape::List),
+    key("net", "allow_loopback", Shape::Switch),
+    key("net", "allow_private", Shape::Switch),
+    key("net", "extra_roots", Shape::List),
+    key("net", "resolve", Shape::List),
+    key("outlook", "frame_ancestors", Shape::List),
+    key("outlook", "office_js", Shape::Text),
+    key("worker", "sessions", Shape::Number),
+];
+
+/// Variables of the same prefix that are not keys.
+const OTHER_VARIABLES: &[&str] = &["TANDEM_CONFIG"];
+/// Read by the tests and the tools, never by the server.
+const FOREIGN_PREFIXES: &[&str] = &["TANDEM_TEST_", "TANDEM_BIN", "TANDEM_SANDBOX_"];
+
+impl Key {
+    fn path(&self) -> String {
+        if self.section.is_empty() { self.name.to_owned() } else { format!("{}.{}", self.section, self.name) }
+    }
+
+    fn variable(&self) -> String {
+        let path = self.path().replace('.', "_");
+        format!("TANDEM_{}", path.to_ascii_uppercase())
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Raw {
+    public_url: Option<String>,
+    listen: Option<String>,
+    database: Option<String>,
+    master_key_file: Option<PathBuf>,
+    site_root: Option<PathBuf>,
+    log: Option<String>,
+    salesforce: RawSalesforce,
+    ews: RawEws,
+    net: RawNet,
+    outlook: RawOutlook,
+    worker: RawWorker,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawSalesforce {
+    client_id: Option<String>,
+    client_secret: Option<SecretString>,
+    login_hosts: Option<Vec<String>>,
+    allowed_orgs: Option<Vec<String>>,
+    key_field: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawEws {
+    allowed_hosts: Option<Vec<String>>,
+    allowed_domains: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawNet {
+    allow_loopback: Option<bool>,
+    allow_private: Option<bool>,
+    extra_roots: Option<Vec<PathBuf>>,
+    resolve: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawOutlook {
+    frame_ancestors: Option<Vec<String>>,
+    office_js: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawWorker {
+    sessions: Option<u32>,
+}
+
+/// The configuration, parsed. See the README for what each key means.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where browsers reach this server: scheme, host, port; no path.
+    pub public_url: Url,
+    pub listen: SocketAddr,
+    /// `sqlite:PATH` or `postgres://…`.
+    pub database: String,
+    pub master_key_file: PathBuf,
+    /// The folder that the web build wrote.
+    pub site_root: PathBuf,
+    /// A filter as of the `tracing` crate's `EnvFilter`.
+    pub log: String,
+    pub salesforce: SalesforceConfig,
+    pub ews: EwsConfig,
+    pub net: NetSettings,
+    pub outlook: OutlookConfig,
+    /// Sessions at the same time.
+    pub worker_sessions: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct SalesforceConfig {
+    pub client_id: String,
+    pub client_secret: Option<SecretString>,
+    /// Origins, for example `https://login.salesforce.com`. The first is the one offered.
+    pub login_hosts: Vec<Url>,
+    /// 18-character organisation ids. Empty: nobody may sign in.
+    pub allowed_orgs: Vec<tandem_types::OrgId>,
+    /// API name of the external id field that makes creates idempotent.
+    pub key_field: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct EwsConfig {
+    pub allowed_hosts: Vec<String>,
+    /// Mail domains whose Autodiscover is believed.
+    pub allowed_domains: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct NetSettings {
+    pub allow_loopback: bool,
+    pub allow_private: bool,
+    pub extra_roots: Vec<PathBuf>,
+    pub resolve: Vec<(String, SocketAddr)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct OutlookConfig {
+    /// Who may show the pane in a frame.
+    pub frame_ancestors: Vec<String>,
+    /// Where the pane takes Office.js from; `None`: it runs without Outlook.
+    pub office_js: Option<Url>,
+}
+
+/// One thing that is missing or wrong, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub key: String,
+    pub what: String,
+    /// The server does not start with it.
+    pub fatal: bool,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.what)
+    }
+}
+
+/// The configuration cannot be used; all that is wrong with it, at once.
+#[derive(Debug)]
+pub struct ConfigError(pub Vec<Problem>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration cannot be used:")?;
+        for problem in &self.0 {
+            write!(f, "\n  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads the file (if any) and the variables.
+///
+/// # Errors
+/// Everything that keeps the server from starting, each with its key. What only limits it is returned beside the
+/// configuration.
+pub fn load(
+    file: Option<&Path>,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<(Config, Vec<Problem>), ConfigError> {
+    let one = |key: &str, what: String| ConfigError(vec![Problem { key: key.into(), what, fatal: true }]);
+    let mut table = match file {
+        None => toml::Table::new(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| one("--config", format!("{} cannot be read: {e}", path.display())))?;
+            text.parse::<toml::Table>()
+                .map_err(|e| one("--config", format!("{} is not valid TOML: {}", path.display(), e.message())))?
+        }
+    };
+    overlay(&mut table, variables).map_err(ConfigError)?;
+    let raw: Raw = table.try_into().map_err(|e: toml::de::Error| one("configuration", e.message().to_owned()))?;
+    check(raw)
+}
+
+fn overlay(
+    table: &mut toml::Table,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<(), Vec<Problem>> {
+    let mut problems = Vec::new();
+    for (variable, text) in variables {
+        if !variable.starts_with("TANDEM_")
+            || OTHER_VARIABLES.contains(&variable.as_str())
+            || FOREIGN_PREFIXES.iter().any(|p| variable.starts_with(p))
+        {
+            continue;
+        }
+        let mut wrong = |what: String| problems.push(Problem { key: variable.clone(), what, fatal: true });
+        let Some(key) = KEYS.iter().find(|k| k.variable() == variable) else {
+            wrong("there is no such setting".into());
+            continue;
+        };
+        let value = match key.shape {
+            Shape::Text => toml::Value::String(text),
+            Shape::Number => match text.trim().parse() {
+                Ok(number) => toml::Value::Integer(number),
+                Err(_) => {
+                    wrong("must be a whole number".into());
+                    continue;
+                }
+            },
+            Shape::Switch => match text.trim() {
+                "true" | "1" => toml::Value::Boolean(true),
+                "false" | "0" => toml::Value::Boolean(false),
+                _ => {
+                    wrong("must be true or false".into());
+                    continue;
+                }
+            },
+            Shape::List => toml::Value::Array(
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|s| !s.is_empty())
+                    .map(|s| toml::Value::String(s.into()))
+                    .collect(),
+            ),
+        };
+        if key.section.is_empty() {
+            table.insert(key.name.into(), value);
+        } else {
+            let section = table.entry(key.section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            match section.as_table_mut() {
+                Some(section) => {
+                    section.insert(key.name.into(), value);
+                }
+                None => wrong(format!("[{}] in the file is not a section", key.section)),
+            }
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Collects what is wrong, so that an operator reads all of it at once.
+#[derive(Default)]
+struct Findings(Vec<Problem>);
+
+impl Findings {
+    fn fatal(&mut self, key: &str, what: impl Into<String>) {
+        self.0.push(Problem { key: key.into(), what: what.into(), fatal: true });
+    }
+
+    fn limit(&mut self, key: &str, what: impl Into<String>) {
+        self.0.push(Problem { key: key.into(), what: what.into(), fatal: false });
+    }
+}
+
+fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
+    let mut found = Findings::default();
+    let public_url = public_url(raw.public_url.as_deref(), &mut found);
+    let listen = match raw.listen.as_deref().unwrap_or("127.0.0.1:7433").parse() {
+        Ok(listen) => Some(listen),
+        Err(_) => {
+            found.fatal("listen", "must be ADDRESS:PORT, for example 127.0.0.1:7433");
+            None
+        }
+    };
+    let database = raw.database.unwrap_or_else(|| "sqlite:tandem.db".into());
+    if !["sqlite:", "postgres://", "postgresql://"].iter().any(|p| database.starts_with(p)) {
+        found.fatal("database", "must begin with sqlite: or postgres://");
+    }
+    let salesforce = salesforce(raw.salesforce, &mut found);
+    let ews = ews(raw.ews, &mut found);
+    let net = net(raw.net, &mut found);
+    let outlook = outlook(raw.outlook, &mut found);
+    let sessions = raw.worker.sessions.unwrap_or(8);
+    if !(1..=512).contains(&sessions) {
+        found.fatal("worker.sessions", "must be between 1 and 512");
+    }
+    let Findings(problems) = found;
+    match (public_url, listen, salesforce, net, outlook) {
+        (Some(public_url), Some(listen), Some(salesforce), Some(net), Some(outlook))
+            if problems.iter().all(|p| !p.fatal) =>
+        {
+            let config = Config {
+                public_url,
+                listen,
+                database,
+                master_key_file: raw.master_key_file.unwrap_or_else(|| "tandem.key".into()),
+                site_root: raw.site_root.unwrap_or_else(|| "target/site".into()),
+                log: raw.log.unwrap_or_else(|| "info".into()),
+                salesforce,
+                ews,
+                net,
+                outlook,
+                worker_sessions: sessions as usize,
+            };
+            Ok((config, problems))
+        }
+        _ => Err(ConfigError(problems)),
+    }
+}
+
+fn public_url(text: Option<&str>, found: &mut Findings) -> Option<Url> {
+    let Some(text) = text else {
+        found.fatal("public_url", "is missing: the address at which browsers reach this server, for example https://tandem.example.com");
+        return None;
+    };
+    let Ok(url) = Url::parse(text) else {
+        found.fatal("public_url", "is not a URL");
+        return None;
+    };
+    let local = is_local(&url);
+    if url.scheme() != "https" && !(url.scheme() == "http" && local) {
+        found.fatal("public_url", "must be https (http only on localhost): Outlook opens nothing else");
+        return None;
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        found.fatal("public_url", "must be scheme, host and port only");
+        return None;
+    }
+    Some(url)
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
+        Some(url::Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
+        None => false,
+    }
+}
+
+fn origin(key: &str, text: &str, found: &mut Findings) -> Option<Url> {
+    match Url::parse(text) {
+        Ok(url) if url.path() == "/" && url.query().is_none() && url.host_str().is_some() => {
+            if url.scheme() == "https" || (url.scheme() == "http" && is_local(&url)) {
+                return Some(url);
+            }
+            found.fatal(key, format!("{text} must be https"));
+            None
+        }
+        _ => {
+            found.fatal(key, format!("{text} is not an origin such as https://login.salesforce.com"));
+            None
+        }
+    }
+}
+
+fn salesforce(raw: RawSalesforce, found: &mut Findings) -> Option<SalesforceConfig> {
+    let client_id = raw.client_id.unwrap_or_default();
+    if client_id.is_empty() {
+        found.fatal(
+            "salesforce.client_id",
+            "is missing: the consumer key of your external client app (Setup, External Client App Manager)",
+        );
+    }
+    if raw.client_secret.is_none() {
+        found.limit("salesforce.client_secret", "is not set: the app must allow the flow with PKCE alone");
+    }
+    let hosts = raw.login_hosts.unwrap_or_else(|| vec!["https://login.salesforce.com".into()]);
+    if hosts.is_empty() {
+        found.fatal("salesforce.login_hosts", "is empty: nobody can sign in");
+    }
+    let login_hosts =
+        hosts.iter().filter_map(|h| origin("salesforce.login_hosts", h, found)).collect();
+    let orgs = raw.allowed_orgs.unwrap_or_default();
+    if orgs.is_empty() {
+        found.limit(
+            "salesforce.allowed_orgs",
+            "is empty: nobody may sign in. List the 18-character ids of your organisations (Setup, Company Information)",
+        );
+    }
+    let mut allowed_orgs = Vec::new();
+    for org in orgs {
+        match org.parse() {
+            Ok(id) => allowed_orgs.push(id),
+            Err(_) => {
+                found.fatal("salesforce.allowed_orgs", format!("{org} is not an 18-character organisation id (00D…)"));
+            }
+        }
+    }
+    let key_field = raw.key_field.unwrap_or_else(|| "Tandem_Key__c".into());
+    if !key_field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') || key_field.is_empty() {
+        found.fatal("salesforce.key_field", "is not the API name of a field");
+    }
+    Some(SalesforceConfig { client_id, client_secret: raw.client_secret, login_hosts, allowed_orgs, key_field })
+}
+
+fn ews(raw: RawEws, found: &mut Findings) -> EwsConfig {
+    let lower = |list: Option<Vec<String>>| -> Vec<String> {
+        list.unwrap_or_default().iter().map(|s| s.trim().to_ascii_lowercase()).collect()
+    };
+    let config = EwsConfig { allowed_hosts: lower(raw.allowed_hosts), allowed_domains: lower(raw.allowed_domains) };
+    if config.allowed_hosts.is_empty() && config.allowed_domains.is_empty() {
+        found.limit("ews", "neither allowed_hosts nor allowed_domains is set: no Exchange can be connected");
+    }
+    for (key, names) in [("ews.allowed_hosts", &config.allowed_hosts), ("ews.allowed_domains", &config.allowed_domains)]
+    {
+        for name in names {
+            if name.contains("://") || name.contains('/') || name.contains('@') || name.is_empty() {
+                found.fatal(key, format!("\"{name}\" must be a name alone, for example mail.example.com"));
+            }
+        }
+    }
+    config
+}
+
+fn net(raw: RawNet, found: &mut Findings) -> Option<NetSettings> {
+    let mut resolve = Vec::new();
+    let mut whole = true;
+    for entry in raw.resolve.unwrap_or_default() {
+        let parsed = entry.split_once('=').and_then(|(host, addr)| {
+            addr.parse().ok().map(|addr: SocketAddr| (host.trim().to_ascii_lowercase(), addr))
+        });
+        if let Some(pair) = parsed {
+            resolve.push(pair);
+        } else {
+            found.fatal("net.resolve", format!("\"{entry}\" must be host=address:port"));
+            whole = false;
+        }
+    }
+    let extra_roots = raw.extra_roots.unwrap_or_default();
+    for path in &extra_roots {
+        if let Err(e) = std::fs::metadata(path) {
+            found.fatal("net.extra_roots", format!("{} cannot be read: {e}", path.display()));
+            whole = false;
+        }
+    }
+    if raw.allow_loopback == Some(true) {
+        found.limit("net.allow_loopback", "is on: meant for development, anyone who may name a mail server reaches this machine's own services");
+    }
+    whole.then(|| NetSettings {
+        allow_loopback: raw.allow_loopback.unwrap_or(false),
+        allow_private: raw.allow_private.unwrap_or(false),
+        extra_roots,
+        resolve,
+    })
+}
+
+fn outlook(raw: RawOutlook, found: &mut Findings) -> Option<OutlookConfig> {
+    let frame_ancestors = raw.frame_ancestors.unwrap_or_else(|| {
+        [
+            "https://outlook.office.com",
+            "https://outlook.office365.com",
+            "https://outlook.cloud.microsoft",
+            "https://outlook.live.com",
+        ]
+        .map(String::from)
+        .to_vec()
+    });
+    for ancestor in &frame_ancestors {
+        origin("outlook.frame_ancestors", ancestor, found)?;
+    }
+    let script = raw.office_js.unwrap_or_else(|| "https://appsforoffice.microsoft.com/lib/1/hosted/office.js".into());
+    let office_js = if script.is_empty() {
+        None
+    } else if let Ok(url) = Url::parse(&script) {
+        Some(url)
+    } else {
+        found.fatal("outlook.office_js", "is not a URL");
+        return None;
+    };
+    Some(OutlookConfig { frame_ancestors, office_js })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        public_url = "https://tandem.example.com"
+        [salesforce]
+        client_id = "id"
+        client_secret = "secret"
+        allowed_orgs = ["00D000000000001AAA"]
+        [ews]
+        allowed_domains = ["Example.com"]
+    "#;
+
+    fn load_text(text: &str, vars: &[(&str, &str)]) -> Result<(Config, Vec<Problem>), ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tandem.toml");
+        std::fs::write(&path, text).unwrap();
+        load(Some(&path), vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    fn fatal(text: &str, vars: &[(&str, &str)]) -> String {
+        load_text(text, vars).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_good_file_loads_and_variables_win() {
+        let (config, problems) = load_text(GOOD, &[("TANDEM_LISTEN", "127.0.0.1:9"), ("OTHER", "x")]).unwrap();
+        assert_eq!(config.listen.port(), 9);
+        assert_eq!(config.ews.allowed_domains, ["example.com"]);
+        assert_eq!(problems, []);
+    }
+
+    #[test]
+    fn every_key_of_the_table_is_a_key_of_the_file() {
+        for key in KEYS {
+            let value = match key.shape {
+                Shape::Text => "\"x\"",
+                Shape::Number => "1",
+                Shape::Switch => "true",
+                Shape::List => "[]",
+            };
+            let text = if key.section.is_empty() {
+                format!("{} = {value}", key.name)
+            } else {
+                format!("[{}]\n{} = {value}", key.section, key.name)
+            };
+            let table: toml::Table = text.parse().unwrap();
+            table.try_into::<Raw>().unwrap_or_else(|e| panic!("{}: {e}", key.path()));
+        }
+    }
+
+    #[test]
+    fn unknown_keys_and_variables_are_refused() {
+        assert!(fatal(&format!("{GOOD}\nallowed_domain = 1"), &[]).contains("allowed_domain"));
+        assert!(fatal("publik_url = 'x'", &[]).contains("publik_url"));
+        assert!(fatal(GOOD, &[("TANDEM_LISTN", "x")]).contains("TANDEM_LISTN: there is no such setting"));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let text = fatal("listen = 'nowhere'\ndatabase = 'mysql://x'", &[]);
+        for part in ["public_url", "listen", "database", "salesforce.client_id"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_localhost_only() {
+        let at = |url: &str| load_text(GOOD, &[("TANDEM_PUBLIC_URL", url)]);
+        assert!(at("http://localhost:7433").is_ok());
+        assert!(at("http://tandem.example.com").is_err());
+        assert!(at("https://tandem.example.com/x").is_err());
+    }
+
+    #[test]
+    fn nobody_may_sign_in_is_said() {
+        let (_, problems) = load_text(GOOD, &[("TANDEM_SALESFORCE_ALLOWED_ORGS", "")]).unwrap();
+        assert!(problems.iter().any(|p| p.key == "salesforce.allowed_orgs" && !p.fatal));
+    }
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        let (config, _) = load_text(GOOD, &[]).unwrap();
+        assert!(!format!("{config:?}").contains("\"secret\""));
+    }
+}

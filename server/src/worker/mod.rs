@@ -1,0 +1,84 @@
+//! Runs sessions when they are due: tokio tasks around the rules in `tandem-sync`.
+
+mod endpoints;
+mod observe;
+pub mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_sync::ports::{Pick, Store as _};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::clock::new_id;
+
+/// Another process may have made a connection due without telling this one.
+const POLL: Duration = Duration::from_secs(5);
+/// A database that does not answer is asked again after this.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+const SWEEP_SECONDS: i64 = 3600;
+
+/// Runs until the server stops; then waits until the running sessions have come to a safe point.
+pub async fn run(app: App) {
+    let slots = Arc::new(Semaphore::new(app.config.worker_sessions));
+    let mut sessions = JoinSet::new();
+    let mut swept = app.clock.now();
+    while !app.stop.is_cancelled() {
+        while let Some(ended) = sessions.try_join_next() {
+            report_panic(ended);
+        }
+        if app.clock.now().seconds_since(swept) >= SWEEP_SECONDS {
+            swept = app.clock.now();
+            if let Err(error) = app.store.sweep(swept).await {
+                tracing::warn!(%error, "old rows were not swept");
+            }
+        }
+        let slot = tokio::select! {
+            () = app.stop.cancelled() => break,
+            slot = Arc::clone(&slots).acquire_owned() => match slot {
+                Ok(slot) => slot,
+                Err(_) => break,
+            },
+        };
+        let id = new_id(app.rng.as_ref());
+        let ttl = tandem_sync::lease::TTL;
+        match app.store.claim(&Pick::Due, &app.worker, id, app.clock.now(), ttl).await {
+            Ok(Some(lease)) => {
+                let app = app.clone();
+                sessions.spawn(async move {
+                    session::run(&app, lease, session::Mode::Real).await;
+                    drop(slot);
+                });
+            }
+            Ok(None) => {
+                drop(slot);
+                wait(&app, POLL).await;
+            }
+            Err(error) => {
+                drop(slot);
+                tracing::error!(%error, "no connection claimed");
+                wait(&app, STORE_PAUSE).await;
+            }
+        }
+    }
+    while let Some(ended) = sessions.join_next().await {
+        report_panic(ended);
+    }
+}
+
+/// A session that panicked keeps its lease until it expires; another run takes over then.
+fn report_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a session broke off");
+    }
+}
+
+async fn wait(app: &App, longest: Duration) {
+    tokio::select! {
+        () = app.stop.cancelled() => {}
+        () = app.hub.woken() => {}
+        () = app.clock.sleep(longest) => {}
+    }
+}

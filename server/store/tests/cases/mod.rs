@@ -1,0 +1,3 @@
+pub(crate) mod outages;
+pub(crate) mod port;
+pub(crate) mod repos;

@@ -1,0 +1,931 @@
+//! The server's repositories, on a migrated, empty database.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tandem_store::{
+    CodeRow, FlowRow, GrantSecret, NewUser, RefreshTurn, Store, StoreError, WebSession, WebSessionNew,
+};
+use tandem_sync::ports::{Commit, JournalAct, LinkAsk, Pick, Store as _};
+use tandem_types::{IssueCode, Settings, StateReason, SyncState};
+
+use crate::common::{
+    T0, TTL, at, cid, done, entry, grant, issue, issue_id, links, mailbox, new_session, new_user, org,
+    secret, user,
+};
+
+async fn connected(store: &Store, n: u64) {
+    store.upsert_user(&new_user(1, n), T0).await.unwrap();
+    store.ensure_connection(&user(n), cid(n), T0).await.unwrap();
+    store
+        .activate(
+            &cid(n),
+            mailbox(&format!("user{n}@example.com")),
+            secret(&format!("password {n}")),
+            T0,
+        )
+        .await
+        .unwrap();
+}
+
+fn corrupt<T>(result: Result<T, StoreError>) {
+    match result {
+        Err(StoreError::Corrupt(_)) => {}
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it opened"),
+    }
+}
+
+fn access(grant: &GrantSecret) -> &str {
+    grant.access_token.expose_secret()
+}
+
+pub(crate) async fn users(store: Store) {
+    assert_eq!(store.user(&user(1)).await.unwrap(), None);
+    store.upsert_user(&new_user(1, 1), T0).await.unwrap();
+    let changed = NewUser {
+        name: "O'Neil \u{1F426}".to_owned(),
+        org_name: "Acme & Söhne".to_owned(),
+        ..new_user(1, 1)
+    };
+    store.upsert_user(&changed, at(5)).await.unwrap();
+    store.upsert_user(&new_user(1, 2), at(6)).await.unwrap();
+    let row = store.user(&user(1)).await.unwrap().unwrap();
+    assert_eq!(
+        (row.name.as_str(), row.org_name.as_str(), row.created),
+        ("O'Neil \u{1F426}", "Acme", T0)
+    );
+    assert_eq!(
+        (row.org_id, row.instance_url),
+        (org(1), "https://acme.my.salesforce.com".to_owned())
+    );
+    let moved = store.upsert_user(&new_user(2, 1), at(7)).await;
+    assert!(matches!(moved, Err(StoreError::Taken("user"))), "{moved:?}");
+    assert_eq!(store.user(&user(1)).await.unwrap().unwrap().org_id, org(1));
+}
+
+pub(crate) async fn one_connection_per_user(store: Store) {
+    let nobody = store.ensure_connection(&user(1), cid(1), T0).await;
+    assert!(matches!(nobody, Err(StoreError::NotFound("user"))), "{nobody:?}");
+    store.upsert_user(&new_user(1, 1), T0).await.unwrap();
+    let calls = (1..=8).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move { store.ensure_connection(&user(1), cid(n), T0).await.unwrap() })
+    });
+    let rows: Vec<_> = futures::future::join_all(calls)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    assert!(rows.iter().all(|row| *row == rows[0]), "all got the same one");
+    assert_eq!(
+        store.connection_of(&user(1)).await.unwrap().as_ref(),
+        Some(&rows[0])
+    );
+    assert_eq!(
+        store.connection(&rows[0].id).await.unwrap().as_ref(),
+        Some(&rows[0])
+    );
+    assert_eq!(store.connection(&cid(99)).await.unwrap(), None);
+    let row = &rows[0];
+    assert_eq!(
+        (row.state, row.ask_activation, row.skipped),
+        (SyncState::NotActivated, true, false)
+    );
+    assert_eq!((&row.settings, row.created), (&Settings::default(), T0));
+
+    store.upsert_user(&new_user(2, 2), T0).await.unwrap();
+    store.ensure_connection(&user(2), cid(20), at(1)).await.unwrap();
+    let ids = |rows: Vec<tandem_store::ConnectionRow>| rows.into_iter().map(|r| r.id).collect::<Vec<_>>();
+    assert_eq!(
+        ids(store.connections(None, 10).await.unwrap()),
+        [row.id.clone(), cid(20)]
+    );
+    assert_eq!(
+        ids(store.connections(None, 1).await.unwrap()),
+        std::slice::from_ref(&row.id)
+    );
+    assert_eq!(
+        ids(store.connections(Some(&org(2)), 10).await.unwrap()),
+        [cid(20)]
+    );
+    assert_eq!(ids(store.connections(Some(&org(3)), 10).await.unwrap()), []);
+
+    store.skip_activation(&cid(20), at(2)).await.unwrap();
+    let skipped = store.connection(&cid(20)).await.unwrap().unwrap();
+    assert_eq!((skipped.ask_activation, skipped.skipped), (false, true));
+    for missing in [
+        store.skip_activation(&cid(99), T0).await,
+        store.deactivate(&cid(99), T0).await,
+        store.update_settings(&cid(99), &Settings::default(), T0).await,
+        store.activate(&cid(99), mailbox("a@b.c"), secret("x"), T0).await,
+        store.put_grant(&cid(99), grant(1, None), T0).await.map(|_| ()),
+    ] {
+        assert!(
+            matches!(missing, Err(StoreError::NotFound("connection"))),
+            "{missing:?}"
+        );
+    }
+    assert!(
+        !store
+            .set_state(&cid(20), &[], SyncState::Active, None, None, T0)
+            .await
+            .unwrap()
+    );
+}
+
+pub(crate) async fn secrets_are_kept_and_shredded(store: Store) {
+    connected(&store, 1).await;
+    let read = store.mailbox_secret(&cid(1)).await.unwrap().unwrap();
+    let wrote = secret("password 1");
+    assert_eq!(read.password.expose_secret(), "password 1");
+    assert_eq!(
+        (read.login, read.ews_url, read.extra),
+        (wrote.login, wrote.ews_url, wrote.extra)
+    );
+    assert!(!format!("{:?} {:?}", secret("password 1"), grant(1, None)).contains("password 1"));
+    store.put_grant(&cid(1), grant(1, None), T0).await.unwrap();
+
+    store.deactivate(&cid(1), at(1)).await.unwrap();
+    assert!(store.mailbox_secret(&cid(1)).await.unwrap().is_none());
+    assert!(store.grant(&cid(1)).await.unwrap().is_none());
+    let left =
+        "SELECT COUNT(*) FROM connections WHERE credentials IS NOT NULL OR credentials_key IS NOT NULL";
+    assert_eq!(store.query_raw(left).await.unwrap(), [Some("0".to_owned())]);
+    assert_eq!(
+        store.query_raw("SELECT COUNT(*) FROM grants").await.unwrap(),
+        [Some("0".to_owned())]
+    );
+
+    // A new sign-in makes a new key, and the activation uses it.
+    store.put_grant(&cid(1), grant(2, None), at(2)).await.unwrap();
+    store
+        .activate(&cid(1), mailbox("user1@example.com"), secret("new"), at(3))
+        .await
+        .unwrap();
+    let (again, _) = store.grant(&cid(1)).await.unwrap().unwrap();
+    assert_eq!(access(&again), "access-token-2");
+    let read = store.mailbox_secret(&cid(1)).await.unwrap().unwrap();
+    assert_eq!(read.password.expose_secret(), "new");
+    assert!(store.mailbox_secret(&cid(99)).await.unwrap().is_none());
+}
+
+pub(crate) async fn what_is_sealed_opens_in_its_row_only(store: Store) {
+    for n in 1..=2 {
+        connected(&store, n).await;
+        store.put_grant(&cid(n), grant(n, None), T0).await.unwrap();
+    }
+    let mut sessions = Vec::new();
+    for n in 1..=2 {
+        let lease = store
+            .claim(&Pick::This(cid(n)), "w", new_session(), T0, TTL)
+            .await
+            .unwrap()
+            .unwrap();
+        let commit = Commit {
+            journal: vec![entry(n), entry(n + 10)],
+            issues: vec![issue(n, "a", "Ana"), issue(n + 10, "b", "Bob")],
+            ..Commit::default()
+        };
+        store.commit(&lease, T0, commit).await.unwrap();
+        sessions.push(lease.session);
+    }
+    let (one, two) = (cid(1), cid(2));
+    // Within one connection, under the same key: title to detail, row to row.
+    store
+        .execute_raw(&format!(
+            "UPDATE issues SET title = detail WHERE id = '{}'",
+            issue_id(1)
+        ))
+        .await
+        .unwrap();
+    corrupt(store.issues(&one, 10).await);
+    let session = &sessions[0];
+    store
+        .execute_raw(&format!(
+            "UPDATE journal SET sealed = (SELECT sealed FROM journal WHERE session_id = '{session}' AND seq = 1) \
+             WHERE session_id = '{session}' AND seq = 0"
+        ))
+        .await
+        .unwrap();
+    corrupt(store.journal(&one, session).await);
+    // From another connection, with the key that belongs to it.
+    store
+        .execute_raw(&format!(
+            "UPDATE connections SET credentials = (SELECT credentials FROM connections WHERE id = '{two}'), \
+             credentials_key = (SELECT credentials_key FROM connections WHERE id = '{two}') WHERE id = '{one}'"
+        ))
+        .await
+        .unwrap();
+    corrupt(store.mailbox_secret(&one).await);
+    corrupt(store.grant(&one).await);
+    store
+        .execute_raw(&format!(
+            "UPDATE connections SET journal_key = (SELECT journal_key FROM connections WHERE id = '{two}') \
+             WHERE id = '{one}'"
+        ))
+        .await
+        .unwrap();
+    let lease = store
+        .claim(&Pick::This(one.clone()), "w", new_session(), at(100), TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    corrupt(store.open(&lease).await);
+    // The other one is untouched, and whole.
+    assert_eq!(store.issues(&two, 10).await.unwrap().1, 2);
+    assert_eq!(store.journal(&two, &sessions[1]).await.unwrap().len(), 2);
+    assert!(store.mailbox_secret(&two).await.unwrap().is_some());
+}
+
+pub(crate) async fn one_refreshes(store: Store) {
+    connected(&store, 1).await;
+    let id = cid(1);
+    assert!(store.grant(&id).await.unwrap().is_none());
+    let ttl = Duration::from_secs(30);
+    let none = store.begin_refresh(&id, 1, "a", T0, ttl).await;
+    assert!(matches!(none, Err(StoreError::NotFound("grant"))), "{none:?}");
+    assert_eq!(store.put_grant(&id, grant(1, None), T0).await.unwrap(), 1);
+
+    let turns = (0..12).map(|n| {
+        let (store, id) = (store.clone(), id.clone());
+        tokio::spawn(async move {
+            store
+                .begin_refresh(&id, 1, &format!("holder {n}"), at(1), ttl)
+                .await
+                .unwrap()
+        })
+    });
+    let turns: Vec<_> = futures::future::join_all(turns)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let mine: Vec<_> = (0..12)
+        .filter(|&n| matches!(turns[n], RefreshTurn::Mine))
+        .collect();
+    assert_eq!(mine.len(), 1, "{turns:?}");
+    assert!(turns.iter().all(|t| !matches!(t, RefreshTurn::AlreadyDone(..))));
+    let holder = format!("holder {}", mine[0]);
+    assert!(matches!(
+        store.begin_refresh(&id, 1, &holder, at(2), ttl).await.unwrap(),
+        RefreshTurn::Mine
+    ));
+
+    assert_eq!(
+        store
+            .finish_refresh(&id, &holder, grant(2, Some(1)), at(3))
+            .await
+            .unwrap(),
+        2
+    );
+    let late = store.begin_refresh(&id, 1, "late", at(4), ttl).await.unwrap();
+    let RefreshTurn::AlreadyDone(now, 2) = late else {
+        panic!("{late:?}")
+    };
+    assert_eq!(access(&now), "access-token-2");
+    assert_eq!(now.previous_refresh.unwrap().expose_secret(), "refresh-token-1");
+
+    // Given up, the next may.
+    assert!(matches!(
+        store.begin_refresh(&id, 2, "a", at(5), ttl).await.unwrap(),
+        RefreshTurn::Mine
+    ));
+    store.abandon_refresh(&id, "not mine").await.unwrap();
+    assert!(matches!(
+        store.begin_refresh(&id, 2, "b", at(5), ttl).await.unwrap(),
+        RefreshTurn::Wait
+    ));
+    store.abandon_refresh(&id, "a").await.unwrap();
+    assert!(matches!(
+        store.begin_refresh(&id, 2, "b", at(5), ttl).await.unwrap(),
+        RefreshTurn::Mine
+    ));
+
+    // Its turn ran out and "c" has it; but the token that "b" got is the only one that lives.
+    assert!(matches!(
+        store.begin_refresh(&id, 2, "c", at(34), ttl).await.unwrap(),
+        RefreshTurn::Wait
+    ));
+    assert!(matches!(
+        store.begin_refresh(&id, 2, "c", at(35), ttl).await.unwrap(),
+        RefreshTurn::Mine
+    ));
+    assert_eq!(
+        store
+            .finish_refresh(&id, "b", grant(3, Some(2)), at(36))
+            .await
+            .unwrap(),
+        3
+    );
+    // What "c" brings now comes from a grant that is past.
+    let stale = store.finish_refresh(&id, "c", grant(4, Some(2)), at(37)).await;
+    assert!(matches!(stale, Err(StoreError::LeaseLost)), "{stale:?}");
+    let stale = store.finish_refresh(&id, "c", grant(4, None), at(37)).await;
+    assert!(matches!(stale, Err(StoreError::LeaseLost)), "{stale:?}");
+
+    // A new sign-in overtakes a refresh.
+    assert!(matches!(
+        store.begin_refresh(&id, 3, "d", at(40), ttl).await.unwrap(),
+        RefreshTurn::Mine
+    ));
+    assert_eq!(store.put_grant(&id, grant(9, None), at(41)).await.unwrap(), 4);
+    let stale = store.finish_refresh(&id, "d", grant(5, Some(3)), at(42)).await;
+    assert!(matches!(stale, Err(StoreError::LeaseLost)), "{stale:?}");
+    let (now, version) = store.grant(&id).await.unwrap().unwrap();
+    assert_eq!((access(&now), version), ("access-token-9", 4));
+    store.delete_grant(&id).await.unwrap();
+    let gone = store.finish_refresh(&id, "d", grant(5, Some(9)), at(43)).await;
+    assert!(matches!(gone, Err(StoreError::NotFound("grant"))), "{gone:?}");
+}
+
+pub(crate) async fn locks_are_taken_in_one_order(store: Store) {
+    connected(&store, 1).await;
+    store.put_grant(&cid(1), grant(1, None), T0).await.unwrap();
+    let work = (0..60_u64).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let id = cid(1);
+            match n % 5 {
+                0 => drop(store.put_grant(&id, grant(n, None), T0).await.unwrap()),
+                1 => {
+                    drop(
+                        store
+                            .begin_refresh(&id, 1, &n.to_string(), T0, TTL)
+                            .await
+                            .unwrap(),
+                    );
+                    match store
+                        .finish_refresh(&id, &n.to_string(), grant(n, None), T0)
+                        .await
+                    {
+                        Ok(_) | Err(StoreError::LeaseLost) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+                2 => assert!(store.wake(&id, at(1)).await.unwrap()),
+                3 => store
+                    .activate(&id, mailbox("user1@example.com"), secret("x"), T0)
+                    .await
+                    .unwrap(),
+                _ => {
+                    let lease = store
+                        .claim(&Pick::This(id), "w", new_session(), T0, TTL)
+                        .await
+                        .unwrap();
+                    let Some(lease) = lease else { return };
+                    match store.commit(&lease, T0, links([n])).await {
+                        Ok(()) | Err(StoreError::LeaseLost) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            }
+        })
+    });
+    for done in futures::future::join_all(work).await {
+        done.unwrap();
+    }
+}
+
+pub(crate) async fn trials(store: Store) {
+    let login = "Ana@Example.com";
+    assert_eq!(store.trials(login, T0).await.unwrap(), 0);
+    let tries = (0..6).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.record_trial("ana@example.COM ", T0).await.unwrap() })
+    });
+    let mut numbers: Vec<_> = futures::future::join_all(tries)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6], "each has its own number");
+    assert_eq!(store.record_trial("bob@example.com", T0).await.unwrap(), 1);
+    assert_eq!(store.record_trial(login, at(899)).await.unwrap(), 7);
+    assert_eq!(
+        store.trials(login, at(900)).await.unwrap(),
+        1,
+        "15 minutes later the first six are past"
+    );
+    assert_eq!(store.record_trial(login, at(900)).await.unwrap(), 2);
+    store.clear_trials(login).await.unwrap();
+    assert_eq!(store.trials(login, at(900)).await.unwrap(), 0);
+    assert_eq!(store.trials("bob@example.com", at(1)).await.unwrap(), 1);
+}
+
+pub(crate) async fn web_sessions(store: Store) {
+    store.upsert_user(&new_user(1, 1), T0).await.unwrap();
+    let new = |n: u8, expires| WebSessionNew {
+        token_hash: [n; 32],
+        user_id: user(1),
+        org_id: org(1),
+        expires,
+    };
+    for n in 1..=3 {
+        store
+            .create_web_session(&new(n, at(100)), at(i64::from(n)))
+            .await
+            .unwrap();
+    }
+    let taken = store.create_web_session(&new(1, at(900)), T0).await;
+    assert!(matches!(taken, Err(StoreError::Taken(_))), "{taken:?}");
+    let expected = WebSession {
+        user_id: user(1),
+        org_id: org(1),
+        expires: at(100),
+        created: at(1),
+    };
+    assert_eq!(store.web_session(&[1; 32], at(99)).await.unwrap(), Some(expected));
+    assert_eq!(store.web_session(&[1; 32], at(100)).await.unwrap(), None, "over");
+    assert_eq!(store.web_session(&[9; 32], T0).await.unwrap(), None);
+    assert!(store.touch_web_session(&[1; 32], at(200), at(99)).await.unwrap());
+    assert_eq!(
+        store
+            .web_session(&[1; 32], at(199))
+            .await
+            .unwrap()
+            .unwrap()
+            .expires,
+        at(200)
+    );
+    assert!(
+        !store.touch_web_session(&[2; 32], at(300), at(100)).await.unwrap(),
+        "what is over stays over"
+    );
+    store.delete_web_session(&[1; 32]).await.unwrap();
+    assert_eq!(store.web_session(&[1; 32], T0).await.unwrap(), None);
+    store.delete_web_sessions_of(&user(1)).await.unwrap();
+    assert_eq!(store.web_session(&[3; 32], T0).await.unwrap(), None);
+    // A session of a user in another organisation cannot be made.
+    let wrong = WebSessionNew {
+        org_id: org(2),
+        ..new(7, at(100))
+    };
+    assert!(store.create_web_session(&wrong, T0).await.is_err());
+}
+
+pub(crate) async fn flows_are_used_once(store: Store) {
+    let flow = FlowRow {
+        binding_hash: [1; 32],
+        nonce_hash: [2; 32],
+        pkce_verifier: SecretString::from("verifier-0123456789"),
+        purpose: "salesforce".to_owned(),
+        login_host: "login.salesforce.com".to_owned(),
+        created: T0,
+        expires: at(600),
+    };
+    store.put_flow(&[7; 32], &flow).await.unwrap();
+    assert!(store.take_flow(&[8; 32], T0).await.unwrap().is_none());
+    let takes = (0..8).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.take_flow(&[7; 32], at(1)).await.unwrap() })
+    });
+    let mut got: Vec<_> = futures::future::join_all(takes)
+        .await
+        .into_iter()
+        .filter_map(Result::unwrap)
+        .collect();
+    assert_eq!(got.len(), 1, "one caller has it");
+    let read = got.remove(0);
+    assert_eq!(read.pkce_verifier.expose_secret(), "verifier-0123456789");
+    assert_eq!((read.binding_hash, read.nonce_hash), ([1; 32], [2; 32]));
+    assert_eq!(
+        (read.purpose, read.login_host),
+        (flow.purpose.clone(), flow.login_host.clone())
+    );
+    assert!(!format!("{flow:?}").contains("0123456789"));
+
+    store.put_flow(&[7; 32], &flow).await.unwrap();
+    assert!(
+        store.take_flow(&[7; 32], at(600)).await.unwrap().is_none(),
+        "over"
+    );
+    assert!(
+        store.take_flow(&[7; 32], T0).await.unwrap().is_none(),
+        "and used up"
+    );
+    // The verifier is bound to its flow.
+    store.put_flow(&[3; 32], &flow).await.unwrap();
+    store.put_flow(&[4; 32], &flow).await.unwrap();
+    let smallest = "(SELECT MIN(created_at) FROM flows)";
+    store
+        .execute_raw(&format!(
+            "UPDATE flows SET verifier = (SELECT f.verifier FROM flows f WHERE f.state_hash <> flows.state_hash \
+             AND f.created_at = {smallest} LIMIT 1)"
+        ))
+        .await
+        .unwrap();
+    corrupt(store.take_flow(&[3; 32], T0).await);
+}
+
+pub(crate) async fn codes_and_tickets_are_used_once(store: Store) {
+    connected(&store, 1).await;
+    store.upsert_user(&new_user(1, 2), T0).await.unwrap();
+    let code = CodeRow {
+        user_id: user(1),
+        org_id: org(1),
+        nonce_hash: [5; 32],
+        expires: at(60),
+    };
+    store.put_code(&[1; 32], &code).await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(
+            store.take_code(&[1; 32], &[6; 32], T0).await.unwrap(),
+            None,
+            "not this pane's"
+        );
+    }
+    let takes = (0..8).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.take_code(&[1; 32], &[5; 32], at(59)).await.unwrap() })
+    });
+    let got: Vec<_> = futures::future::join_all(takes)
+        .await
+        .into_iter()
+        .filter_map(Result::unwrap)
+        .collect();
+    assert_eq!(got, std::slice::from_ref(&code));
+
+    store.put_code(&[2; 32], &code).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(store.take_code(&[2; 32], &[6; 32], T0).await.unwrap(), None);
+    }
+    assert_eq!(
+        store.take_code(&[2; 32], &[5; 32], T0).await.unwrap(),
+        None,
+        "five wrong nonces burn it"
+    );
+    store.put_code(&[3; 32], &code).await.unwrap();
+    assert_eq!(
+        store.take_code(&[3; 32], &[5; 32], at(60)).await.unwrap(),
+        None,
+        "over"
+    );
+    assert_eq!(
+        store.take_code(&[3; 32], &[5; 32], T0).await.unwrap(),
+        None,
+        "and used up"
+    );
+
+    store
+        .put_ticket(&[1; 32], &user(1), &cid(1), at(30))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.take_ticket(&[1; 32], at(29)).await.unwrap(),
+        Some((user(1), cid(1)))
+    );
+    assert_eq!(store.take_ticket(&[1; 32], at(29)).await.unwrap(), None);
+    store
+        .put_ticket(&[2; 32], &user(1), &cid(1), at(30))
+        .await
+        .unwrap();
+    assert_eq!(store.take_ticket(&[2; 32], at(30)).await.unwrap(), None);
+    let foreign = store.put_ticket(&[3; 32], &user(2), &cid(1), at(30)).await;
+    assert!(
+        matches!(foreign, Err(StoreError::NotFound("connection"))),
+        "{foreign:?}"
+    );
+}
+
+pub(crate) async fn the_pane_reads(store: Store) {
+    connected(&store, 1).await;
+    let id = cid(1);
+    let mut last = None;
+    for n in 0..12_u64 {
+        let now = at(i64::try_from(n).unwrap());
+        let lease = store
+            .claim(&Pick::This(id.clone()), "w", new_session(), now, TTL)
+            .await
+            .unwrap()
+            .unwrap();
+        let commit = Commit {
+            links: links([n]).links,
+            issues: vec![issue(n + 1, &format!("item {n}"), &format!("Contact {n}"))],
+            journal: vec![entry(n)],
+            ..Commit::default()
+        };
+        store.commit(&lease, now, commit).await.unwrap();
+        store.close(&lease, done(now, None)).await.unwrap();
+        last = Some(lease);
+    }
+    let last = last.unwrap();
+    let sessions = store.sessions(&id, 10).await.unwrap();
+    assert_eq!(
+        (sessions.len(), &sessions[0].id, sessions[0].issues),
+        (10, &last.session, 1)
+    );
+    let (views, total) = store.issues(&id, 5).await.unwrap();
+    assert_eq!(
+        (views.len(), total, views[0].title.as_str()),
+        (5, 12, "Contact 0")
+    );
+    assert_eq!(store.live_links(&id).await.unwrap(), 12);
+    let (view, key) = store.issue(&id, &issue_id(3)).await.unwrap().unwrap();
+    assert_eq!(
+        (view.title.as_str(), key.item.0.as_str()),
+        ("Contact 2", "item 2")
+    );
+    assert_eq!(key.code, IssueCode::LastNameMissing);
+    assert!(store.solve_issue(&id, &issue_id(3), at(20)).await.unwrap());
+    assert_eq!(store.issue(&id, &issue_id(3)).await.unwrap(), None);
+    assert_eq!(store.issue(&cid(2), &issue_id(4)).await.unwrap(), None);
+    let journal = store.journal(&id, &last.session).await.unwrap();
+    assert_eq!(journal.len(), 1);
+
+    // Every kind of entry comes back.
+    let lease = store
+        .claim(&Pick::This(id.clone()), "w", new_session(), at(30), TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    let JournalAct::Changed { old } = entry(1).act else {
+        unreachable!()
+    };
+    let acts = [
+        JournalAct::Created,
+        JournalAct::Deleted { old: old.clone() },
+        JournalAct::LostToConflict { lost: old },
+        JournalAct::Linked("woken"),
+    ];
+    let commit = Commit {
+        journal: acts
+            .iter()
+            .map(|act| {
+                let mut entry = entry(1);
+                entry.act = act.clone();
+                entry
+            })
+            .collect(),
+        ..Commit::default()
+    };
+    let written = format!("{:?}", commit.journal);
+    store.commit(&lease, at(31), commit).await.unwrap();
+    assert_eq!(
+        format!("{:?}", store.journal(&id, &lease.session).await.unwrap()),
+        written
+    );
+    store
+        .audit(&org(1), &user(1), "deactivate", "by the user", at(40))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.query_raw("SELECT action FROM audit").await.unwrap(),
+        [Some("deactivate".to_owned())]
+    );
+}
+
+pub(crate) async fn a_sweep_takes_what_is_over(store: Store) {
+    const DAY: i64 = 86_400;
+    connected(&store, 1).await;
+    let (now, id) = (at(100 * DAY), cid(1));
+    for day in [5, 11, 69, 71, 100] {
+        let then = at(day * DAY - 5);
+        let lease = store
+            .claim(&Pick::This(id.clone()), "w", new_session(), then, TTL)
+            .await
+            .unwrap()
+            .unwrap();
+        let commit = Commit {
+            journal: vec![entry(1)],
+            ..links([1])
+        };
+        store.commit(&lease, then, commit).await.unwrap();
+        if day != 100 {
+            store.close(&lease, done(then, None)).await.unwrap();
+        }
+    }
+    let flow = FlowRow {
+        binding_hash: [1; 32],
+        nonce_hash: [2; 32],
+        pkce_verifier: SecretString::from("v"),
+        purpose: "p".to_owned(),
+        login_host: "h".to_owned(),
+        created: T0,
+        expires: now,
+    };
+    let code = |expires| CodeRow {
+        user_id: user(1),
+        org_id: org(1),
+        nonce_hash: [5; 32],
+        expires,
+    };
+    let web = |n: u8, expires| WebSessionNew {
+        token_hash: [n; 32],
+        user_id: user(1),
+        org_id: org(1),
+        expires,
+    };
+    let later = now.plus_seconds(1);
+    store.put_flow(&[1; 32], &flow).await.unwrap();
+    store
+        .put_flow(
+            &[2; 32],
+            &FlowRow {
+                expires: later,
+                ..flow
+            },
+        )
+        .await
+        .unwrap();
+    store.put_code(&[1; 32], &code(now)).await.unwrap();
+    store.put_code(&[2; 32], &code(later)).await.unwrap();
+    store.put_ticket(&[1; 32], &user(1), &id, now).await.unwrap();
+    store.put_ticket(&[2; 32], &user(1), &id, later).await.unwrap();
+    store.create_web_session(&web(1, now), T0).await.unwrap();
+    store.create_web_session(&web(2, later), T0).await.unwrap();
+    store.record_trial("old", now.plus_seconds(-900)).await.unwrap();
+    store.record_trial("new", now.plus_seconds(-899)).await.unwrap();
+
+    let swept = store.sweep(now).await.unwrap();
+    assert_eq!((swept.expired, swept.sessions, swept.journal), (5, 1, 3));
+    assert_eq!(
+        store.sweep(now).await.unwrap(),
+        tandem_store::Swept::default(),
+        "nothing is left to take"
+    );
+    assert_eq!(store.sessions(&id, 100).await.unwrap().len(), 4);
+    assert!(store.take_flow(&[2; 32], now).await.unwrap().is_some());
+    assert!(store.take_code(&[2; 32], &[5; 32], now).await.unwrap().is_some());
+    assert!(store.take_ticket(&[2; 32], now).await.unwrap().is_some());
+    assert!(store.web_session(&[2; 32], now).await.unwrap().is_some());
+    assert_eq!(store.trials("new", now).await.unwrap(), 1);
+    assert_eq!(store.live_links(&id).await.unwrap(), 1, "links are never swept");
+}
+
+pub(crate) async fn overview(store: Store) {
+    for n in 1..=4 {
+        connected(&store, n).await;
+    }
+    store.upsert_user(&new_user(1, 5), T0).await.unwrap();
+    store.ensure_connection(&user(5), cid(5), T0).await.unwrap();
+    let stop = [SyncState::Active];
+    let reason = Some(StateReason::SalesforceSignInEnded);
+    assert!(
+        store
+            .set_state(&cid(1), &stop, SyncState::Active, reason, None, T0)
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .set_state(&cid(2), &stop, SyncState::Paused, None, None, T0)
+            .await
+            .unwrap()
+    );
+    store
+        .claim(&Pick::This(cid(3)), "w", new_session(), at(400), TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    let overview = store.overview(at(401)).await.unwrap();
+    assert_eq!((overview.overdue, overview.running, overview.users), (1, 1, 5));
+    let count = |state, reason| {
+        let found = overview
+            .states
+            .iter()
+            .find(|c| (c.state, c.reason) == (state, reason));
+        found.map_or(0, |c| c.connections)
+    };
+    assert_eq!(count(SyncState::Active, reason), 1);
+    assert_eq!(count(SyncState::Active, Some(StateReason::WaitingForPreview)), 2);
+    assert_eq!(count(SyncState::Paused, None), 1);
+    assert_eq!(count(SyncState::NotActivated, None), 1);
+    assert_eq!(
+        store.overview(at(300)).await.unwrap().overdue,
+        0,
+        "five minutes are no delay"
+    );
+    assert_eq!(
+        store.overview(at(461)).await.unwrap().overdue,
+        2,
+        "a lease that ran out runs nothing"
+    );
+}
+
+pub(crate) async fn a_commit_that_fails_half_way_leaves_nothing(store: Store) {
+    connected(&store, 1).await;
+    let lease = store
+        .claim(&Pick::Due, "w", new_session(), T0, TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    let step = || Commit {
+        journal: vec![entry(1)],
+        issues: vec![issue(1, "a", "Ana")],
+        mailbox_cursor: crate::common::cursor("m"),
+        first_round_done: true,
+        ..links(0..100)
+    };
+    for table in ["issues", "journal", "links"] {
+        store
+            .execute_raw(&format!("ALTER TABLE {table} RENAME TO away"))
+            .await
+            .unwrap();
+        let failed = store.commit(&lease, T0, step()).await;
+        assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
+        store
+            .execute_raw(&format!("ALTER TABLE away RENAME TO {table}"))
+            .await
+            .unwrap();
+        assert_eq!(
+            store.links(&lease, &LinkAsk::All).await.unwrap(),
+            [],
+            "without {table}"
+        );
+        let opening = store.open(&lease).await.unwrap();
+        assert_eq!((opening.mailbox_cursor, opening.first_round_done), (None, false));
+        assert!(store.journal(&cid(1), &lease.session).await.unwrap().is_empty());
+        assert_eq!(store.issues(&cid(1), 9).await.unwrap().1, 0);
+    }
+    store.commit(&lease, T0, step()).await.unwrap();
+    assert_eq!(store.links(&lease, &LinkAsk::All).await.unwrap().len(), 100);
+    assert_eq!(store.journal(&cid(1), &lease.session).await.unwrap().len(), 1);
+    assert_eq!(store.sessions(&cid(1), 1).await.unwrap()[0].issues, 1);
+}
+
+pub(crate) async fn rows_that_make_no_sense_are_told(store: Store) {
+    connected(&store, 1).await;
+    let lease = store
+        .claim(&Pick::Due, "w", new_session(), T0, TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    store.commit(&lease, T0, links([1])).await.unwrap();
+    for (bad, good) in [
+        (
+            "UPDATE links SET base = '{'",
+            "UPDATE links SET base = '{\"normaliser\":0,\"mailbox\":{},\"crm\":{}}'",
+        ),
+        (
+            "UPDATE links SET state = 'ended'",
+            "UPDATE links SET state = 'live'",
+        ),
+        (
+            "UPDATE links SET made_on = 'moon'",
+            "UPDATE links SET made_on = NULL",
+        ),
+        ("UPDATE links SET kind = ''", "UPDATE links SET kind = 'contact'"),
+    ] {
+        store.execute_raw(bad).await.unwrap();
+        corrupt(store.links(&lease, &LinkAsk::All).await);
+        store.execute_raw(good).await.unwrap();
+        assert_eq!(store.links(&lease, &LinkAsk::All).await.unwrap().len(), 1);
+    }
+    for bad in [
+        "UPDATE connections SET settings = '{\"of_a_newer_version\": true}'",
+        "UPDATE connections SET settings = '{}', rejections = -1",
+        "UPDATE connections SET rejections = 0, state = 'dancing'",
+    ] {
+        store.execute_raw(bad).await.unwrap();
+        corrupt(store.connection(&cid(1)).await);
+        corrupt(store.open(&lease).await);
+    }
+    let text = store.connection(&cid(1)).await.unwrap_err().to_string();
+    assert!(
+        !text.contains("dancing"),
+        "an error shows no stored value: {text}"
+    );
+}
+
+pub(crate) async fn migrations_run_once(store: Store, other: Store) {
+    assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
+    connected(&store, 1).await;
+    let runs = (0..4).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.migrate().await })
+    });
+    for run in futures::future::join_all(runs).await {
+        run.unwrap().unwrap();
+    }
+    assert!(
+        store.connection(&cid(1)).await.unwrap().is_some(),
+        "nothing was lost"
+    );
+    store.health().await.unwrap();
+    let newer = "UPDATE _sqlx_migrations SET version = 999 WHERE version = 1";
+    store.execute_raw(newer).await.unwrap();
+    corrupt(store.migrate().await);
+    // The failed run keeps no lock that would stop the next process.
+    corrupt(other.migrate().await);
+}
+
+pub(crate) async fn the_masters_key_is_needed(store: Store, stranger: Store) {
+    connected(&store, 1).await;
+    store.put_grant(&cid(1), grant(1, None), T0).await.unwrap();
+    corrupt(stranger.mailbox_secret(&cid(1)).await);
+    corrupt(stranger.grant(&cid(1)).await);
+    let lease = stranger
+        .claim(&Pick::Due, "w", new_session(), T0, TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    corrupt(stranger.open(&lease).await);
+    let step = Commit {
+        issues: vec![issue(1, "a", "Ana")],
+        ..links([1])
+    };
+    corrupt(stranger.commit(&lease, T0, step).await);
+    assert_eq!(store.links(&lease, &LinkAsk::All).await.unwrap(), []);
+}

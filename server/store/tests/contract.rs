@@ -1,0 +1,181 @@
+//! One contract, three stores: every case on memory (what a session needs), SQLite and PostgreSQL.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step is a failed test, in helpers as in test functions"
+)]
+
+mod cases;
+mod common;
+
+use std::sync::Arc;
+
+use common::{Desk, MemoryDesk, SqlDesk, TestVault};
+use tandem_store::{Store, testing};
+
+async fn sqlite_desk() -> (Arc<dyn Desk>, tempfile::TempDir) {
+    let (store, dir) = common::sqlite().await;
+    let url = common::sqlite_url(&dir);
+    (desk(store, url), dir)
+}
+
+/// One more handle, as another process would have it.
+async fn opened(url: &str, master: u8) -> Store {
+    Store::connect(url, TestVault::new(master)).await.unwrap()
+}
+
+fn desk(store: Store, url: String) -> Arc<dyn Desk> {
+    Arc::new(SqlDesk {
+        store,
+        reconnect: Box::new(move || {
+            let url = url.clone();
+            Box::pin(async move { opened(&url, 1).await })
+        }),
+    })
+}
+
+async fn postgres_store() -> Option<(Store, testing::Database)> {
+    let database = testing::postgres().await?;
+    let store = opened(&database.url, 1).await;
+    store.migrate().await.unwrap();
+    Some((store, database))
+}
+
+/// Runs each in a task of its own, and names those that failed: a server is started for all of them together.
+macro_rules! on_postgres {
+    ($($case:ident => $work:expr;)*) => {
+        let mut failed: Vec<&str> = Vec::new();
+        $(
+            if tokio::spawn($work).await.is_err() {
+                failed.push(stringify!($case));
+            }
+        )*
+        assert!(failed.is_empty(), "failed on PostgreSQL: {failed:?}");
+    };
+}
+
+macro_rules! port_cases {
+    ($($case:ident,)*) => {
+        mod memory {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    cases::port::$case(Arc::new(MemoryDesk::default())).await;
+                }
+            )*
+        }
+
+        mod sqlite {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let (desk, _dir) = sqlite_desk().await;
+                    cases::port::$case(desk).await;
+                }
+            )*
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn postgres_port() {
+            // Held until the end: the server runs as long.
+            let Some(_server) = testing::postgres().await else { return };
+            on_postgres! {
+                $($case => async {
+                    let Some((store, database)) = postgres_store().await else { return };
+                    cases::port::$case(desk(store, database.url.clone())).await;
+                };)*
+            }
+        }
+    };
+}
+
+macro_rules! repo_cases {
+    ($($case:ident,)*) => {
+        mod sqlite_repos {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let (store, _dir) = common::sqlite().await;
+                    cases::repos::$case(store).await;
+                }
+            )*
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn postgres_repos() {
+            let Some(server) = testing::postgres().await else { return };
+            on_postgres! {
+                $($case => async {
+                    let Some((store, _database)) = postgres_store().await else { return };
+                    cases::repos::$case(store).await;
+                };)*
+                migrations_run_once => async {
+                    let Some((store, database)) = postgres_store().await else { return };
+                    cases::repos::migrations_run_once(store, opened(&database.url, 1).await).await;
+                };
+                the_masters_key_is_needed => async {
+                    let Some((store, database)) = postgres_store().await else { return };
+                    cases::repos::the_masters_key_is_needed(store, opened(&database.url, 2).await).await;
+                };
+            }
+            drop(server);
+        }
+    };
+}
+
+port_cases![
+    only_an_active_connection_comes_due,
+    longest_overdue_is_first,
+    a_claim_has_one_holder,
+    a_stale_fence_changes_no_row,
+    a_crash_is_taken_over,
+    an_old_lease_that_nobody_took_still_commits,
+    a_commit_is_kept,
+    two_connections_do_not_mix,
+    links_by_ask,
+    a_wake_up_in_mid_session_stands,
+    a_wake_up_survives_a_crash,
+    what_the_user_did_meanwhile_stands,
+    deactivation_fences_off,
+    a_closing_is_kept,
+    settings_reach_the_next_session,
+    an_issue_is_raised_once,
+    another_mailbox_starts_anew,
+    a_mailbox_has_one_connection,
+    a_step_is_whole_or_not_at_all,
+];
+
+repo_cases![
+    users,
+    one_connection_per_user,
+    secrets_are_kept_and_shredded,
+    what_is_sealed_opens_in_its_row_only,
+    one_refreshes,
+    locks_are_taken_in_one_order,
+    trials,
+    web_sessions,
+    flows_are_used_once,
+    codes_and_tickets_are_used_once,
+    the_pane_reads,
+    a_sweep_takes_what_is_over,
+    overview,
+    a_commit_that_fails_half_way_leaves_nothing,
+    rows_that_make_no_sense_are_told,
+];
+
+#[tokio::test]
+async fn sqlite_the_masters_key_is_needed() {
+    let (store, dir) = common::sqlite().await;
+    let stranger = opened(&common::sqlite_url(&dir), 2).await;
+    cases::repos::the_masters_key_is_needed(store, stranger).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_migrations_run_once() {
+    let (store, dir) = common::sqlite().await;
+    let other = opened(&common::sqlite_url(&dir), 1).await;
+    cases::repos::migrations_run_once(store, other).await;
+}

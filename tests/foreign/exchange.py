@@ -1,0 +1,288 @@
+"""Drives the sandbox's Exchange with exchangelib, which knows nothing of it."""
+
+import datetime
+import warnings
+
+from exchangelib import (
+    BASIC,
+    DELEGATE,
+    Account,
+    Build,
+    Configuration,
+    Contact,
+    Credentials,
+    ExtendedProperty,
+    Version,
+)
+from exchangelib.errors import (
+    ErrorIrresolvableConflict,
+    ErrorItemNotFound,
+    ErrorInvalidSyncStateData,
+    ErrorNonExistentMailbox,
+    EWSError,
+    UnauthorizedError,
+)
+from exchangelib.folders import Contacts
+from exchangelib.indexed_properties import EmailAddress, PhoneNumber, PhysicalAddress
+from exchangelib.items import NEVER_OVERWRITE
+
+from common import COLLEAGUE, INFO, NINA, check, control, equal, finish, refused, section
+
+warnings.filterwarnings("ignore")
+
+
+class LinkKey(ExtendedProperty):
+    """A property of a named set, as add-ins keep their own data in."""
+
+    property_set_id = "5b6c9b3e-3a35-4f6c-9c63-0f2ad3c1a7d1"
+    property_name = "ForeignKey"
+    property_type = "String"
+
+
+Contact.register("link_key", LinkKey)
+
+
+def connect(user, password=None, login=None, mailbox=None):
+    config = Configuration(
+        service_endpoint=INFO["ews_url"],
+        credentials=Credentials(login or user["exchange_login"], password or user["exchange_password"]),
+        auth_type=BASIC,
+        version=Version(build=Build(15, 1)),
+    )
+    return Account(
+        primary_smtp_address=mailbox or user["mailbox"], config=config, autodiscover=False, access_type=DELEGATE
+    )
+
+
+def listed(user=NINA, folder="Contacts"):
+    """What the control API says is in a folder, by id."""
+    rows = control("GET", f"/exchange/mailboxes/{user['mailbox']}/contacts")
+    return {row["id"]: row for row in rows if row["folder"] == folder}
+
+
+account = connect(NINA)
+
+
+def reads():
+    items = list(account.contacts.all())
+    known = listed()
+    equal("every contact is listed", {item.id for item in items}, set(known))
+    check("there are contacts", len(items) >= 5, len(items))
+    for item in items:
+        wanted = known[item.id]["fields"].get("Surname")
+        if (item.surname or None) != (wanted or None):
+            equal(f"surname of {item.id}", item.surname, wanted)
+    check("each has a change key", all(item.changekey for item in items))
+    names = {item.display_name for item in account.contacts.all().only("display_name")}
+    equal("a listing of one field", names, {item.display_name for item in items})
+    first = items[0]
+    again = account.contacts.get(id=first.id, changekey=first.changekey)
+    equal("one item by its id", again.display_name, first.display_name)
+    check("folders are found", any(folder.name == "Deleted Items" for folder in account.root.walk()))
+    equal("the folder's count", account.contacts.total_count, len(known))
+
+
+def writes():
+    before = control("GET", "/counters")["exchange"].get("mails_sent")
+    contact = Contact(
+        folder=account.contacts,
+        given_name="Žofie",
+        surname="Ó Ceallaigh-山田",
+        display_name="Žofie Ó Ceallaigh-山田",
+        company_name="Müller & Söhne <GmbH>",
+        job_title='Head of "R&D"',
+        birthday=datetime.date(1980, 2, 29),
+        body="first line\nsecond line ✓",
+        email_addresses=[EmailAddress(label="EmailAddress1", email="zofie@foreign.example")],
+        phone_numbers=[
+            PhoneNumber(label="BusinessPhone", phone_number="+49 30 1234"),
+            PhoneNumber(label="MobilePhone", phone_number="+49 170 1"),
+        ],
+        physical_addresses=[
+            PhysicalAddress(label="Business", street="Allee 1\nHof", city="Köln", zipcode="50667", country="Germany")
+        ],
+        categories=["Salesforce", "Blue"],
+        link_key="key-1",
+    )
+    contact.save()
+    check("a created contact has an id", contact.id and contact.changekey)
+    row = listed()[contact.id]
+    equal("its name arrived", row["fields"].get("Surname"), "Ó Ceallaigh-山田")
+    equal("its company arrived", row["fields"].get("CompanyName"), "Müller & Söhne <GmbH>")
+    equal("its categories arrived", sorted(row["categories"]), ["Blue", "Salesforce"])
+    check("its extended property arrived", "key-1" in str(row["properties"]), row["properties"])
+
+    read = account.contacts.get(id=contact.id)
+    equal("given name comes back", read.given_name, contact.given_name)
+    equal("job title comes back", read.job_title, contact.job_title)
+    equal("body comes back", (read.body or "").replace("\r\n", "\n").strip(), contact.body)
+    equal("extended property comes back", read.link_key, "key-1")
+    equal("mail address comes back", [e.email for e in read.email_addresses if e.email], ["zofie@foreign.example"])
+    equal(
+        "phones come back",
+        {p.label: p.phone_number for p in read.phone_numbers if p.phone_number},
+        {"BusinessPhone": "+49 30 1234", "MobilePhone": "+49 170 1"},
+    )
+    address = next(a for a in read.physical_addresses if a.label == "Business")
+    equal("city comes back", address.city, "Köln")
+    equal("birthday comes back", read.birthday, contact.birthday)
+    found = list(account.contacts.filter(link_key="key-1"))
+    equal("found by its extended property", [item.id for item in found], [contact.id])
+
+    key = read.changekey
+    read.job_title = "Chief"
+    read.phone_numbers = [PhoneNumber(label="BusinessPhone", phone_number="+49 30 9")]
+    read.save(update_fields=["job_title", "phone_numbers"])
+    check("an update moves the change key", read.changekey and read.changekey != key)
+    row = listed()[contact.id]
+    equal("the update arrived", row["fields"].get("JobTitle"), "Chief")
+    equal("the phone was replaced", row["fields"].get("BusinessPhone"), "+49 30 9")
+    equal("what was not named stayed", row["fields"].get("CompanyName"), "Müller & Söhne <GmbH>")
+
+    read.company_name = None
+    read.save(update_fields=["company_name"])
+    check("a field can be cleared", not listed()[contact.id]["fields"].get("CompanyName"))
+
+    stale = account.contacts.get(id=contact.id)
+    newer = account.contacts.get(id=contact.id)
+    newer.job_title = "Newest"
+    newer.save(update_fields=["job_title"])
+    stale.job_title = "Oldest"
+    refused(
+        "a write over a version that it has not seen",
+        ErrorIrresolvableConflict,
+        lambda: stale.save(update_fields=["job_title"], conflict_resolution=NEVER_OVERWRITE),
+    )
+    equal("it changed nothing", listed()[contact.id]["fields"].get("JobTitle"), "Newest")
+
+    newer.move_to_trash()
+    check("a deleted contact left the folder", contact.id not in listed())
+    bin_names = [row["fields"].get("Surname") for row in listed(folder="Deleted Items").values()]
+    check("it is in Deleted Items", "Ó Ceallaigh-山田" in bin_names, bin_names)
+    refused("reading it by its old id", ErrorItemNotFound, lambda: one(contact.id))
+    equal("no mail was sent", control("GET", "/counters")["exchange"].get("mails_sent"), before)
+
+
+def one(item_id):
+    """The item, or the error that stands in its place."""
+    result = list(account.fetch(ids=[(item_id, None)]))[0]
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def many():
+    made = account.bulk_create(
+        folder=account.contacts,
+        items=[Contact(given_name=f"Bulk {n}", surname="Many", display_name=f"Bulk {n}", folder=account.contacts) for n in range(25)],
+    )
+    equal("25 created at once", len([m for m in made if getattr(m, "id", None)]), 25)
+    equal("all 25 are there", len([r for r in listed().values() if r["fields"].get("Surname") == "Many"]), 25)
+    pages = list(account.contacts.filter(surname="Many"))
+    equal("a search finds them", len(pages), 25)
+    gone = account.bulk_delete(ids=made)
+    equal("25 deleted at once", gone, [True] * 25)
+    equal("none is left", len([r for r in listed().values() if r["fields"].get("Surname") == "Many"]), 0)
+
+
+def folders():
+    folder = Contacts(parent=account.contacts, name="Foreign folder")
+    folder.save()
+    check("a folder can be created", folder.id)
+    contact = Contact(folder=account.contacts, given_name="Mover", surname="Moved", display_name="Mover Moved")
+    contact.save()
+    old = contact.id
+    contact.move(to_folder=folder)
+    rows = listed(folder="Foreign folder")
+    equal("a contact moved there", [r["fields"].get("Surname") for r in rows.values()], ["Moved"])
+    check("it left its old place", old not in listed())
+    equal("it is read there", [item.given_name for item in folder.all()], ["Mover"])
+    folder.wipe()
+    equal("the folder can be emptied", listed(folder="Foreign folder"), {})
+
+
+def changes():
+    folder = account.contacts
+    first = list(folder.sync_items(only_fields=["surname"]))
+    equal("a first sync names every contact", {item.id for kind, item in first}, set(listed()))
+    check("all of them as new", all(kind == "create" for kind, _ in first), [kind for kind, _ in first])
+    state = folder.item_sync_state
+    check("it gives a state", state)
+    equal("nothing changed since", list(folder.sync_items(sync_state=state)), [])
+
+    contact = Contact(folder=folder, given_name="Sync", surname="One", display_name="Sync One")
+    contact.save()
+    step = list(folder.sync_items(sync_state=folder.item_sync_state))
+    equal("a new contact shows", [(kind, item.id) for kind, item in step], [("create", contact.id)])
+    contact.surname = "Two"
+    contact.save(update_fields=["surname"])
+    step = list(folder.sync_items(sync_state=folder.item_sync_state))
+    equal("an edit shows", [(kind, item.id) for kind, item in step], [("update", contact.id)])
+    contact.delete()
+    step = list(folder.sync_items(sync_state=folder.item_sync_state))
+    equal("a delete shows", [kind for kind, _ in step], ["delete"])
+    again = list(folder.sync_items(sync_state=state))
+    check("an old state still tells of no living contact", all(kind == "delete" for kind, _ in again), again)
+    paged = list(folder.sync_items(sync_state=None, max_changes_returned=3))
+    equal("small pages give the same", {item.id for _, item in paged}, set(listed()))
+    equal("no contact twice", len(paged), len({item.id for _, item in paged}))
+    refused(
+        "a state that is none",
+        ErrorInvalidSyncStateData,
+        lambda: list(folder.sync_items(sync_state="bm90IGEgc3RhdGU=")),
+    )
+
+
+def events():
+    with account.contacts.pull_subscription() as (subscription, watermark):
+        check("a subscription has a watermark", subscription and watermark)
+        quiet = list(account.contacts.get_events(subscription, watermark))
+        contact = Contact(folder=account.contacts, given_name="Event", surname="Ful", display_name="Event Ful")
+        contact.save()
+        last = quiet[-1].events[-1].watermark if quiet and quiet[-1].events else watermark
+        told = list(account.contacts.get_events(subscription, last))
+        kinds = [type(event).__name__ for note in told for event in note.events]
+        check("a new contact is told", "CreatedEvent" in kinds, kinds)
+        contact.delete()
+
+
+def people():
+    matches = account.protocol.resolve_names(names=["nina.berg"], return_full_contact_data=False)
+    check("a name is resolved", any(getattr(m, "email_address", None) == NINA["mailbox"] for m in matches), matches)
+
+
+def refusals():
+    before = control("GET", f"/exchange/mailboxes/{COLLEAGUE['mailbox']}")
+    equal("no failed logon yet", before["failed_logons"], 0)
+    wrong = connect(COLLEAGUE, password="not the password")
+    error = refused("a wrong password", (UnauthorizedError,), lambda: wrong.contacts.total_count)
+    check("the password is not in the error", "not the password" not in str(error), error)
+    after = control("GET", f"/exchange/mailboxes/{COLLEAGUE['mailbox']}")
+    check("it was counted", 1 <= after["failed_logons"] <= 2, after["failed_logons"])
+    right = connect(COLLEAGUE)
+    check("the right one still works", right.contacts.total_count >= 0)
+    short = connect(COLLEAGUE, login="CONTOSO\\" + COLLEAGUE["exchange_login"].split("@")[0])
+    check("so does the short form of the login", short.contacts.total_count >= 0)
+    for _ in range(6):
+        locked = connect(COLLEAGUE, password="still not")
+        try:
+            locked.contacts.total_count
+        except EWSError:
+            pass
+    status = control("GET", f"/exchange/mailboxes/{COLLEAGUE['mailbox']}")
+    check("too many of them lock the account", status["locked"], status)
+    again = connect(COLLEAGUE)
+    refused("then the right password is refused, too", (UnauthorizedError,), lambda: again.contacts.total_count)
+    nobody = connect(NINA, mailbox="nobody@" + INFO["autodiscover_domain"])
+    refused("a mailbox that is not there", (ErrorNonExistentMailbox,), lambda: nobody.contacts.total_count)
+
+
+section("reading", reads)
+section("writing", writes)
+section("many at once", many)
+section("folders", folders)
+section("changes", changes)
+section("events", events)
+section("people", people)
+section("refusals", refusals)
+finish()

@@ -1,0 +1,175 @@
+//! `tandem sandbox` as a process, and its control API.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+use url::Url;
+
+use crate::process::Process;
+use crate::{http as client, places};
+
+/// What the sandbox says in its first line.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Info {
+    pub exchange: Origin,
+    /// https on localhost.
+    pub ews_url: String,
+    pub autodiscover_domain: String,
+    pub salesforce: Origin,
+    /// http.
+    pub control: String,
+    pub ca_pem: PathBuf,
+    /// Exchange with a certificate that nobody trusts.
+    pub untrusted_https: String,
+    pub client: ClientInfo,
+    pub org_id: String,
+    pub users: Vec<User>,
+}
+
+/// Where one service listens.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Origin {
+    pub http: String,
+    pub https: String,
+}
+
+/// The OAuth client that the organisation knows.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ClientInfo {
+    pub id: String,
+    pub secret: String,
+}
+
+/// One employee: a Salesforce user and a mailbox.
+#[derive(Clone, Debug, Deserialize)]
+pub struct User {
+    pub name: String,
+    pub salesforce_username: String,
+    pub salesforce_password: String,
+    pub salesforce_user_id: String,
+    pub exchange_login: String,
+    pub exchange_password: String,
+    pub mailbox: String,
+}
+
+/// A running sandbox.
+#[derive(Debug)]
+pub struct SandboxProc {
+    pub info: Info,
+    control: Url,
+    process: Process,
+    folder: TempDir,
+}
+
+impl SandboxProc {
+    /// Starts one, with more arguments of `tandem sandbox` if wanted.
+    pub async fn start(arguments: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut command = Command::new(places::tandem()?);
+        command.arg("sandbox").args(arguments);
+        let mut process = Process::start("sandbox", command, folder.path(), true)?;
+        let line = process.first_line(Duration::from_mins(1), |line| Some(line.to_owned())).await?;
+        let info: Info = serde_json::from_str(&line).with_context(|| format!("the first line: {line}"))?;
+        let control = Url::parse(&info.control)?;
+        Ok(Self { info, control, process, folder })
+    }
+
+    /// The first employee, Nina Berg.
+    pub fn nina(&self) -> &User {
+        &self.info.users[0]
+    }
+
+    /// Where this sandbox keeps its logs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it wrote to its log.
+    pub fn log_text(&self) -> String {
+        self.process.log()
+    }
+
+    /// Calls the control API; anything but 2xx is an error.
+    pub async fn control(&self, method: Method, path_and_query: &str, body: &Value) -> Result<Value> {
+        let url = self.control.join(path_and_query)?;
+        let answer = client::call(method.clone(), &url, &[], body).await?;
+        anyhow::ensure!(
+            answer.status.is_success(),
+            "{method} {url}: {} {}",
+            answer.status,
+            answer.text()
+        );
+        answer.json()
+    }
+
+    pub async fn get(&self, path_and_query: &str) -> Result<Value> {
+        self.control(Method::GET, path_and_query, &Value::Null).await
+    }
+
+    pub async fn post(&self, path_and_query: &str, body: &Value) -> Result<Value> {
+        self.control(Method::POST, path_and_query, body).await
+    }
+
+    pub async fn put(&self, path_and_query: &str, body: &Value) -> Result<Value> {
+        self.control(Method::PUT, path_and_query, body).await
+    }
+
+    pub async fn patch(&self, path_and_query: &str, body: &Value) -> Result<Value> {
+        self.control(Method::PATCH, path_and_query, body).await
+    }
+
+    pub async fn delete(&self, path_and_query: &str) -> Result<Value> {
+        self.control(Method::DELETE, path_and_query, &Value::Null).await
+    }
+
+    /// Makes something go wrong from now on: `fault("exchange", &json!({"kind": "status", "code": 503}))`.
+    pub async fn fault(&self, service: &str, kind: &Value) -> Result<()> {
+        let mut rule = kind.clone();
+        rule["service"] = json!(service);
+        self.post("/faults", &rule).await.map(drop)
+    }
+
+    /// All is well again.
+    pub async fn heal(&self) -> Result<()> {
+        self.delete("/faults").await.map(drop)
+    }
+
+    /// The number of requests that a service has logged, by `/log` since entry `since`; and the newest entry's number.
+    pub async fn requests_since(&self, since: u64) -> Result<Vec<Value>> {
+        let log = self.get(&format!("/log?since={since}")).await?;
+        let entries = log
+            .as_array()
+            .or_else(|| log.get("requests").and_then(Value::as_array));
+        Ok(entries.context("the log is no list")?.clone())
+    }
+
+    /// A person's contacts in the mailbox.
+    pub async fn mailbox_contacts(&self, user: &User) -> Result<Vec<Value>> {
+        let list = self
+            .get(&format!("/exchange/mailboxes/{}/contacts", user.mailbox))
+            .await?;
+        Ok(list.as_array().context("the contacts are no list")?.clone())
+    }
+
+    /// Rows of Salesforce as a user sees them.
+    pub async fn records(&self, object: &str, user: &User) -> Result<Vec<Value>> {
+        let list = self
+            .get(&format!(
+                "/salesforce/records/{object}?as={}",
+                user.salesforce_username
+            ))
+            .await?;
+        Ok(list.as_array().context("the records are no list")?.clone())
+    }
+
+    /// Ends it as an operator does.
+    pub async fn stop(mut self) -> Result<()> {
+        self.process.terminate(Duration::from_secs(10)).await.map(drop)
+    }
+}

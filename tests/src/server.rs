@@ -1,0 +1,183 @@
+//! `tandem serve` as a process, configured for a sandbox.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{ExitStatus, Output};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::process::Command;
+use url::Url;
+
+use crate::process::Process;
+use crate::sandbox::SandboxProc;
+use crate::{http as client, places};
+
+/// How a server differs from the usual one of the tests.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `postgres://…`; else SQLite in the server's own folder.
+    pub database: Option<String>,
+    /// Origins that may show the pane in a frame.
+    pub frame_ancestors: Vec<String>,
+    /// More variables, for example `("TANDEM_LOG", "debug")`. They win over the file.
+    pub variables: Vec<(String, String)>,
+}
+
+/// A server that can be ended and started again, with the same configuration and data.
+#[derive(Debug)]
+pub struct Tandem {
+    /// The pane, `http://localhost:PORT/`.
+    pub url: Url,
+    process: Option<Process>,
+    variables: Vec<(String, String)>,
+    folder: TempDir,
+}
+
+impl Tandem {
+    /// Starts a server that knows only this sandbox, and waits until it is well.
+    pub async fn start(sandbox: &SandboxProc, options: &Options) -> Result<Self> {
+        let mut tandem = Self::prepare(sandbox, options)?;
+        tandem.start_again().await?;
+        Ok(tandem)
+    }
+
+    /// Configures a server without starting it.
+    pub fn prepare(sandbox: &SandboxProc, options: &Options) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let config = configuration(sandbox, options, port, folder.path())?;
+        std::fs::write(folder.path().join("tandem.toml"), config)?;
+        let url = Url::parse(&format!("http://localhost:{port}/"))?;
+        Ok(Self {
+            url,
+            process: None,
+            variables: options.variables.clone(),
+            folder,
+        })
+    }
+
+    /// Starts it on the data that is there.
+    pub async fn start_again(&mut self) -> Result<()> {
+        anyhow::ensure!(self.process.is_none(), "the server runs already");
+        let mut process = Process::start("server", self.command(&["serve"])?, self.folder.path(), false)?;
+        let health = self.url.join("healthz")?;
+        process
+            .until(Duration::from_mins(1), "good answer from /healthz", || async {
+                client::get(&health).await.is_ok_and(|a| a.status.is_success())
+            })
+            .await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Ends it as an operator does.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        let mut process = self.process.take().context("the server does not run")?;
+        process.terminate(Duration::from_secs(30)).await
+    }
+
+    /// Ends it as a power cut does.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process
+            .take()
+            .context("the server does not run")?
+            .kill()
+            .await
+    }
+
+    /// Runs another sub-command on the same configuration, for example `["connection", "list"]`.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Output> {
+        Ok(self.command(arguments)?.kill_on_drop(true).output().await?)
+    }
+
+    /// As [`Tandem::run`]; its standard output, if it succeeded.
+    pub async fn read(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.run(arguments).await?;
+        anyhow::ensure!(
+            output.status.success(),
+            "tandem {}: {}\n{}{}",
+            arguments.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// What the server wrote to its log, over all its lives.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+    }
+
+    /// Where it keeps its configuration, key, log and (with SQLite) data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(places::tandem()?);
+        // What the developer set for a server of their own must not reach this one.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TANDEM_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.path().join("tandem.toml"));
+        command.envs(self.variables.iter().cloned());
+        Ok(command)
+    }
+}
+
+/// A port that nobody listens on. The server must know it before it starts: it stands in its public URL.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn configuration(sandbox: &SandboxProc, options: &Options, port: u16, folder: &Path) -> Result<String> {
+    let info = &sandbox.info;
+    let domain = &info.autodiscover_domain;
+    let exchange = Url::parse(&info.exchange.https)?
+        .port()
+        .context("Exchange has no port")?;
+    let resolve: Vec<String> = ["", "autodiscover.", "mail."]
+        .iter()
+        .map(|prefix| format!("{prefix}{domain}=127.0.0.1:{exchange}"))
+        .collect();
+    let database = options
+        .database
+        .clone()
+        .unwrap_or_else(|| format!("sqlite:{}", folder.join("tandem.db").display()));
+    let mut out = String::new();
+    // A JSON string, or list of strings, is one of TOML, too.
+    writeln!(out, "public_url = {}", json!(format!("http://localhost:{port}")))?;
+    writeln!(out, "listen = {}", json!(format!("127.0.0.1:{port}")))?;
+    writeln!(out, "database = {}", json!(database))?;
+    writeln!(out, "master_key_file = {}", json!(folder.join("tandem.key")))?;
+    writeln!(out, "site_root = {}", json!(places::site()?))?;
+    writeln!(out, "[salesforce]")?;
+    writeln!(out, "client_id = {}", json!(info.client.id))?;
+    writeln!(out, "client_secret = {}", json!(info.client.secret))?;
+    // Plain http: the browser does not know the sandbox's certificate authority.
+    writeln!(out, "login_hosts = {}", json!([info.salesforce.http]))?;
+    writeln!(out, "allowed_orgs = {}", json!([info.org_id]))?;
+    writeln!(out, "[ews]")?;
+    writeln!(
+        out,
+        "allowed_hosts = {}",
+        json!(["localhost", format!("mail.{domain}")])
+    )?;
+    writeln!(out, "allowed_domains = {}", json!([domain]))?;
+    writeln!(out, "[net]\nallow_loopback = true")?;
+    writeln!(out, "extra_roots = {}", json!([info.ca_pem]))?;
+    writeln!(out, "resolve = {}", json!(resolve))?;
+    writeln!(out, "[outlook]\noffice_js = \"\"")?;
+    writeln!(out, "frame_ancestors = {}", json!(options.frame_ancestors))?;
+    Ok(out)
+}

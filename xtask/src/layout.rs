@@ -1,0 +1,93 @@
+//! Where things stand.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// The folders of a checkout and of what is built from it.
+pub(crate) struct Layout {
+    /// The workspace.
+    pub(crate) root: PathBuf,
+    /// Cargo's own, for this machine.
+    pub(crate) target: PathBuf,
+    /// Beside it, for the browser: other flags, and often another compiler.
+    pub(crate) wasm_target: PathBuf,
+    /// What the server serves, laid out as cargo-leptos does it.
+    pub(crate) site: PathBuf,
+    /// What the tests need and the project may install for itself.
+    pub(crate) tools: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+}
+
+impl Layout {
+    /// Asks cargo, which knows every way to configure a target folder.
+    pub(crate) fn find() -> Result<Self> {
+        let output = cargo()
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+            .output()
+            .context("cargo does not start")?;
+        anyhow::ensure!(
+            output.status.success(),
+            "cargo metadata failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+        Ok(Self::of(metadata.workspace_root, metadata.target_directory))
+    }
+
+    fn of(root: PathBuf, target: PathBuf) -> Self {
+        let mut wasm_target = OsString::from(&target);
+        wasm_target.push("-wasm");
+        Self {
+            root,
+            wasm_target: wasm_target.into(),
+            site: target.join("site"),
+            tools: target.join("tools"),
+            target,
+        }
+    }
+
+    /// The binary that a build for this machine leaves.
+    pub(crate) fn tandem(&self) -> PathBuf {
+        self.target.join("debug").join("tandem")
+    }
+
+    /// A command of cargo in the workspace.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut command = cargo();
+        command.current_dir(&self.root);
+        command
+    }
+}
+
+/// The cargo that runs us, so that a chosen toolchain stays chosen.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wasm_target_stands_beside_the_other() {
+        let layout = Layout::of("/w".into(), "/build/out".into());
+        assert_eq!(layout.wasm_target, Path::new("/build/out-wasm"));
+        assert_eq!(layout.site, Path::new("/build/out/site"));
+    }
+
+    #[test]
+    fn cargo_knows_this_workspace() {
+        let layout = Layout::find().unwrap();
+        assert!(layout.root.join("xtask").join("Cargo.toml").is_file());
+    }
+}
