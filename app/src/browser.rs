@@ -64,6 +64,7 @@ pub(crate) fn start(ui: Ui) {
     );
     sign_in::prepare(ui);
     sign_in::listen(ui);
+    events::close_when_left(ui);
     let signed_in = Memo::new(move |_| ui.signed_in());
     Effect::new(move |_| {
         if signed_in.get() {
@@ -94,6 +95,7 @@ fn take(ui: Ui, view: PaneView) {
 /// Signed out, by us or by time.
 fn signed_out(ui: Ui) {
     request::forget();
+    events::stop();
     ui.dialog.set(None);
     ui.sign_in.set(SignIn::Idle);
     ui.progress.set(None);

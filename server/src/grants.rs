@@ -20,6 +20,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const LOOKS: u32 = 700;
 
 /// The grant of one connection, as the connector needs it.
+#[derive(Clone)]
 pub(crate) struct StoredGrants {
     app: App,
     connection: ConnectionId,
@@ -105,7 +106,13 @@ impl Grants for StoredGrants {
                 .await
                 .map_err(store_fault)?;
             match turn {
-                RefreshTurn::Mine => return self.refresh(holder.as_str()).await,
+                RefreshTurn::Mine => {
+                    // A task of its own: once the old token is spent, the new one must be stored even if nobody
+                    // waits for it any more.
+                    let this = self.clone();
+                    let done = tokio::spawn(async move { this.refresh(holder.as_str()).await });
+                    return done.await.unwrap_or_else(|e| Err(Fault::fatal("the refresh broke off").caused_by(e)));
+                }
                 RefreshTurn::AlreadyDone(grant, version) => return access(&grant, version),
                 // Another process has the turn; its commit is all that there is to wait for.
                 RefreshTurn::Wait => self.app.clock.sleep(LOOK).await,

@@ -19,12 +19,14 @@ from exchangelib.errors import (
     ErrorItemNotFound,
     ErrorInvalidSyncStateData,
     ErrorNonExistentMailbox,
+    ErrorServerBusy,
     EWSError,
     UnauthorizedError,
 )
 from exchangelib.folders import Contacts
 from exchangelib.indexed_properties import EmailAddress, PhoneNumber, PhysicalAddress
 from exchangelib.items import NEVER_OVERWRITE
+from exchangelib.properties import AlternateId
 
 from common import COLLEAGUE, INFO, NINA, check, control, equal, finish, refused, section
 
@@ -197,40 +199,48 @@ def folders():
     equal("a contact moved there", [r["fields"].get("Surname") for r in rows.values()], ["Moved"])
     check("it left its old place", old not in listed())
     equal("it is read there", [item.given_name for item in folder.all()], ["Mover"])
-    folder.wipe()
-    equal("the folder can be emptied", listed(folder="Foreign folder"), {})
+    folder.all().delete()
+    equal("it can be deleted there", listed(folder="Foreign folder"), {})
+
+
+def synced(state, page=None):
+    """All changes since `state`. Only table properties: SyncFolderItems gives no others."""
+    return list(account.contacts.sync_items(sync_state=state, only_fields=["surname"], max_changes_returned=page))
 
 
 def changes():
     folder = account.contacts
-    first = list(folder.sync_items(only_fields=["surname"]))
+    folder.item_sync_state = None
+    first = synced(None)
     equal("a first sync names every contact", {item.id for kind, item in first}, set(listed()))
     check("all of them as new", all(kind == "create" for kind, _ in first), [kind for kind, _ in first])
+    names = {row["id"]: row["fields"].get("Surname") for row in listed().values()}
+    check("with the field asked for", all(item.surname == names[item.id] for _, item in first))
     state = folder.item_sync_state
     check("it gives a state", state)
-    equal("nothing changed since", list(folder.sync_items(sync_state=state)), [])
+    equal("nothing changed since", synced(state), [])
 
     contact = Contact(folder=folder, given_name="Sync", surname="One", display_name="Sync One")
     contact.save()
-    step = list(folder.sync_items(sync_state=folder.item_sync_state))
+    step = synced(folder.item_sync_state)
     equal("a new contact shows", [(kind, item.id) for kind, item in step], [("create", contact.id)])
     contact.surname = "Two"
     contact.save(update_fields=["surname"])
-    step = list(folder.sync_items(sync_state=folder.item_sync_state))
+    step = synced(folder.item_sync_state)
     equal("an edit shows", [(kind, item.id) for kind, item in step], [("update", contact.id)])
     contact.delete()
-    step = list(folder.sync_items(sync_state=folder.item_sync_state))
+    step = synced(folder.item_sync_state)
     equal("a delete shows", [kind for kind, _ in step], ["delete"])
-    again = list(folder.sync_items(sync_state=state))
+    again = synced(state)
     check("an old state still tells of no living contact", all(kind == "delete" for kind, _ in again), again)
-    paged = list(folder.sync_items(sync_state=None, max_changes_returned=3))
+    folder.item_sync_state = None
+    paged = synced(None, page=3)
     equal("small pages give the same", {item.id for _, item in paged}, set(listed()))
     equal("no contact twice", len(paged), len({item.id for _, item in paged}))
-    refused(
-        "a state that is none",
-        ErrorInvalidSyncStateData,
-        lambda: list(folder.sync_items(sync_state="bm90IGEgc3RhdGU=")),
-    )
+    refused("a state that is none", ErrorInvalidSyncStateData, lambda: synced("bm90IGEgc3RhdGU="))
+    control("POST", "/faults", {"service": "exchange", "operation": "SyncFolderItems", "kind": "expired_cursor", "times": 1})
+    refused("a state that expired", ErrorInvalidSyncStateData, lambda: synced(state))
+    check("the next request is answered", isinstance(synced(state), list))
 
 
 def events():
@@ -249,6 +259,46 @@ def events():
 def people():
     matches = account.protocol.resolve_names(names=["nina.berg"], return_full_contact_data=False)
     check("a name is resolved", any(getattr(m, "email_address", None) == NINA["mailbox"] for m in matches), matches)
+
+
+def hierarchy():
+    first = list(account.msg_folder_root.sync_hierarchy())
+    names = {folder.name for kind, folder in first if kind == "create"}
+    check("a first sync names the folders", {"Contacts", "Deleted Items"} <= names, names)
+    state = account.msg_folder_root.folder_sync_state
+    folder = Contacts(parent=account.contacts, name="Told")
+    folder.save()
+    step = list(account.msg_folder_root.sync_hierarchy(sync_state=state))
+    equal("a new folder shows", [(kind, f.name) for kind, f in step], [("create", "Told")])
+
+
+def categories():
+    config = account.calendar.get_user_configuration(name="CategoryList", properties="XmlData")
+    text = config.xml_data.decode("utf-8-sig")
+    check("the category list is there", "<categories" in text and "name=" in text, text[:300])
+
+
+def ids():
+    item = account.contacts.all().only("id")[0]
+    [converted] = account.protocol.convert_ids(
+        [AlternateId(id=item.id, format="EwsId", mailbox=NINA["mailbox"])], destination_format="HexEntryId"
+    )
+    check("an id is converted", converted.format == "HexEntryId" and converted.id, converted)
+    [back] = account.protocol.convert_ids(
+        [AlternateId(id=converted.id, format="HexEntryId", mailbox=NINA["mailbox"])], destination_format="EwsId"
+    )
+    equal("and back", back.id, item.id)
+
+
+def patience():
+    control("POST", "/faults", {"service": "exchange", "kind": "throttle", "ms": 1500, "times": 2})
+    hints = []
+    for way in ("one way", "the other way"):
+        error = refused(f"a busy server, said {way}", ErrorServerBusy, lambda: synced(None))
+        hints.append(error and error.back_off)
+    # It reads the hint of a SOAP fault only; inside of a reply it falls back on a guess of its own.
+    check("with its hint", 1.5 in hints, hints)
+    check("the next request is answered", account.contacts.total_count >= 0)
 
 
 def refusals():
@@ -284,5 +334,9 @@ section("folders", folders)
 section("changes", changes)
 section("events", events)
 section("people", people)
+section("the hierarchy of folders", hierarchy)
+section("categories", categories)
+section("ids", ids)
+section("patience", patience)
 section("refusals", refusals)
 finish()

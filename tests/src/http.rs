@@ -32,8 +32,28 @@ impl Answer {
     }
 }
 
+/// What a request carries.
+#[derive(Clone, Debug)]
+pub enum Body {
+    None,
+    /// As text.
+    Json(String),
+    /// `application/x-www-form-urlencoded`.
+    Form(String),
+}
+
 /// Sends one request. A JSON body if it is not null.
 pub async fn call(method: Method, url: &Url, headers: &[(&str, &str)], body: &Value) -> Result<Answer> {
+    let body = if body.is_null() {
+        Body::None
+    } else {
+        Body::Json(body.to_string())
+    };
+    call_with(method, url, headers, body).await
+}
+
+/// Sends one request.
+pub async fn call_with(method: Method, url: &Url, headers: &[(&str, &str)], body: Body) -> Result<Answer> {
     let host = url.host_str().context("a URL without a host")?;
     let port = url.port_or_known_default().context("a URL without a port")?;
     anyhow::ensure!(url.scheme() == "http", "{url} is not plain http");
@@ -52,12 +72,14 @@ pub async fn call(method: Method, url: &Url, headers: &[(&str, &str)], body: &Va
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let bytes = if body.is_null() {
-        Bytes::new()
-    } else {
-        request = request.header(header::CONTENT_TYPE, "application/json");
-        Bytes::from(serde_json::to_vec(body)?)
+    let (kind, bytes) = match body {
+        Body::None => (None, Bytes::new()),
+        Body::Json(text) => (Some("application/json"), Bytes::from(text)),
+        Body::Form(text) => (Some("application/x-www-form-urlencoded"), Bytes::from(text)),
     };
+    if let Some(kind) = kind {
+        request = request.header(header::CONTENT_TYPE, kind);
+    }
     let response = sender.send_request(request.body(Full::new(bytes))?).await?;
     let (parts, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();

@@ -7,6 +7,7 @@ pub mod browser;
 pub mod foreign;
 pub mod frame;
 pub mod http;
+pub mod person;
 pub mod places;
 pub mod process;
 pub mod sandbox;
@@ -14,5 +15,6 @@ pub mod server;
 
 pub use browser::Chrome;
 pub use frame::FrameHost;
+pub use person::Person;
 pub use sandbox::SandboxProc;
 pub use server::Tandem;

@@ -69,9 +69,33 @@ impl Layout {
     }
 }
 
+/// What cargo tells the program that it runs, here us. Build scripts watch some of these: passed on, they would be
+/// run again each time that somebody builds without us.
+const OF_THE_RUN: [&str; 5] = [
+    "CARGO_PKG_",
+    "CARGO_MANIFEST_",
+    "CARGO_BIN_",
+    "CARGO_CRATE_NAME",
+    "CARGO_PRIMARY_PACKAGE",
+];
+
 /// The cargo that runs us, so that a chosen toolchain stays chosen.
 fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_the_run(&mut command);
+    command
+}
+
+/// Gives a command the environment that it would have without us in between.
+pub(crate) fn forget_the_run(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if OF_THE_RUN
+            .iter()
+            .any(|prefix| name.to_string_lossy().starts_with(prefix))
+        {
+            command.env_remove(name);
+        }
+    }
 }
 
 #[cfg(test)]

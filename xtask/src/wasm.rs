@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::install;
-use crate::layout::Layout;
+use crate::layout::{Layout, forget_the_run};
 use crate::run::{read, read_within, run, which};
 
 /// The target's name.
@@ -130,6 +130,7 @@ fn linker() -> Result<PathBuf> {
 /// A program of Debian's Rust, free of what our own cargo and rustup put into the environment.
 fn of_debian(program: &str) -> Command {
     let mut command = Command::new(program);
+    forget_the_run(&mut command);
     for name in [
         "RUSTUP_TOOLCHAIN",
         "CARGO",

@@ -24,6 +24,8 @@ use tower_http::services::ServeDir;
 struct Shown {
     backend: Arc<Mutex<Arc<states::Fake>>>,
     options: LeptosOptions,
+    /// Moves whenever another state is shown.
+    moved: tokio::sync::watch::Sender<()>,
 }
 
 impl Shown {
@@ -54,6 +56,7 @@ fn policy() {
 async fn state(State(shown): State<Shown>, Path(path): Path<String>, request: Request) -> Response<Body> {
     let (name, page) = path.split_once('/').unwrap_or((&path, ""));
     *shown.backend.lock().expect("no panic while locked") = Arc::new(states::Fake::new(name));
+    shown.moved.send_replace(());
     let page = match page {
         "setup" => Page::Setup,
         "settings" => Page::Settings,
@@ -93,12 +96,24 @@ async fn hand_over(State(shown): State<Shown>) -> Response<Body> {
     ([(header::CONTENT_TYPE, "application/json")], reply).into_response()
 }
 
-/// Tells the progress of a session that never moves on, and stays open.
-async fn events() -> Response<Body> {
+/// Tells the progress of a session that never moves on, and when another state is shown.
+async fn events(State(shown): State<Shown>) -> Response<Body> {
     use futures::StreamExt as _;
-    let first =
-        "data: {\"event\":\"progress\",\"data\":{\"phase\":\"writing\",\"done\":56,\"total\":120}}\n\n";
-    let stream = futures::stream::iter([Ok::<_, std::io::Error>(first)]).chain(futures::stream::pending());
+    let working = shown
+        .backend()
+        .pane()
+        .await
+        .is_ok_and(|view| view.connection.is_some_and(|c| c.progress.is_some()));
+    let first = working.then_some(
+        "data: {\"event\":\"progress\",\"data\":{\"phase\":\"writing\",\"done\":56,\"total\":120}}\n\n",
+    );
+    let later = futures::stream::unfold(shown.moved.subscribe(), |mut moved| async move {
+        moved.changed().await.ok()?;
+        Some(("data: {\"event\":\"changed\"}\n\n", moved))
+    });
+    let stream = futures::stream::iter(first)
+        .chain(later)
+        .map(Ok::<_, std::io::Error>);
     (
         [(header::CONTENT_TYPE, "text/event-stream")],
         Body::from_stream(stream),
@@ -128,6 +143,7 @@ async fn main() -> std::io::Result<()> {
     let shown = Shown {
         backend: Arc::new(Mutex::new(Arc::new(states::Fake::new("in-step")))),
         options,
+        moved: tokio::sync::watch::Sender::new(()),
     };
     let page = |page| {
         get(

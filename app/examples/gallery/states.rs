@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use tandem_app::Backend;
 use tandem_types::{
-    ActivateExchange, ActivationFailure, ApiError, BrakeView, ConnectionView, Counts, CrmAccount, InvalidField,
-    IssueCode, IssueCure, IssueId, IssueView, ItemKind, MailboxAccount, MailboxServer, OpCounts, PaneView,
-    PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, Settings, StateReason, SyncState, Ticket,
-    Timestamp, ViewerView,
+    ActivateExchange, ActivationFailure, ApiError, BrakeView, ConnectionView, Counts, CrmAccount,
+    InvalidField, IssueCode, IssueCure, IssueId, IssueView, ItemKind, MailboxAccount, MailboxServer,
+    OpCounts, PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, Settings,
+    StateReason, SyncState, Ticket, Timestamp, ViewerView,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);

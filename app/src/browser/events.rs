@@ -2,9 +2,10 @@
 
 use futures::StreamExt as _;
 use gloo_net::eventsource::futures::EventSource;
+use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use tandem_types::{ApiError, PaneEvent, Ticket};
 
 use super::{refresh, request, sleep};
@@ -14,13 +15,35 @@ use crate::page::Ui;
 thread_local! {
     /// Counts the sign-ins: the stream of an older one ends.
     static GENERATION: Cell<u32> = const { Cell::new(0) };
+    /// The open stream.
+    static SOURCE: RefCell<Option<EventSource>> = const { RefCell::new(None) };
+}
+
+/// Closes the stream while the page is left: a browser keeps left pages for *back*, with their connections, and has
+/// only six of them for a host.
+pub(super) fn close_when_left(ui: Ui) {
+    let hide = window_event_listener(ev::pagehide, |_| stop());
+    let show = window_event_listener(ev::pageshow, move |event| {
+        if event.persisted() {
+            refresh(ui);
+            follow(ui);
+        }
+    });
+    // For as long as the page lives.
+    std::mem::forget((hide, show));
+}
+
+/// Ends the stream, and what would open it again.
+pub(super) fn stop() {
+    GENERATION.set(GENERATION.get() + 1);
+    SOURCE.take();
 }
 
 /// Follows the events until the sign-in ends. A broken stream is opened again after 1, 2, 4 … 30 seconds, and the
 /// view fetched, since something may have happened meanwhile.
 pub(super) fn follow(ui: Ui) {
-    let generation = GENERATION.get() + 1;
-    GENERATION.set(generation);
+    stop();
+    let generation = GENERATION.get();
     spawn_local(async move {
         let mut wait = 1;
         let mut missed = false;
@@ -56,6 +79,7 @@ async fn listen(ui: Ui, ticket: &str, generation: u32) -> bool {
     let Ok(mut messages) = source.subscribe("message") else {
         return false;
     };
+    SOURCE.set(Some(source));
     let mut heard = false;
     while let Some(Ok((_, message))) = messages.next().await {
         if GENERATION.get() != generation {

@@ -86,27 +86,24 @@ impl Salesforce {
         };
         let position = Position::parse(cursor, mine)
             .ok_or_else(|| expired("the cursor is another version's or another scope's"))?;
-        match &position.round {
-            Some(round) => match self.rest.next_page(&round.next).await {
-                Ok(page) => {
-                    let described = self.described().await?;
-                    let (seen, full, floor) = (round.seen, round.full, round.floor);
-                    self.finish(position, &described, page, Vec::new(), full, seen, floor)
-                }
-                Err(failure) if is_lost_locator(&failure) => {
-                    // The rows come in the order of their stamps: what is left begins at the last one seen.
-                    let (full, seen) = (round.full, round.seen);
-                    self.open(position, full, seen, now).await
-                }
-                Err(failure) => Err(failure),
-            },
-            None if now.seconds_since(position.polled) > OLDEST_POLL_SECONDS => Err(expired(
+        if now.seconds_since(position.polled) > OLDEST_POLL_SECONDS {
+            return Err(expired(
                 "the last poll is longer ago than Salesforce shows deletions",
-            )),
-            None => {
-                let from = position.watermark.map(|w| w.plus_seconds(-OVERLAP_SECONDS));
-                self.open(position, false, from, now).await
+            ));
+        }
+        let Some(round) = &position.round else {
+            let from = position.watermark.map(|w| w.plus_seconds(-OVERLAP_SECONDS));
+            return self.open(position, false, from, now).await;
+        };
+        let (full, seen, floor) = (round.full, round.seen, round.floor);
+        match self.rest.next_page(&round.next).await {
+            Ok(page) => {
+                let described = self.described().await?;
+                self.finish(position, &described, page, Vec::new(), full, seen, floor)
             }
+            // The rows come in the order of their stamps: what is left begins at the last one seen.
+            Err(failure) if is_lost_locator(&failure) => self.open(position, full, seen, now).await,
+            Err(failure) => Err(failure),
         }
     }
 

@@ -42,7 +42,7 @@ impl Default for ApiConfig {
             version: "67.0".to_owned(),
             key_field: "Tandem_Key__c".to_owned(),
             schemes: Schemes::HttpsOnly,
-            timeout: Duration::from_secs(120),
+            timeout: Duration::from_mins(2),
         }
     }
 }
@@ -250,7 +250,7 @@ impl Rest {
         if let Some(access) = &*held {
             return Ok(access.clone());
         }
-        let access = self.grants.access().await?;
+        let access = self.grants.access().await.map_err(unsent)?;
         *held = Some(access.clone());
         Ok(access)
     }
@@ -260,10 +260,16 @@ impl Rest {
         if let Some(access) = held.as_ref().filter(|a| a.version != stale) {
             return Ok(access.clone());
         }
-        let access = self.grants.refreshed(stale).await?;
+        let access = self.grants.refreshed(stale).await.map_err(unsent)?;
         *held = Some(access.clone());
         Ok(access)
     }
+}
+
+/// A refresh may be in doubt; the call that needed it was not done.
+fn unsent(mut fault: Fault) -> Fault {
+    fault.in_doubt = false;
+    fault
 }
 
 enum Unread {

@@ -24,7 +24,7 @@ struct Inner {
 
 impl Default for DescribeCache {
     fn default() -> Self {
-        Self::new(Duration::from_secs(3600))
+        Self::new(Duration::from_hours(1))
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn entries_grow_old() {
-        let cache = DescribeCache::new(Duration::from_secs(3600));
+        let cache = DescribeCache::new(Duration::from_hours(1));
         let (org, user): (OrgId, UserId) = (
             "00D000000000001AAA".parse().unwrap(),
             "005000000000001AAA".parse().unwrap(),

@@ -177,6 +177,8 @@ impl Failure {
 pub(crate) enum RowProblem {
     /// Another transaction holds it: the same row may work in a moment.
     Locked,
+    /// A field may not be written (any more): the description is old.
+    Stale,
     Final(Outcome),
 }
 
@@ -187,6 +189,7 @@ pub(crate) fn of_row(errors: &[ApiError], known: Option<bool>) -> RowProblem {
     };
     let code = match first.code.as_str() {
         "UNABLE_TO_LOCK_ROW" => return RowProblem::Locked,
+        "INVALID_FIELD_FOR_INSERT_UPDATE" | "INVALID_FIELD" => return RowProblem::Stale,
         "ENTITY_IS_DELETED" | "NOT_FOUND" => return RowProblem::Final(Outcome::Missing),
         // Also said of an update of a record that is not there (for this user).
         "INVALID_CROSS_REFERENCE_KEY" | "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY"
@@ -199,8 +202,6 @@ pub(crate) fn of_row(errors: &[ApiError], known: Option<bool>) -> RowProblem {
         | "INSUFFICIENT_ACCESS"
         | "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY"
         | "INVALID_CROSS_REFERENCE_KEY"
-        | "INVALID_FIELD_FOR_INSERT_UPDATE"
-        | "INVALID_FIELD"
         | "CANNOT_DELETE_MANAGED_OBJECT"
         | "TRANSFER_REQUIRES_READ" => IssueCode::NoPermission,
         "REQUIRED_FIELD_MISSING" if first.fields.iter().any(|f| f == "LastName") => {
@@ -309,12 +310,6 @@ mod tests {
             ),
             ("INVALID_CROSS_REFERENCE_KEY", &[], IssueCode::NoPermission, false),
             (
-                "INVALID_FIELD_FOR_INSERT_UPDATE",
-                &["Phone"],
-                IssueCode::NoPermission,
-                false,
-            ),
-            (
                 "REQUIRED_FIELD_MISSING",
                 &["LastName"],
                 IssueCode::LastNameMissing,
@@ -345,6 +340,12 @@ mod tests {
             of_row(&errors("UNABLE_TO_LOCK_ROW", &[]), None),
             RowProblem::Locked
         ));
+        for code in ["INVALID_FIELD_FOR_INSERT_UPDATE", "INVALID_FIELD"] {
+            assert!(
+                matches!(of_row(&errors(code, &["Phone"]), None), RowProblem::Stale),
+                "{code}"
+            );
+        }
         for (code, known) in [
             ("ENTITY_IS_DELETED", None),
             ("NOT_FOUND", Some(true)),

@@ -47,8 +47,10 @@ enum Said {
         id: ItemId,
         replaced: BTreeMap<Field, FieldValue>,
     },
-    /// To be tried again.
+    /// To be tried again in a moment.
     Locked(Vec<ApiError>),
+    /// To be tried again with a new description.
+    Stale(Vec<ApiError>),
 }
 
 impl Salesforce {
@@ -56,29 +58,27 @@ impl Salesforce {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        let described = self.described().await?;
+        let mut described = self.described().await.map_err(harmless)?;
+        let base = self.base().await.map_err(harmless)?;
         let mut outcomes: Vec<Option<Outcome>> = vec![None; writes.len()];
+        let every: Vec<usize> = (0..writes.len()).collect();
         let mut jobs = self
-            .prepare(&described, writes, &mut outcomes)
+            .prepare(&described, writes, &every, &mut outcomes)
             .await
             .map_err(harmless)?;
         let mut to_read: Vec<(usize, ItemId, BTreeMap<Field, FieldValue>)> = Vec::new();
         let mut wrote = false;
-        for attempt in 0..=LOCK_RETRIES {
-            if jobs.is_empty() {
-                break;
-            }
-            if attempt > 0 {
-                self.clock.sleep(pause(&jobs, attempt)).await;
-            }
-            let said = match self.composite_of(&described, &jobs).await {
+        let mut described_anew = false;
+        let mut waited = 0;
+        while !jobs.is_empty() {
+            let said = match self.composite_of(&base, &described, &jobs).await {
                 Ok(said) => said,
                 Err(failure) if failure.fault.in_doubt => {
                     tracing::warn!(fault = %failure.fault, writes = jobs.len(), "a batch of writes is in doubt");
                     jobs.iter().map(|_| Said::Done(Outcome::InDoubt)).collect()
                 }
                 Err(failure) if wrote => {
-                    tracing::warn!(fault = %failure.fault, "locked rows were not tried again");
+                    tracing::warn!(fault = %failure.fault, "some rows were not tried again");
                     jobs.iter()
                         .map(|_| Said::Done(refused(IssueCode::Refused, &[], true)))
                         .collect()
@@ -87,17 +87,39 @@ impl Salesforce {
             };
             wrote = true;
             let mut locked = Vec::new();
+            let mut stale = Vec::new();
             for ((index, job), said) in jobs.into_iter().zip(said) {
                 match said {
                     Said::Done(outcome) => outcomes[index] = Some(outcome),
                     Said::Read { id, replaced } => to_read.push((index, id, replaced)),
-                    Said::Locked(errors) if attempt == LOCK_RETRIES => {
+                    Said::Locked(_) if waited < LOCK_RETRIES => locked.push((index, job)),
+                    Said::Locked(errors) => {
                         outcomes[index] = Some(refused(IssueCode::Refused, &errors, true));
                     }
-                    Said::Locked(_) => locked.push((index, job)),
+                    Said::Stale(errors) => {
+                        outcomes[index] = Some(refused(IssueCode::NoPermission, &errors, false));
+                        stale.push(index);
+                    }
                 }
             }
+            if !locked.is_empty() {
+                waited += 1;
+                self.clock.sleep(pause(&locked, waited)).await;
+            }
             jobs = locked;
+            if !stale.is_empty() && !described_anew {
+                described_anew = true;
+                // Without the field that may not be written any more, the rows may pass.
+                match self.prepare_anew(writes, &stale, &mut outcomes).await {
+                    Ok((anew, again)) => {
+                        described = anew;
+                        jobs.extend(again);
+                    }
+                    Err(failure) => {
+                        tracing::warn!(fault = %failure.fault, "contacts cannot be described anew");
+                    }
+                }
+            }
         }
         self.read_back(to_read, &mut outcomes).await;
         Ok(outcomes
@@ -106,16 +128,29 @@ impl Salesforce {
             .collect())
     }
 
+    async fn prepare_anew<'w>(
+        &self,
+        writes: &'w [Write],
+        indexes: &[usize],
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<(Arc<Described>, Vec<(usize, Job<'w>)>), Failure> {
+        self.cache.forget(&self.account.org, &self.account.user);
+        let described = self.described().await?;
+        let jobs = self.prepare(&described, writes, indexes, outcomes).await?;
+        Ok((described, jobs))
+    }
+
     /// Looks up the accounts of new contacts, and re-reads what is to be deleted: Salesforce's delete knows no version.
     async fn prepare<'w>(
         &self,
         described: &Arc<Described>,
         writes: &'w [Write],
+        indexes: &[usize],
         outcomes: &mut [Option<Outcome>],
     ) -> Result<Vec<(usize, Job<'w>)>, Failure> {
-        let accounts = self.accounts(described, writes).await?;
-        let doomed: Vec<ItemId> = writes
-            .iter()
+        let wanted = || indexes.iter().map(|index| &writes[*index]);
+        let accounts = self.accounts(described, wanted()).await?;
+        let doomed: Vec<ItemId> = wanted()
             .filter_map(|w| match w {
                 Write::Delete { id, .. } => Some(id.clone()),
                 _ => None,
@@ -125,9 +160,9 @@ impl Salesforce {
         for (id, snapshot) in doomed.iter().zip(self.read_items(&doomed).await?) {
             present.extend(snapshot.map(|s| (id.clone(), s)));
         }
-        let mut jobs = Vec::with_capacity(writes.len());
-        for (index, write) in writes.iter().enumerate() {
-            match write {
+        let mut jobs = Vec::with_capacity(indexes.len());
+        for index in indexes.iter().copied() {
+            match &writes[index] {
                 Write::Create { key, record } => {
                     jobs.push((index, create(described, key, record, &accounts)));
                 }
@@ -156,7 +191,7 @@ impl Salesforce {
     async fn accounts(
         &self,
         described: &Described,
-        writes: &[Write],
+        writes: impl Iterator<Item = &Write>,
     ) -> Result<HashMap<String, String>, Failure> {
         let writable = described
             .profile
@@ -164,7 +199,6 @@ impl Salesforce {
             .get(&Field::Company)
             .is_some_and(|r| r.access == tandem_sync::model::Access::CreateOnly);
         let names: BTreeSet<&str> = writes
-            .iter()
             .filter_map(|w| match w {
                 Write::Create { record, .. } => record.get(Field::Company).known(),
                 _ => None,
@@ -205,14 +239,14 @@ impl Salesforce {
     /// One composite: re-read, write, read back, in this order.
     async fn composite_of(
         &self,
+        base: &str,
         described: &Described,
         jobs: &[(usize, Job<'_>)],
     ) -> Result<Vec<Said>, Failure> {
         let batch = Batch::new(described, jobs);
-        let base = self.base().await?;
         let (answers, _) = self
             .rest
-            .composite(&base, &batch.requests(), Effect::Writes)
+            .composite(base, &batch.requests(), Effect::Writes)
             .await?;
         let said = batch.read(&self.reading(described), answers)?;
         Ok(said)
@@ -468,9 +502,8 @@ impl<'b, 'w> Batch<'b, 'w> {
         }
         for (at, result) in results(create, &self.creates) {
             said[at] = Some(match result {
-                RowSaid::InDoubt => Said::Done(Outcome::InDoubt),
+                RowSaid::InDoubt | RowSaid::Ok(None) => Said::Done(Outcome::InDoubt),
                 RowSaid::Failed(errors) => failed(&errors, None),
-                RowSaid::Ok(None) => Said::Done(Outcome::InDoubt),
                 RowSaid::Ok(Some(id)) => {
                     let row = after.get(id.as_str());
                     written(ItemId(id), row, reading, BTreeMap::new())
@@ -536,6 +569,7 @@ fn results(answer: Option<SubAnswer>, positions: &[usize]) -> Vec<(usize, RowSai
 fn failed(errors: &[ApiError], known: Option<bool>) -> Said {
     match of_row(errors, known) {
         RowProblem::Locked => Said::Locked(errors.to_vec()),
+        RowProblem::Stale => Said::Stale(errors.to_vec()),
         RowProblem::Final(outcome) => Said::Done(outcome),
     }
 }

@@ -4,24 +4,26 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::IntoResponse;
+use secrecy::SecretString;
 use serde_json::{Value, json};
-use support::{CountingGrants, TestClock, connect, loopback_net, platform};
-use tandem_crm::{Platform, Salesforce};
-use tandem_sync::FaultKind;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use support::{TestClock, loopback_net, platform};
+use tandem_crm::{Access as Token, Account, Grants, Platform, Salesforce};
 use tandem_sync::model::{
     Access, Candidate, Change, Cursor, Field, FieldValue, ItemId, LinkKey, MatchKey, Outcome, Record, Scope,
     Version, Write,
 };
 use tandem_sync::ports::Endpoint as _;
-use tandem_types::{IssueCode, ItemKind};
+use tandem_sync::{Fault, FaultKind};
+use tandem_types::{ContactScope, IssueCode, ItemKind};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -137,6 +139,58 @@ impl Stub {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|a| a.is(method, path)).cloned().collect()
     }
+}
+
+/// Tokens `token-0`, `token-1`, … for a stub.
+struct CountingGrants {
+    instance: Url,
+    version: AtomicI64,
+    refreshes: AtomicUsize,
+}
+
+impl CountingGrants {
+    fn new(instance: &Url) -> Arc<Self> {
+        Arc::new(Self {
+            instance: instance.clone(),
+            version: AtomicI64::new(0),
+            refreshes: AtomicUsize::new(0),
+        })
+    }
+
+    fn now(&self) -> Token {
+        let version = self.version.load(Ordering::SeqCst);
+        Token {
+            token: SecretString::from(format!("token-{version}")),
+            instance_url: self.instance.clone(),
+            version,
+        }
+    }
+}
+
+#[async_trait]
+impl Grants for CountingGrants {
+    async fn access(&self) -> Result<Token, Fault> {
+        Ok(self.now())
+    }
+
+    async fn refreshed(&self, _stale: i64) -> Result<Token, Fault> {
+        self.refreshes.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.version.fetch_add(1, Ordering::SeqCst);
+        Ok(self.now())
+    }
+}
+
+fn stub_account() -> Account {
+    Account {
+        org: "00D000000000001EAA".parse().unwrap(),
+        user: "005000000000001AAA".parse().unwrap(),
+        scope: ContactScope::Mine,
+    }
+}
+
+fn connect(platform: &Platform, grants: Arc<dyn Grants>) -> Salesforce {
+    Salesforce::new(platform, grants, stub_account())
 }
 
 struct Rig {
@@ -737,4 +791,105 @@ async fn broken_json_is_asked_again_once() {
     assert!(matches!(fault.kind, FaultKind::Transient { .. }), "{fault}");
     assert!(!fault.to_string().contains("maintenance"));
     assert_eq!(*count.lock().unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_field_that_may_no_longer_be_written_is_left_out_and_the_rest_written() {
+    let mut describes = 0;
+    let stub = Stub::start(move |asked| {
+        if asked.path.ends_with("composite") {
+            return (0, Value::Null);
+        }
+        if asked.is("GET", "sobjects/Contact/describe") {
+            describes += 1;
+            let mut answer = described(&["FirstName", "LastName", "Email"], true);
+            if describes > 1 {
+                answer["fields"][0]["updateable"] = json!(false);
+                answer["fields"][0]["createable"] = json!(false);
+            }
+            return (200, answer);
+        }
+        if asked.method == "PATCH" {
+            let rows = asked.body["records"].as_array().unwrap();
+            let answers = rows.iter().map(|row| {
+                if row.get("FirstName").is_some() {
+                    json!({"success": false, "errors": [{
+                        "statusCode": "INVALID_FIELD_FOR_INSERT_UPDATE", "message": "m", "fields": ["FirstName"],
+                    }]})
+                } else {
+                    json!({"success": true, "id": id(1).0, "errors": []})
+                }
+            });
+            return (200, answers.collect());
+        }
+        let mut row = contact(1, STAMP);
+        row["Tandem_Key__c"] = json!(format!("{:032x}", 1));
+        page(vec![row])
+    })
+    .await;
+    let record = Record::new(ItemKind::Contact)
+        .with(Field::GivenName, "Nina")
+        .with(Field::Surname, "Berg 1");
+    let write = Write::Create {
+        key: LinkKey(format!("{:032x}", 1)),
+        record,
+    };
+    let outcomes = rig(&stub).salesforce.write(&[write]).await.unwrap();
+    assert!(matches!(outcomes[0], Outcome::Written { .. }), "{outcomes:?}");
+    assert_eq!(stub.asked("GET", "sobjects/Contact/describe").len(), 2);
+}
+
+#[tokio::test]
+async fn a_field_that_stays_refused_is_a_matter_of_permission() {
+    let stub = Stub::start(|asked| {
+        if let Some(answer) = usual(asked) {
+            return answer;
+        }
+        if asked.method == "PATCH" {
+            let failed = json!({"success": false, "errors": [{
+                "statusCode": "INVALID_FIELD_FOR_INSERT_UPDATE", "message": "m", "fields": ["LastName"],
+            }]});
+            return (200, json!([failed]));
+        }
+        page(Vec::new())
+    })
+    .await;
+    let outcomes = rig(&stub).salesforce.write(&[create(1, None)]).await.unwrap();
+    let Outcome::Refused(refusal) = &outcomes[0] else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(refusal.code, IssueCode::NoPermission);
+    assert_eq!(refusal.fields, [Field::Surname]);
+    let upserts = stub.asked("PATCH", "composite/sobjects/Contact/Tandem_Key__c");
+    assert_eq!(upserts.len(), 2, "tried again once");
+}
+
+#[tokio::test]
+async fn a_refresh_in_doubt_leaves_no_write_in_doubt() {
+    struct Lost(Url);
+    #[async_trait]
+    impl Grants for Lost {
+        async fn access(&self) -> Result<Token, Fault> {
+            Ok(Token {
+                token: SecretString::from("token-0"),
+                instance_url: self.0.clone(),
+                version: 0,
+            })
+        }
+        async fn refreshed(&self, _stale: i64) -> Result<Token, Fault> {
+            Err(Fault::transient("the token endpoint did not answer").in_doubt())
+        }
+    }
+    let stub = Stub::start(|asked| {
+        let writes = asked.body["compositeRequest"].is_array();
+        if writes {
+            return error(401, "INVALID_SESSION_ID");
+        }
+        usual(asked).unwrap_or_else(|| page(Vec::new()))
+    })
+    .await;
+    let rig = rig(&stub);
+    let salesforce = connect(&rig.platform, Arc::new(Lost(stub.url.clone())));
+    let fault = salesforce.write(&[create(1, None)]).await.unwrap_err();
+    assert!(!fault.in_doubt, "the write was refused before it was done");
 }

@@ -103,8 +103,8 @@ pub(crate) fn with_ours(list: &[u8]) -> Result<Option<Vec<u8>>, XmlError> {
                 if depth == 0 {
                     let root = BytesStart::new(end.name().as_ref().to_owned());
                     for category in &missing {
-                    add(&mut xml, &prefixed(&root), category);
-                }
+                        add(&mut xml, &prefixed(&root), category);
+                    }
                 }
                 xml.event(event);
             }

@@ -40,6 +40,8 @@ pub struct ActivationError {
     /// What the user is told.
     pub cause: ActivationFailure,
     detail: String,
+    /// Redirects that never end.
+    pub(crate) circle: bool,
     /// The password was sent to a server, which may have counted a failed logon.
     pub password_was_tried: bool,
 }
@@ -49,6 +51,7 @@ impl ActivationError {
         Self {
             cause,
             detail: detail.into(),
+            circle: false,
             password_was_tried: false,
         }
     }

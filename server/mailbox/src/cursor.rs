@@ -1,6 +1,6 @@
 //! Where the reading of a mailbox goes on. Kept in the store as JSON; opaque to everyone else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tandem_sync::model::Cursor;
@@ -25,6 +25,9 @@ pub(crate) struct State {
     pub(crate) pause: u16,
     /// Folders of this round that are not read to their end. Empty: the next call begins a round.
     pub(crate) todo: BTreeSet<Which>,
+    /// Folders that are to be read although nothing moves, and how often yet: an event told of a change that was not
+    /// listed there.
+    pub(crate) again: BTreeMap<Which, u8>,
     /// This round lists everything.
     pub(crate) full: bool,
 }
@@ -65,6 +68,7 @@ impl State {
             pull: None,
             pause: 0,
             todo: BTreeSet::new(),
+            again: BTreeMap::new(),
             full: true,
         };
         state.todo = state.all();

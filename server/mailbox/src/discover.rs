@@ -252,7 +252,9 @@ async fn discover(attempt: &mut Attempt<'_>, login: &str) -> Result<Found, Activ
 }
 
 fn circle() -> ActivationError {
-    ActivationError::new(ActivationFailure::Address, "Autodiscover redirects in a circle")
+    let mut error = ActivationError::new(ActivationFailure::Address, "Autodiscover redirects in a circle");
+    error.circle = true;
+    error
 }
 
 #[derive(Deserialize)]
@@ -292,7 +294,10 @@ async fn json(
                 ));
             }
             Ok(_) => {}
-            Err(error) if matches!(error.cause, ActivationFailure::UseOffice365) => return Err(error),
+            // Not worth a password: whoever answers so has no better answer for one.
+            Err(error) if error.cause == ActivationFailure::UseOffice365 || error.circle => {
+                return Err(error);
+            }
             Err(error) => misses.note(error),
         }
     }

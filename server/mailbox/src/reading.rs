@@ -1,6 +1,6 @@
 //! What changed, what is there, what became of an item, and who is in the mailbox already.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tandem_sync::model::{
     Candidate, Change, Changes, Cursor, Fate, Field, FieldValue, ItemId, LinkKey, MatchKey, Snapshot,
@@ -32,6 +32,12 @@ const EVENT_PAGES: usize = 20;
 /// Rounds without asking for a subscription where the server gave none: a day of them.
 const PAUSE: u16 = 48;
 
+/// How often a folder is read again that did not show a change which an event had told of.
+const AGAIN: u8 = 2;
+
+/// What events told of a folder: for each, the ids of which one must be listed.
+type Told = BTreeMap<Which, Vec<Vec<String>>>;
+
 /// One item asked for by its id.
 pub(crate) enum Got {
     Contact(Box<Contact>),
@@ -52,6 +58,7 @@ struct Search {
 
 impl Ews {
     pub(crate) async fn read_changes(&self, since: Option<&Cursor>) -> Result<Changes, Fault> {
+        let mut told = Told::new();
         let mut state = match since {
             None => {
                 let tree = self.fresh_tree().await?;
@@ -69,18 +76,21 @@ impl Ews {
                 });
                 if state.todo.is_empty() {
                     state.full = false;
-                    if let Err(fault) = self.begin_round(&mut state).await {
-                        if fault.kind == FaultKind::CursorExpired {
-                            self.forget(cursor).await;
+                    match self.begin_round(&mut state).await {
+                        Ok(ids) => told = ids,
+                        Err(fault) => {
+                            if fault.kind == FaultKind::CursorExpired {
+                                self.forget(cursor).await;
+                            }
+                            return Err(fault);
                         }
-                        return Err(fault);
                     }
                 }
                 state
             }
         };
         let full = state.full;
-        let items = match self.read_page(&mut state).await {
+        let items = match self.read_page(&mut state, &told).await {
             Ok(items) => items,
             Err(fault) => {
                 if let (FaultKind::CursorExpired, Some(cursor)) = (fault.kind, since) {
@@ -106,7 +116,7 @@ impl Ews {
     }
 
     /// Finds out which folders moved: one request where nothing did.
-    async fn begin_round(&self, state: &mut State) -> Result<(), Fault> {
+    async fn begin_round(&self, state: &mut State) -> Result<Told, Fault> {
         if state.salesforce.is_none() {
             return Err(Fault::new(
                 FaultKind::CursorExpired,
@@ -120,40 +130,40 @@ impl Ews {
                 state.pause -= 1;
             }
             state.todo = state.all();
-            return Ok(());
+            return Ok(Told::new());
         };
-        if let Some((pull, events)) = self.events(pull).await? {
-            state.pull = Some(pull);
-            let ours = state
-                .salesforce
-                .as_ref()
-                .map(|f| f.id.clone())
-                .unwrap_or_default();
-            if events.structure.contains(&ours) {
-                let tree = self.fresh_tree().await?;
-                if tree.places.salesforce.as_ref() != Some(&ours) {
-                    return Err(Fault::new(
-                        FaultKind::CursorExpired,
-                        "the folder for contacts was taken away",
-                    ));
-                }
-            }
-            let known: BTreeSet<Which> = [
-                (Which::Contacts, state.contacts.id.clone()),
-                (Which::Salesforce, ours),
-            ]
-            .into_iter()
-            .filter(|(_, id)| events.folders.contains(id))
-            .map(|(which, _)| which)
-            .collect();
-            let unknown = events.folders.is_empty() && events.more;
-            state.todo = if unknown { state.all() } else { known };
-        } else {
+        let Some((pull, mut events)) = self.events(pull).await? else {
             // The subscription is lost. Both folders are read; the next round asks for a new one.
             state.pull = None;
             state.todo = state.all();
+            return Ok(Told::new());
+        };
+        state.pull = Some(pull);
+        let ours = state
+            .salesforce
+            .as_ref()
+            .map(|f| f.id.clone())
+            .unwrap_or_default();
+        if events.structure.contains(&ours) {
+            let tree = self.fresh_tree().await?;
+            if tree.places.salesforce.as_ref() != Some(&ours) {
+                let text = "the folder for contacts was taken away";
+                return Err(Fault::new(FaultKind::CursorExpired, text));
+            }
         }
-        Ok(())
+        let told: Told = [
+            (Which::Contacts, state.contacts.id.clone()),
+            (Which::Salesforce, ours),
+        ]
+        .into_iter()
+        .filter_map(|(which, id)| Some((which, events.folders.remove(&id)?)))
+        .collect();
+        state.todo = if events.more {
+            state.all()
+        } else {
+            told.keys().chain(state.again.keys()).copied().collect()
+        };
+        Ok(told)
     }
 
     /// Everything that the subscription has seen; `None`: it is lost.
@@ -175,7 +185,9 @@ impl Ews {
                 Err(CallError::Response(error)) if is_lost(&error.code) => return Ok(None),
                 Err(error) => return Err(error.into_fault(notifications::GET_EVENTS, false)),
             };
-            all.folders.append(&mut page.folders);
+            for (folder, ids) in std::mem::take(&mut page.folders) {
+                all.folders.entry(folder).or_default().extend(ids);
+            }
             all.structure.append(&mut page.structure);
             let moved = !page.watermark.is_empty() && page.watermark != pull.watermark;
             if moved {
@@ -227,9 +239,10 @@ impl Ews {
     }
 
     /// The next page of what is to do.
-    async fn read_page(&self, state: &mut State) -> Result<Vec<Change>, Fault> {
+    async fn read_page(&self, state: &mut State, told: &Told) -> Result<Vec<Change>, Fault> {
         let mut items = Vec::new();
         let mut changed: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
         for which in state.todo.clone() {
             let Some(folder) = state.folder(which) else {
                 state.todo.remove(&which);
@@ -253,15 +266,17 @@ impl Ews {
             if stuck {
                 return Err(Fault::fatal("SyncFolderItems does not move on"));
             }
-            folder.state = Some(page.state);
+            folder.state = Some(page.state.clone());
+            if page.last {
+                state.todo.remove(&which);
+                expect(&mut state.again, which, &page, told.get(&which));
+            }
             // An item that went and came back within the page is read below: the last one wins.
             items.extend(page.deleted.into_iter().map(|id| Change::Absent(ItemId(id))));
-            let mut seen = HashSet::new();
             changed.extend(page.changed.into_iter().filter(|id| seen.insert(id.clone())));
             if !page.last {
                 break;
             }
-            state.todo.remove(&which);
         }
         if changed.is_empty() {
             return Ok(items);
@@ -557,6 +572,28 @@ impl Ews {
     }
 }
 
+/// A change may be listed later than an event tells of it: the folder is then read again in the next rounds.
+fn expect(again: &mut BTreeMap<Which, u8>, which: Which, page: &SyncPage, told: Option<&Vec<Vec<String>>>) {
+    let listed: HashSet<&String> = page
+        .changed
+        .iter()
+        .chain(&page.deleted)
+        .chain(&page.others)
+        .collect();
+    let missing =
+        told.is_some_and(|events| events.iter().any(|ids| !ids.iter().any(|id| listed.contains(id))));
+    let left = match again.get(&which) {
+        _ if missing => AGAIN,
+        Some(left) if listed.is_empty() => left - 1,
+        _ => 0,
+    };
+    if left == 0 {
+        again.remove(&which);
+    } else {
+        again.insert(which, left);
+    }
+}
+
 /// The subscription or its watermark is not known to the server any more, or cannot be used here.
 fn is_lost(code: &str) -> bool {
     matches!(
@@ -686,6 +723,30 @@ mod tests {
         assert!(index.matching(&name("", " ")).is_empty());
         assert!(index.matching(&name("", "Ångström")).is_empty());
         assert!(index.matching(&MatchKey::Email(" ".to_owned())).is_empty());
+    }
+
+    #[test]
+    fn a_change_that_is_listed_late_is_waited_for() {
+        let page = |ids: &[&str]| SyncPage {
+            deleted: ids.iter().map(|id| (*id).to_owned()).collect(),
+            ..SyncPage::default()
+        };
+        let told = vec![vec!["new".to_owned(), "old".to_owned()], vec!["b".to_owned()]];
+        let mut again = BTreeMap::new();
+        expect(&mut again, Which::Contacts, &page(&["old", "b"]), Some(&told));
+        assert!(again.is_empty());
+        expect(&mut again, Which::Contacts, &page(&["old"]), Some(&told));
+        assert_eq!(again[&Which::Contacts], AGAIN);
+        expect(&mut again, Which::Contacts, &page(&[]), None);
+        assert_eq!(again[&Which::Contacts], AGAIN - 1);
+        expect(&mut again, Which::Contacts, &page(&["b"]), None);
+        assert!(again.is_empty());
+        expect(&mut again, Which::Contacts, &page(&[]), Some(&told));
+        for _ in 0..AGAIN {
+            assert!(again.contains_key(&Which::Contacts));
+            expect(&mut again, Which::Contacts, &page(&[]), None);
+        }
+        assert!(again.is_empty(), "it is not waited for for ever");
     }
 
     #[test]

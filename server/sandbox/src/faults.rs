@@ -106,7 +106,9 @@ pub(crate) struct Rule {
 impl Rule {
     /// Reads a rule, and refuses what it does not know.
     pub(crate) fn parse(value: &Value) -> Result<Self, String> {
-        let Value::Object(given) = value else { return Err("a rule is a JSON object".to_owned()) };
+        let Value::Object(given) = value else {
+            return Err("a rule is a JSON object".to_owned());
+        };
         let mut kind = serde_json::Map::new();
         let mut rule = Self {
             id: 0,
@@ -118,7 +120,9 @@ impl Rule {
             skip: 0,
         };
         let text = |v: &Value, name: &str| {
-            v.as_str().map(str::to_owned).ok_or_else(|| format!("{name} is not a text"))
+            v.as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| format!("{name} is not a text"))
         };
         let count = |v: &Value, name: &str| {
             v.as_u64()
@@ -142,10 +146,25 @@ impl Rule {
                 }
             }
         }
-        if !matches!(rule.service.as_str(), "exchange" | "autodiscover" | "salesforce" | "login") {
-            return Err(format!("service {:?} is none of exchange, autodiscover, salesforce, login", rule.service));
+        if !matches!(
+            rule.service.as_str(),
+            "exchange" | "autodiscover" | "salesforce" | "login"
+        ) {
+            return Err(format!(
+                "service {:?} is none of exchange, autodiscover, salesforce, login",
+                rule.service
+            ));
         }
+        let names: Vec<String> = kind.keys().cloned().collect();
         rule.kind = serde_json::from_value(Value::Object(kind)).map_err(|e| e.to_string())?;
+        // serde lets a kind without settings have any.
+        let known = serde_json::to_value(&rule.kind).map_err(|e| e.to_string())?;
+        if let Some(unknown) = names.iter().find(|name| known.get(name.as_str()).is_none()) {
+            return Err(format!(
+                "a rule of the kind {} has no setting {unknown:?}",
+                rule.kind.name()
+            ));
+        }
         if let Kind::Status { code, .. } = rule.kind
             && !(200..=599).contains(&code)
         {
@@ -206,7 +225,10 @@ impl Faults {
         for at in 0..inner.rules.len() {
             let rule = &mut inner.rules[at];
             let fits = rule.service == service
-                && rule.operation.as_deref().is_none_or(|o| o.eq_ignore_ascii_case(operation))
+                && rule
+                    .operation
+                    .as_deref()
+                    .is_none_or(|o| o.eq_ignore_ascii_case(operation))
                 && rule
                     .user
                     .as_deref()
@@ -252,7 +274,9 @@ mod tests {
     #[test]
     fn skip_then_fire_then_gone() {
         let faults = Faults::default();
-        faults.add(rule(json!({"service":"exchange","operation":"GetItem","kind":"reset","skip":1,"times":2})));
+        faults.add(rule(
+            json!({"service":"exchange","operation":"GetItem","kind":"reset","skip":1,"times":2}),
+        ));
         let take = |op: &str| faults.take("exchange", op, None, Kind::is_transport);
         assert_eq!(take("FindItem"), None);
         assert_eq!(take("GetItem"), None);
@@ -266,11 +290,23 @@ mod tests {
     fn a_rule_for_a_user_spares_the_others() {
         let faults = Faults::default();
         faults.add(rule(json!({"service":"exchange","user":"A@x","kind":"cut_body"})));
-        assert_eq!(faults.take("exchange", "X", Some("b@x"), Kind::is_transport), None);
+        assert_eq!(
+            faults.take("exchange", "X", Some("b@x"), Kind::is_transport),
+            None
+        );
         assert_eq!(faults.take("exchange", "X", None, Kind::is_transport), None);
-        assert_eq!(faults.take("salesforce", "X", Some("a@x"), Kind::is_transport), None);
-        assert_eq!(faults.take("exchange", "X", Some("a@x"), |k| *k == Kind::Empty), None);
-        assert_eq!(faults.take("exchange", "X", Some("a@x"), Kind::is_transport), Some(Kind::CutBody));
+        assert_eq!(
+            faults.take("salesforce", "X", Some("a@x"), Kind::is_transport),
+            None
+        );
+        assert_eq!(
+            faults.take("exchange", "X", Some("a@x"), |k| *k == Kind::Empty),
+            None
+        );
+        assert_eq!(
+            faults.take("exchange", "X", Some("a@x"), Kind::is_transport),
+            Some(Kind::CutBody)
+        );
     }
 
     #[test]

@@ -171,10 +171,15 @@ pub(crate) struct Clock {
 impl Clock {
     /// Microseconds since 1970; each call gives a larger number than the one before.
     pub(crate) fn now(&self) -> i64 {
-        #[expect(clippy::disallowed_methods, reason = "the edge of the sandbox: everything below gets it as a parameter")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the edge of the sandbox: everything below gets it as a parameter"
+        )]
         let real = jiff::Timestamp::now().as_microsecond();
         let now = real.saturating_add(self.ahead.load(Ordering::Relaxed));
-        let before = self.last.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(now.max(last + 1)));
+        let before = self
+            .last
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(now.max(last + 1)));
         before.map_or(now, |last| now.max(last + 1))
     }
 
@@ -193,7 +198,10 @@ impl Sandbox {
         let mut scratch = None;
         let folder = match &options.ca_dir {
             Some(folder) => folder.clone(),
-            None => scratch.insert(tempfile::tempdir().context("no temporary folder")?).path().to_owned(),
+            None => scratch
+                .insert(tempfile::tempdir().context("no temporary folder")?)
+                .path()
+                .to_owned(),
         };
         let tls = tls::make(&folder, &options.domain)?;
         let company = Company::new(options.seed, &options.domain, options.contacts);
@@ -253,8 +261,11 @@ impl Sandbox {
         })
         .nest("/exchange", exchange.control())
         .nest("/salesforce", salesforce.control());
-        let back =
-            Front { router: salesforce.router(), service: Arc::new(salesforce.clone()), ..front.clone() };
+        let back = Front {
+            router: salesforce.router(),
+            service: Arc::new(salesforce.clone()),
+            ..front.clone()
+        };
 
         let tasks = vec![
             serve::spawn(exchange_http, None, front.clone()),
@@ -264,7 +275,12 @@ impl Sandbox {
             serve::spawn(salesforce_https, Some(tls.trusted), back),
             serve::spawn_plain(control_port, control.clone()),
         ];
-        Ok(Self { info, control, tasks, _scratch: scratch })
+        Ok(Self {
+            info,
+            control,
+            tasks,
+            _scratch: scratch,
+        })
     }
 
     /// Addresses, logins, the authority's certificate.
@@ -291,9 +307,15 @@ impl Sandbox {
             Err(never) => match never {},
         };
         let status = response.status().as_u16();
-        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
+        let bytes = to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap_or_default();
         let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
-        let value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or_else(|_| text()) };
+        let value = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| text())
+        };
         (status, value)
     }
 
@@ -315,7 +337,9 @@ impl Drop for Sandbox {
 }
 
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("cannot listen on port {port}"))
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .with_context(|| format!("cannot listen on port {port}"))
 }
 
 fn origin(scheme: &str, listener: &TcpListener) -> anyhow::Result<String> {
@@ -341,14 +365,23 @@ fn info(
     });
     Ok(Info {
         seed: options.seed,
-        exchange: Origin { http: origins.exchange_http.clone(), https: origins.exchange_https.clone() },
+        exchange: Origin {
+            http: origins.exchange_http.clone(),
+            https: origins.exchange_https.clone(),
+        },
         ews_url: format!("{}/EWS/Exchange.asmx", origins.exchange_https),
         autodiscover_domain: company.domain.clone(),
-        salesforce: Origin { http: origins.salesforce_http.clone(), https: origins.salesforce_https.clone() },
+        salesforce: Origin {
+            http: origins.salesforce_http.clone(),
+            https: origins.salesforce_https.clone(),
+        },
         control: origin("http", control)?,
         ca_pem: tls.ca_pem.clone(),
         untrusted_https: origin("https", untrusted)?,
-        client: ClientInfo { id: company.client_id.clone(), secret: company.client_secret.clone() },
+        client: ClientInfo {
+            id: company.client_id.clone(),
+            secret: company.client_secret.clone(),
+        },
         org_id: company.org_id.clone(),
         users: users.collect(),
     })

@@ -51,19 +51,36 @@ impl Log {
         let mut inner = self.lock();
         inner.last += 1;
         let n = inner.last;
-        *inner.counts.entry(service).or_default().entry(operation.clone()).or_default() += 1;
+        *inner
+            .counts
+            .entry(service)
+            .or_default()
+            .entry(operation.clone())
+            .or_default() += 1;
         if inner.entries.len() == KEPT {
             inner.entries.pop_front();
         }
-        inner.entries.push_back(Entry { n, service, operation, user, status: 0, at_ms, fault: None });
+        inner.entries.push_back(Entry {
+            n,
+            service,
+            operation,
+            user,
+            status: 0,
+            at_ms,
+            fault: None,
+        });
         n
     }
 
     /// Says how entry `n` was answered.
     pub(crate) fn answered(&self, n: u64, status: u16, fault: Option<&'static str>) {
         let mut inner = self.lock();
-        let Some(first) = inner.entries.front().map(|e| e.n) else { return };
-        let Some(at) = n.checked_sub(first).and_then(|i| usize::try_from(i).ok()) else { return };
+        let Some(first) = inner.entries.front().map(|e| e.n) else {
+            return;
+        };
+        let Some(at) = n.checked_sub(first).and_then(|i| usize::try_from(i).ok()) else {
+            return;
+        };
         if let Some(entry) = inner.entries.get_mut(at) {
             entry.status = status;
             entry.fault = fault;
@@ -72,7 +89,12 @@ impl Log {
 
     /// The entries after number `since`, oldest first.
     pub(crate) fn since(&self, since: u64) -> Vec<Entry> {
-        self.lock().entries.iter().filter(|e| e.n > since).cloned().collect()
+        self.lock()
+            .entries
+            .iter()
+            .filter(|e| e.n > since)
+            .cloned()
+            .collect()
     }
 
     /// The number of the newest entry, 0 when there is none.

@@ -13,7 +13,8 @@ impl Recorder {
     /// Makes the folder.
     pub(crate) fn new(folder: Option<PathBuf>) -> anyhow::Result<Self> {
         if let Some(folder) = &folder {
-            std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("{} cannot be made", folder.display()))?;
         }
         Ok(Self(folder.map(Arc::new)))
     }
@@ -49,8 +50,10 @@ mod tests {
         recorder.keep("exchange", 7, "request", b"<a/>");
         recorder.keep("exchange", 7, "response", b"");
         recorder.keep("salesforce", 8, "request", b"{}");
-        let names: Vec<_> =
-            std::fs::read_dir(folder.path().join("made")).unwrap().map(|f| f.unwrap().file_name()).collect();
+        let names: Vec<_> = std::fs::read_dir(folder.path().join("made"))
+            .unwrap()
+            .map(|f| f.unwrap().file_name())
+            .collect();
         assert_eq!(names, ["000007.request.xml"]);
         Recorder::default().keep("exchange", 1, "request", b"<a/>");
     }

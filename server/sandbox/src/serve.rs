@@ -126,15 +126,22 @@ pub(crate) fn spawn_plain(listener: TcpListener, router: Router) -> JoinHandle<(
 impl Front {
     async fn answer(&self, request: Request<Incoming>, scheme: &'static str) -> Result<Response, Hangup> {
         let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(Via { scheme, origins: Arc::clone(&self.origins) });
+        parts.extensions.insert(Via {
+            scheme,
+            origins: Arc::clone(&self.origins),
+        });
         let Ok(body) = to_bytes(Body::new(body), BODY_LIMIT).await else {
             return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
         };
         let service = self.service.service(&parts);
         let operation = self.service.operation(&parts, &body);
         let user = self.service.user(&parts, &body);
-        let n = self.log.asked(service, operation.clone(), user.clone(), (self.now)() / 1000);
-        let fault = self.faults.take(service, &operation, user.as_deref(), Kind::is_transport);
+        let n = self
+            .log
+            .asked(service, operation.clone(), user.clone(), (self.now)() / 1000);
+        let fault = self
+            .faults
+            .take(service, &operation, user.as_deref(), Kind::is_transport);
         let name = fault.as_ref().map(Kind::name);
         let hang_up = |status: u16| {
             self.log.answered(n, status, name);
@@ -192,7 +199,9 @@ fn plain_status(service: &str, code: u16, retry_after_s: Option<u32>) -> Respons
     let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, format!("sandbox fault: status {code}\n")).into_response();
     if let Some(seconds) = retry_after_s {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if code == 401 {
         let scheme = if matches!(service, "exchange" | "autodiscover") {
@@ -214,20 +223,29 @@ async fn rewrite(response: Response, change: impl FnOnce(Bytes) -> Body) -> Resp
     let body = change(whole);
     // A stream has no size of its own: the header announces the whole, whatever will come.
     if hyper::body::Body::size_hint(&body).exact().is_none() {
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length.max(2)));
+        parts
+            .headers
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length.max(2)));
     }
     Response::from_parts(parts, body)
 }
 
 fn cut(whole: Bytes) -> Body {
     let half = whole.slice(..whole.len() / 2);
-    Body::from_stream(futures::stream::iter([Ok(half), Err(Hangup)]))
+    let start = futures::stream::iter([Ok(half)]);
+    // An error at once would also take away what is still in hyper's buffer: it writes while the body pauses.
+    Body::from_stream(start.chain(futures::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(Hangup)
+    })))
 }
 
 fn slow(whole: Bytes, pause: Duration) -> Body {
     let size = (whole.len() / 16).max(1);
-    let chunks: Vec<Bytes> =
-        (0..whole.len()).step_by(size).map(|at| whole.slice(at..whole.len().min(at + size))).collect();
+    let chunks: Vec<Bytes> = (0..whole.len())
+        .step_by(size)
+        .map(|at| whole.slice(at..whole.len().min(at + size)))
+        .collect();
     Body::from_stream(futures::stream::iter(chunks).then(move |chunk| async move {
         tokio::time::sleep(pause).await;
         Ok::<_, Infallible>(chunk)

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -25,14 +26,26 @@ pub(crate) struct Tls {
 pub(crate) fn make(folder: &Path, domain: &str) -> anyhow::Result<Tls> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), domain.to_owned()];
     names.extend(
-        ["autodiscover", "mail", "login", "exchange", "autodiscover.exchange"].map(|h| format!("{h}.{domain}")),
+        [
+            "autodiscover",
+            "mail",
+            "login",
+            "exchange",
+            "autodiscover.exchange",
+        ]
+        .map(|h| format!("{h}.{domain}")),
     );
 
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::new(Vec::<String>::new())?;
-    ca.distinguished_name.push(DnType::CommonName, "Tandem sandbox authority");
+    ca.distinguished_name
+        .push(DnType::CommonName, "Tandem sandbox authority");
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    ca.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     dated(&mut ca);
     let ca_cert = ca.self_signed(&ca_key)?;
     let ca_pem = folder.join("ca.pem");
@@ -47,12 +60,18 @@ pub(crate) fn make(folder: &Path, domain: &str) -> anyhow::Result<Tls> {
     let stray_key = KeyPair::generate()?;
     let stray = self::leaf(&names)?.self_signed(&stray_key)?;
     let untrusted = config(vec![stray.der().clone()], &stray_key)?;
-    Ok(Tls { trusted: Arc::new(trusted), untrusted: Arc::new(untrusted), ca_pem })
+    Ok(Tls {
+        trusted: Arc::new(trusted),
+        untrusted: Arc::new(untrusted),
+        ca_pem,
+    })
 }
 
 fn leaf(names: &[String]) -> anyhow::Result<CertificateParams> {
     let mut params = CertificateParams::new(names.to_vec())?;
-    params.distinguished_name.push(DnType::CommonName, "Tandem sandbox");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Tandem sandbox");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
@@ -71,7 +90,10 @@ fn config(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> anyhow::Result<
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))?;
+        .with_single_cert(
+            chain,
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        )?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

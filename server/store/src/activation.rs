@@ -43,8 +43,8 @@ fn aad(connection: &ConnectionId) -> String {
 }
 
 impl Store {
-    /// Connects a mailbox whose login has just worked: active, due now, rejections forgotten. While the pair's first
-    /// round is not through, the reason is `waiting_for_preview`. A running session is fenced off.
+    /// Connects a mailbox whose login has just worked: active, due now, rejections forgotten. The first
+    /// session shows its preview. A running session is fenced off.
     ///
     /// With another mailbox than before, both cursors and the first round start anew, and only that mailbox's links
     /// and issues count; those of the old one are kept, and come back with it.
@@ -77,7 +77,7 @@ impl Store {
         // SET sees the row as it was: `pair` is the old one in every CASE.
         tx.exec(
             "UPDATE connections SET state = 'active', \
-             reason = CASE WHEN pair = $2 AND first_round_done = 1 THEN NULL ELSE 'waiting_for_preview' END, \
+             reason = NULL, \
              ask_activation = 0, skipped = 0, rejections = 0, failures = 0, due_at = $3, woken = 0, \
              mailbox = $4, mailbox_taken = $2, credentials_key = $5, credentials = $6, \
              mailbox_cursor = CASE WHEN pair = $2 THEN mailbox_cursor END, \

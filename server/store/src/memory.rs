@@ -329,7 +329,7 @@ impl MemoryStore {
             row.pair = pair;
         }
         row.state = SyncState::Active;
-        row.reason = (!row.first_round_done).then_some(StateReason::WaitingForPreview);
+        row.reason = None;
         row.ask_activation = false;
         row.rejections = 0;
         row.failures = 0;

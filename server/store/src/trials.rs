@@ -52,10 +52,17 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let login = key(login);
         let select = "SELECT times FROM trials WHERE login = $1";
-        if let Some(row) = tx.row(format!("{select}{}", tx.for_update()), vals![&login]).await? {
+        if let Some(row) = tx
+            .row(format!("{select}{}", tx.for_update()), vals![&login])
+            .await?
+        {
             let mut times = recent(&row.text("times")?, now)?;
             times.pop();
-            tx.exec("UPDATE trials SET times = $2 WHERE login = $1", vals![&login, json(&times)?]).await?;
+            tx.exec(
+                "UPDATE trials SET times = $2 WHERE login = $1",
+                vals![&login, json(&times)?],
+            )
+            .await?;
         }
         tx.commit().await
     }

@@ -231,9 +231,8 @@ fn half_crm(crm: CrmState, terms: Terms) -> Decision {
             }
         }
         CrmState::Same | CrmState::Changed | CrmState::Merged => Decision::Pair { from: Side::Crm },
-        CrmState::Out => Decision::Sleep,
+        CrmState::Out | CrmState::Unproved => Decision::Sleep,
         CrmState::Deleted | CrmState::MergedIntoLinked => Decision::End(EndReason::DeletedInCrm),
-        CrmState::Unproved => Decision::Unproved { on: Side::Crm },
     }
 }
 
@@ -243,8 +242,7 @@ fn half_mailbox(mailbox: MailboxState) -> Decision {
         MailboxState::Same | MailboxState::Changed | MailboxState::Unmarked | MailboxState::UnmarkedChanged => {
             Decision::Pair { from: Side::Mailbox }
         }
-        MailboxState::Out => Decision::Sleep,
+        MailboxState::Out | MailboxState::Unproved => Decision::Sleep,
         MailboxState::Deleted => Decision::End(EndReason::DeletedInMailbox),
-        MailboxState::Unproved => Decision::Unproved { on: Side::Mailbox },
     }
 }

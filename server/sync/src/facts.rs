@@ -87,8 +87,8 @@ impl SideFacts {
             .filter_map(|candidate| match candidate {
                 Candidate::Same(snapshot) => match self.seen.get(&snapshot.id) {
                     Some(Seen::Here(now)) => Some(&**now),
-                    Some(_) => None,
-                    None => Some(&**snapshot),
+                    Some(Seen::Deleted { .. }) => None,
+                    Some(Seen::Missing | Seen::Left | Seen::Unproved) | None => Some(&**snapshot),
                 },
                 Candidate::Lead { .. } => None,
             })

@@ -82,6 +82,24 @@ pub struct FieldCase<'a> {
     pub winner: Option<Side>,
 }
 
+impl FieldCase<'_> {
+    /// The canonical values, as far as they can be read.
+    fn now(&self) -> Both<FieldValue> {
+        let readable = |side: Side| {
+            if self.rule.on(side).access == Access::None {
+                FieldValue::Unknown
+            } else {
+                normalise(self.field, self.value.on(side))
+            }
+        };
+        Both::new(readable(Side::Mailbox), readable(Side::Crm))
+    }
+
+    fn agrees(&self) -> bool {
+        agree(self, &self.now())
+    }
+}
+
 /// What follows for one field. No verdict ever depends on an unknown value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -97,8 +115,8 @@ pub enum Verdict {
     Asked,
     /// Never agreed on, and both are filled: left alone, listed once.
     Different,
-    /// Changed in the mailbox, but the CRM takes it at creation only.
-    TooLate,
+    /// The other side changed it, but this side takes it at creation only.
+    TooLate(Side),
     /// It would empty a field that this side needs.
     Needed(Side),
 }
@@ -107,14 +125,7 @@ pub enum Verdict {
 #[must_use]
 pub fn merge_field(hasher: &Hasher, case: &FieldCase<'_>) -> Verdict {
     let field = case.field;
-    let readable = |side: Side| {
-        if case.rule.on(side).access == Access::None {
-            FieldValue::Unknown
-        } else {
-            normalise(field, case.value.on(side))
-        }
-    };
-    let now = Both::new(readable(Side::Mailbox), readable(Side::Crm));
+    let now = case.now();
     match (now.mailbox.is_unknown(), now.crm.is_unknown()) {
         (true, true) => return Verdict::Pending,
         (false, true) => return one_sided(case, Side::Mailbox),
@@ -174,7 +185,7 @@ fn carry(case: &FieldCase<'_>, now: &Both<FieldValue>, to: Side) -> Verdict {
     }
     let rule = case.rule.on(to);
     match rule.access {
-        Access::CreateOnly => return Verdict::TooLate,
+        Access::CreateOnly => return Verdict::TooLate(to),
         // Nobody can ever make them equal from here; the next change there comes over.
         Access::ReadOnly | Access::None => return Verdict::Settled,
         Access::ReadWrite => {}
@@ -224,6 +235,8 @@ pub struct Merged {
     pub different: Vec<Field>,
     pub too_late: Vec<Field>,
     pub needed: Vec<Field>,
+    /// Settled, and yet not the same on both sides: left alone, now or before.
+    pub apart: Vec<Field>,
 }
 
 /// Decides every field of a pair, and moves the bases of what is settled.
@@ -255,6 +268,9 @@ pub fn merge(
                 base.on_mut(side).insert(field, hash);
             }
         };
+        if matches!(verdict, Verdict::Settled | Verdict::Different | Verdict::TooLate(_)) && !case.agrees() {
+            merged.apart.push(field);
+        }
         match verdict {
             Verdict::Settled => {
                 rebase(base, Side::Mailbox);
@@ -266,8 +282,8 @@ pub fn merge(
                 merged.different.push(field);
             }
             Verdict::OneSided(side) => rebase(base, side),
-            Verdict::TooLate => {
-                rebase(base, Side::Mailbox);
+            Verdict::TooLate(to) => {
+                rebase(base, to.other());
                 merged.too_late.push(field);
             }
             Verdict::Asked => merged.asked.push(field),

@@ -216,8 +216,9 @@ mod tests {
                 let once = normalise(*field, &known(&text));
                 prop_assert_eq!(&normalise(*field, &once), &once);
                 let rule = FieldRule { max_chars: Some(max), ..FieldRule::default() };
-                let held = image(*field, &known(&text), rule);
-                prop_assert_eq!(&image(*field, &held, rule), &held, "an image is its own image");
+                let written = fit(*field, &known(&text), rule);
+                prop_assert_eq!(&fit(*field, &written, rule), &written, "what fits, fits");
+                prop_assert_eq!(image(*field, &written, rule), image(*field, &known(&text), rule));
             }
         }
     }

@@ -158,7 +158,8 @@ impl<'a> Graph<'a> {
         let link = survey.link_of(view, side, &item.id);
         let (free, blocked) = match link {
             None => (true, false),
-            Some(link) if paired(link) => (false, false),
+            // Its other item is gone, and here is one that looks just like it.
+            Some(link) if paired(link) => (survey.has_lost(link, side.other()), false),
             Some(link) => match link.state {
                 LinkState::Live => (true, true),
                 LinkState::Dormant => (true, false),

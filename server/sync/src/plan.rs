@@ -1,6 +1,6 @@
 //! What a session is going to do. Pure: the same input gives the same plan, whatever the order it came in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_types::{
     Counts, IssueCode, IssueCure, ItemKind, LinkId, OpCounts, Side, Timestamp,
@@ -131,14 +131,29 @@ pub fn plan<'a>(view: View<'a>, survey: &Survey<'a>, setting: Setting<'a>) -> Pl
         vanished: Both::default(),
     };
     planner.ended_for_good();
+    let pairings = pair(view, survey);
+    // A new item that took the place of one that went decides for the link.
+    let taken: BTreeSet<&LinkId> = pairings
+        .iter()
+        .filter_map(|pairing| match pairing {
+            Pairing::Adopt { link, retired, .. } => Some([*link, *retired]),
+            _ => None,
+        })
+        .flatten()
+        .flatten()
+        .map(|link| &link.id)
+        .collect();
     for case in &survey.cases {
-        planner.case(case);
+        planner.count_vanished(case);
+        if !taken.contains(&case.link.id) {
+            planner.case(case);
+        }
     }
     for (link, ids) in &survey.in_doubt {
         planner.in_doubt(link, ids);
     }
     let mut made = Vec::new();
-    for pairing in pair(view, survey) {
+    for pairing in pairings {
         match pairing {
             Pairing::Adopt { mailbox, crm, link, retired } => planner.adopt(mailbox, crm, link, retired),
             Pairing::Make(source) => made.push(source),
@@ -169,15 +184,18 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn case(&mut self, case: &Case<'a>) {
-        let link = case.link;
+    fn count_vanished(&mut self, case: &Case<'a>) {
         for side in Side::BOTH {
-            if link.state == LinkState::Live
+            if case.link.state == LinkState::Live
                 && matches!(case.stand.on(side), Stand::Deleted { merged_into: None } | Stand::Left | Stand::Unproved)
             {
                 *self.vanished.on_mut(side) += 1;
             }
         }
+    }
+
+    fn case(&mut self, case: &Case<'a>) {
+        let link = case.link;
         match case.decision {
             Decision::Nothing | Decision::Pair { .. } | Decision::Remake { .. } => {}
             Decision::Note => self.note(case),
@@ -279,13 +297,14 @@ impl<'a> Planner<'a> {
 
     /// The link ends or goes dormant; both items stay.
     fn rest(&mut self, case: &Case<'a>, state: LinkState, what: &'static str) {
-        let items = Both::new(here(&case.stand.mailbox), here(&case.stand.crm));
+        let items = Both::new(here(&case.stand.mailbox), case.winner.or_else(|| here(&case.stand.crm)));
         // Dormant, nothing is carried over: the versions stay behind until it wakes.
         let mut kept = Self::with_items(case.link, &items, Both::default());
         kept.state = state;
         kept.intent = None;
         self.keep(kept, case.link, what);
         self.solve(case.link, &OF_PAIRS);
+        self.solve(case.link, &[IssueCode::CreateInDoubt]);
     }
 
     fn remove(&mut self, case: &Case<'a>, on: Side, then: LinkState) {
@@ -318,6 +337,11 @@ impl<'a> Planner<'a> {
             what = "followed";
         } else if link.intent.is_some_and(|intent| link.id_on(intent.side).is_none()) {
             what = "found";
+            for side in Side::BOTH {
+                if let Some(item) = items.on(side) {
+                    self.solve_item(side, &item.id, &OF_SOURCES);
+                }
+            }
         }
         self.pair_up(link, Some(link), items, mark, what, false);
     }
@@ -407,7 +431,7 @@ impl<'a> Planner<'a> {
     }
 
     fn told(&mut self, merged: &Merged, link: &Link, items: &Both<Option<&Snapshot>>) {
-        let (Some(mailbox), Some(crm)) = (items.mailbox, items.crm) else { return };
+        let (Some(_), Some(crm)) = (items.mailbox, items.crm) else { return };
         let name = title(&crm.record);
         let mut kept_open = Vec::new();
         for (code, fields, cures) in [
@@ -424,16 +448,10 @@ impl<'a> Planner<'a> {
             self.issue(Side::Crm, &crm.id, code, name.clone(), words.join(", "), cures);
         }
         // What was left apart before stays listed as long as it is apart.
-        let apart = |fields: &[Field]| {
-            fields.iter().any(|&field| {
-                let (m, c) = (normalise(field, mailbox.record.get(field)), normalise(field, crm.record.get(field)));
-                !m.is_unknown() && !c.is_unknown() && m != c
-            })
-        };
-        if apart(&[Field::Company]) {
+        if merged.apart.contains(&Field::Company) {
             kept_open.push(IssueCode::CompanyChanged);
         }
-        if apart(Field::CONTACT) {
+        if !merged.apart.is_empty() {
             kept_open.push(IssueCode::Differences);
         }
         let over: Vec<IssueCode> = OF_PAIRS.into_iter().filter(|code| !kept_open.contains(code)).collect();
@@ -655,7 +673,7 @@ impl<'a> Planner<'a> {
             live > 0 && Side::BOTH.into_iter().any(|side| *self.vanished.on(side) >= live);
         self.plan.issues.sort_by(|a, b| a.key.cmp(&b.key));
         self.plan.issues.dedup_by(|a, b| a.key == b.key);
-        let raised: std::collections::BTreeSet<&IssueKey> = self.plan.issues.iter().map(|i| &i.key).collect();
+        let raised: BTreeSet<&IssueKey> = self.plan.issues.iter().map(|i| &i.key).collect();
         self.plan.solved.retain(|key| !raised.contains(key));
         self.plan.solved.sort();
         self.plan.solved.dedup();

@@ -97,6 +97,8 @@ pub struct Survey<'a> {
     pub in_doubt: Vec<(&'a Link, &'a [ItemId])>,
     pub lookups: Lookups,
     claimed: Both<HashMap<ItemId, LinkId>>,
+    /// Links whose item of this side is gone, or cannot be found.
+    lost: Both<BTreeSet<LinkId>>,
 }
 
 impl<'a> View<'a> {
@@ -245,6 +247,11 @@ impl<'a> View<'a> {
         }
         if !known || self.retried(link, &stand) {
             return;
+        }
+        for side in Side::BOTH {
+            if matches!(stand.on(side), Stand::Deleted { merged_into: None } | Stand::Unproved) {
+                survey.lost.on_mut(side).insert(link.id.clone());
+            }
         }
         let decision = decide(link.state, mailbox, crm, self.terms(link));
         match decision {
@@ -466,7 +473,13 @@ impl<'a> View<'a> {
 
     fn unlinked(self, survey: &mut Survey<'a>) {
         let writes = may_write(self.settings.contacts);
-        let doubted: BTreeSet<&ItemId> = survey.in_doubt.iter().flat_map(|(_, ids)| ids.iter()).collect();
+        let spoken_for: BTreeSet<&ItemId> = survey
+            .in_doubt
+            .iter()
+            .flat_map(|(_, ids)| ids.iter())
+            // What a record was merged into is its link's.
+            .chain(survey.cases.iter().filter_map(|case| case.winner.map(|winner| &winner.id)))
+            .collect();
         for side in Side::BOTH {
             if self.only_again || !writes.on(side.other()) {
                 continue;
@@ -478,7 +491,7 @@ impl<'a> View<'a> {
                     && item.id == *id
                     && self.links.of_item(side, id).is_none()
                     && !survey.claimed.on(side).contains_key(id)
-                    && !doubted.contains(id)
+                    && !spoken_for.contains(id)
                 {
                     survey.sources.push(Source {
                         side,
@@ -499,6 +512,11 @@ impl<'a> View<'a> {
 }
 
 impl Survey<'_> {
+    /// Whether a pair has lost its item on this side.
+    pub fn has_lost(&self, link: &Link, side: Side) -> bool {
+        self.lost.on(side).contains(&link.id)
+    }
+
     /// The link that an item belongs to, under whichever id.
     pub fn link_of<'v>(&self, view: View<'v>, side: Side, id: &ItemId) -> Option<&'v Link> {
         view.links

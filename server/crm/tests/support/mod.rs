@@ -1,4 +1,4 @@
-//! What the tests of this crate share: a clock that can be moved, and grants that count.
+//! What the tests of this crate share: a clock that can be moved, and a client that may reach this machine.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::sync::Arc;
@@ -6,13 +6,10 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
-use tandem_crm::{Access, Account, ApiConfig, DescribeCache, Grants, Platform, Salesforce};
+use tandem_crm::{ApiConfig, DescribeCache, Platform};
 use tandem_net::{Net, NetConfig, Schemes};
-use tandem_sync::Fault;
 use tandem_sync::ports::Clock;
-use tandem_types::{ContactScope, Timestamp};
-use url::Url;
+use tandem_types::Timestamp;
 
 /// The machine's time plus what a test has added. Sleeping moves it on and takes no time.
 pub(crate) struct TestClock {
@@ -53,46 +50,6 @@ impl Clock for TestClock {
     }
 }
 
-/// Tokens `token-0`, `token-1`, … for a stub.
-pub(crate) struct CountingGrants {
-    instance: Url,
-    version: AtomicI64,
-    pub(crate) refreshes: AtomicUsize,
-}
-
-impl CountingGrants {
-    pub(crate) fn new(instance: &Url) -> Arc<Self> {
-        Arc::new(Self {
-            instance: instance.clone(),
-            version: AtomicI64::new(0),
-            refreshes: AtomicUsize::new(0),
-        })
-    }
-
-    fn now(&self) -> Access {
-        let version = self.version.load(Ordering::SeqCst);
-        Access {
-            token: SecretString::from(format!("token-{version}")),
-            instance_url: self.instance.clone(),
-            version,
-        }
-    }
-}
-
-#[async_trait]
-impl Grants for CountingGrants {
-    async fn access(&self) -> Result<Access, Fault> {
-        Ok(self.now())
-    }
-
-    async fn refreshed(&self, _stale: i64) -> Result<Access, Fault> {
-        self.refreshes.fetch_add(1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        self.version.fetch_add(1, Ordering::SeqCst);
-        Ok(self.now())
-    }
-}
-
 pub(crate) fn platform(net: Net, clock: &Arc<TestClock>, timeout: Duration) -> Platform {
     Platform {
         net,
@@ -113,16 +70,4 @@ pub(crate) fn loopback_net(extra_roots_pem: Vec<Vec<u8>>) -> Net {
         ..NetConfig::default()
     })
     .unwrap()
-}
-
-pub(crate) fn stub_account() -> Account {
-    Account {
-        org: "00D000000000001EAA".parse().unwrap(),
-        user: "005000000000001AAA".parse().unwrap(),
-        scope: ContactScope::Mine,
-    }
-}
-
-pub(crate) fn connect(platform: &Platform, grants: Arc<dyn Grants>) -> Salesforce {
-    Salesforce::new(platform, grants, stub_account())
 }

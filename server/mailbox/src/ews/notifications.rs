@@ -1,6 +1,6 @@
 //! `Subscribe` (pull), `GetEvents`, `Unsubscribe`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::FolderRef;
 use super::soap::envelope;
@@ -26,8 +26,8 @@ pub(crate) struct Events {
     /// The last event's; empty: keep the old one.
     pub(crate) watermark: String,
     pub(crate) more: bool,
-    /// Folders in which items came, went or changed.
-    pub(crate) folders: BTreeSet<String>,
+    /// Folders in which items came, went or changed, and for each event the item's ids, new and old.
+    pub(crate) folders: BTreeMap<String, Vec<Vec<String>>>,
     /// Folders that were themselves moved or deleted.
     pub(crate) structure: BTreeSet<String>,
 }
@@ -101,22 +101,24 @@ pub(crate) fn events_payload(
 }
 
 fn read_event(reader: &mut Reader<'_>, kind: &str, events: &mut Events) -> Result<(), XmlError> {
-    let mut of_item = false;
-    let mut parents = BTreeSet::new();
+    let mut items = Vec::new();
+    let mut parents: BTreeSet<String> = BTreeSet::new();
     let mut folders = BTreeSet::new();
     reader.each(|reader, child| {
         let id = child.attribute("Id").map(str::to_owned);
         match child.name.as_str() {
             "Watermark" => events.watermark = reader.text()?,
-            "ItemId" | "OldItemId" => of_item = true,
+            "ItemId" | "OldItemId" => items.extend(id),
             "FolderId" | "OldFolderId" => folders.extend(id),
             "ParentFolderId" | "OldParentFolderId" => parents.extend(id),
             _ => {}
         }
         Ok(())
     })?;
-    if of_item {
-        events.folders.append(&mut parents);
+    if !items.is_empty() {
+        for parent in parents {
+            events.folders.entry(parent).or_default().push(items.clone());
+        }
     } else if matches!(kind, "MovedEvent" | "DeletedEvent") {
         events.structure.append(&mut folders);
     }

@@ -16,6 +16,8 @@ pub(crate) struct SyncPage {
     /// Contacts, and items of a kind that only `GetItem` tells.
     pub(crate) changed: Vec<String>,
     pub(crate) deleted: Vec<String>,
+    /// Items that are nobody's contact.
+    pub(crate) others: Vec<String>,
 }
 
 pub(crate) fn request(folder: &str, state: Option<&str>) -> Vec<u8> {
@@ -37,8 +39,12 @@ pub(crate) fn payload(reader: &mut Reader<'_>, child: &Element, page: &mut SyncP
             match change.name.as_str() {
                 "Create" | "Update" => reader.each(|reader, item| {
                     // Distribution lists live in the same folders, and are nobody's contact.
-                    if item.is("Contact") || item.is("Item") {
-                        page.changed.extend(read_id(reader)?);
+                    let contact = item.is("Contact") || item.is("Item");
+                    let id = read_id(reader)?;
+                    if contact {
+                        page.changed.extend(id);
+                    } else {
+                        page.others.extend(id);
                     }
                     Ok(())
                 })?,

@@ -240,7 +240,7 @@ fn answers_are_read() {
         notifications::events_payload,
     );
     assert_eq!(events.watermark, "3");
-    assert_eq!(events.folders.into_iter().collect::<Vec<_>>(), ["new", "old"]);
+    assert_eq!(events.folders.into_keys().collect::<Vec<_>>(), ["new", "old"]);
     assert_eq!(events.structure.into_iter().collect::<Vec<_>>(), ["gone"]);
 
     let subscription: Subscription = one(

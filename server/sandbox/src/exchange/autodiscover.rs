@@ -56,30 +56,47 @@ pub(super) fn operation(parts: &Parts) -> &'static str {
     if path.starts_with("/autodiscover/autodiscover.json") {
         "AutodiscoverV2"
     } else if path.ends_with("/autodiscover.xml") {
-        if parts.method == Method::POST { "Autodiscover" } else { "AutodiscoverRedirect" }
+        if parts.method == Method::POST {
+            "Autodiscover"
+        } else {
+            "AutodiscoverRedirect"
+        }
     } else {
         "other"
     }
 }
 
 pub(super) fn serve(exchange: &Exchange, parts: &Parts, body: &[u8]) -> Response {
-    let settings = exchange.0.autodiscover.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(via) = parts.extensions.get::<Via>() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let settings = exchange
+        .0
+        .autodiscover
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let Some(via) = parts.extensions.get::<Via>() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
     if settings.mode == Mode::Off {
         return StatusCode::NOT_FOUND.into_response();
     }
     match operation(parts) {
         "AutodiscoverV2" => v2(exchange, &settings, parts, via),
         "Autodiscover" => pox(exchange, &settings, parts, via, body),
-        "AutodiscoverRedirect" if via.scheme == "http" => {
-            redirect(&format!("{}/autodiscover/autodiscover.xml", via.origins.exchange_https))
+        "AutodiscoverRedirect" if via.scheme == "http" => redirect(&format!(
+            "{}/autodiscover/autodiscover.xml",
+            via.origins.exchange_https
+        )),
+        "AutodiscoverRedirect" => {
+            match exchange.log_on("autodiscover", "AutodiscoverRedirect", &parts.headers) {
+                Ok(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+                Err(refused) => *refused,
+            }
         }
-        "AutodiscoverRedirect" => match exchange.log_on("autodiscover", "AutodiscoverRedirect", &parts.headers) {
-            Ok(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
-            Err(refused) => *refused,
-        },
         _ => {
-            tracing::warn!(path = parts.uri.path(), "the sandbox's Exchange has nothing at this address");
+            tracing::warn!(
+                path = parts.uri.path(),
+                "the sandbox's Exchange has nothing at this address"
+            );
             StatusCode::NOT_FOUND.into_response()
         }
     }
@@ -104,12 +121,23 @@ fn ews_url(settings: &Settings, via: &Via) -> String {
 /// `/autodiscover/autodiscover.json?Email=..&Protocol=EWS` and `/autodiscover/autodiscover.json/v1.0/{email}?..`
 fn v2(exchange: &Exchange, settings: &Settings, parts: &Parts, via: &Via) -> Response {
     let query: Vec<(String, String)> =
-        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
     let ask = |name: &str| {
-        query.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone()).unwrap_or_default()
+        query
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.clone())
+            .unwrap_or_default()
     };
-    let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
-    let in_path = path.to_ascii_lowercase().find("/v1.0/").map(|at| path[at + 6..].to_owned());
+    let path = percent_encoding::percent_decode_str(parts.uri.path())
+        .decode_utf8_lossy()
+        .into_owned();
+    let in_path = path
+        .to_ascii_lowercase()
+        .find("/v1.0/")
+        .map(|at| path[at + 6..].to_owned());
     let email = in_path.unwrap_or_else(|| ask("Email"));
     match settings.mode {
         Mode::Pox | Mode::RedirectAddr | Mode::RedirectUrl => return StatusCode::NOT_FOUND.into_response(),
@@ -124,10 +152,19 @@ fn v2(exchange: &Exchange, settings: &Settings, parts: &Parts, via: &Via) -> Res
     }
     let protocol = ask("Protocol");
     let refused = |code: &str, text: String| {
-        (StatusCode::BAD_REQUEST, Json(json!({ "ErrorCode": code, "ErrorMessage": text }))).into_response()
+        (
+            StatusCode::BAD_REQUEST,
+            Json(json!({ "ErrorCode": code, "ErrorMessage": text })),
+        )
+            .into_response()
     };
     match protocol.to_ascii_lowercase().as_str() {
-        "" => return refused("MandatoryParameterMissing", "A valid value must be provided for the parameter 'Protocol'".to_owned()),
+        "" => {
+            return refused(
+                "MandatoryParameterMissing",
+                "A valid value must be provided for the parameter 'Protocol'".to_owned(),
+            );
+        }
         "ews" => {}
         "autodiscoverv1" => {
             let url = format!("{}/autodiscover/autodiscover.xml", via.origins.exchange_https);
@@ -136,12 +173,17 @@ fn v2(exchange: &Exchange, settings: &Settings, parts: &Parts, via: &Via) -> Res
         _ => {
             return refused(
                 "InvalidProtocol",
-                format!("The given protocol value '{protocol}' is invalid. Supported values are 'AutodiscoverV1,Ews'"),
+                format!(
+                    "The given protocol value '{protocol}' is invalid. Supported values are 'AutodiscoverV1,Ews'"
+                ),
             );
         }
     }
     if !email.contains('@') {
-        return refused("MandatoryParameterMissing", "A valid smtp address must be provided".to_owned());
+        return refused(
+            "MandatoryParameterMissing",
+            "A valid smtp address must be provided".to_owned(),
+        );
     }
     let known = exchange.store().find(&email, "").is_some();
     if !known && settings.mode != Mode::Office365 {
@@ -167,8 +209,15 @@ fn pox(exchange: &Exchange, settings: &Settings, parts: &Parts, via: &Via, body:
     };
     let schema_is_right = std::str::from_utf8(body).is_ok_and(|b| b.contains(REQUEST));
     let asked = request.child("Request");
-    let email = asked.and_then(|r| r.child_text("EMailAddress")).unwrap_or_default().trim().to_owned();
-    let accepted = asked.and_then(|r| r.child_text("AcceptableResponseSchema")).unwrap_or_default().trim();
+    let email = asked
+        .and_then(|r| r.child_text("EMailAddress"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    let accepted = asked
+        .and_then(|r| r.child_text("AcceptableResponseSchema"))
+        .unwrap_or_default()
+        .trim();
     if request.name != "Autodiscover" || !schema_is_right || email.is_empty() {
         return answer(&error("600", "Invalid Request"));
     }
@@ -186,7 +235,11 @@ fn pox(exchange: &Exchange, settings: &Settings, parts: &Parts, via: &Via, body:
     };
     match settings.mode {
         Mode::Circle => {
-            let next = if at.eq_ignore_ascii_case(domain) { &elsewhere } else { domain };
+            let next = if at.eq_ignore_ascii_case(domain) {
+                &elsewhere
+            } else {
+                domain
+            };
             return redirected("redirectAddr", "RedirectAddr", &format!("{alias}@{next}"));
         }
         Mode::RedirectAddr if at.eq_ignore_ascii_case(domain) => {
@@ -199,7 +252,11 @@ fn pox(exchange: &Exchange, settings: &Settings, parts: &Parts, via: &Via, body:
         _ => {}
     }
     let store = exchange.store();
-    let address = if at.eq_ignore_ascii_case(&elsewhere) { format!("{alias}@{domain}") } else { email.clone() };
+    let address = if at.eq_ignore_ascii_case(&elsewhere) {
+        format!("{alias}@{domain}")
+    } else {
+        email.clone()
+    };
     let Some(found) = store.find(&address, "") else {
         return answer(&error("500", "The e-mail address cannot be found."));
     };
@@ -208,7 +265,11 @@ fn pox(exchange: &Exchange, settings: &Settings, parts: &Parts, via: &Via, body:
     drop(store);
     let mut user = String::new();
     tag(&mut user, "DisplayName", &name);
-    tag(&mut user, "LegacyDN", &format!("/o=Contoso/ou=Exchange Administrative Group/cn=Recipients/cn={alias}"));
+    tag(
+        &mut user,
+        "LegacyDN",
+        &format!("/o=Contoso/ou=Exchange Administrative Group/cn=Recipients/cn={alias}"),
+    );
     tag(&mut user, "AutoDiscoverSMTPAddress", &address);
     let url = ews_url(settings, via);
     let mut account = String::new();
@@ -244,7 +305,12 @@ fn error(code: &str, text: &str) -> String {
     tag(&mut inner, "Message", text);
     tag(&mut inner, "DebugData", "");
     let mut error = String::new();
-    wrap(&mut error, "Error", &[("Time", "08:01:27.1234567"), ("Id", "2477272013")], &inner);
+    wrap(
+        &mut error,
+        "Error",
+        &[("Time", "08:01:27.1234567"), ("Id", "2477272013")],
+        &inner,
+    );
     let mut out = String::new();
     wrap(&mut out, "Response", &[], &error);
     out
@@ -254,8 +320,9 @@ fn answer(content: &str) -> Response {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>");
     wrap(&mut out, "Autodiscover", &[("xmlns", RESPONSE)], content);
     let mut response = (StatusCode::OK, out).into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/xml; charset=utf-8"),
+    );
     response
 }

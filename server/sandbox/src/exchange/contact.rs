@@ -63,8 +63,18 @@ pub(super) struct Shape {
     base: Base,
     extra: Vec<Path>,
     body: BodyType,
-    /// FindItem and SyncFolderItems read the folder's table, which has no bodies.
-    table: bool,
+    source: Source,
+}
+
+/// Where an operation reads from: tables of folders have no bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// GetItem.
+    Item,
+    /// FindItem: refuses to return bodies.
+    Table,
+    /// SyncFolderItems: leaves them out.
+    Changes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,22 +85,46 @@ enum Base {
 }
 
 const DEFAULT_PROPS: &[&str] = &[
-    "ItemId", "Subject", "HasAttachments", "Culture", "FileAs", "DisplayName", "CompleteName", "CompanyName",
-    "EmailAddresses", "PhysicalAddresses", "PhoneNumbers", "ImAddresses", "JobTitle",
+    "ItemId",
+    "Subject",
+    "HasAttachments",
+    "Culture",
+    "FileAs",
+    "DisplayName",
+    "CompleteName",
+    "CompanyName",
+    "EmailAddresses",
+    "PhysicalAddresses",
+    "PhoneNumbers",
+    "ImAddresses",
+    "JobTitle",
 ];
 
 impl Shape {
-    /// Reads the element; `table` for operations that cannot return bodies.
-    pub(super) fn parse(element: &Element, table: bool) -> Result<Self, Fail> {
-        if element.child_text("IncludeMimeContent").is_some_and(|t| matches!(t.trim(), "true" | "1")) {
-            return Err(Fail::new("ErrorUnsupportedMimeConversion", "The sandbox has no MIME content."));
+    /// Reads the element.
+    pub(super) fn parse(element: &Element, source: Source) -> Result<Self, Fail> {
+        if element
+            .child_text("IncludeMimeContent")
+            .is_some_and(|t| matches!(t.trim(), "true" | "1"))
+        {
+            return Err(Fail::new(
+                "ErrorUnsupportedMimeConversion",
+                "The sandbox has no MIME content.",
+            ));
         }
-        let extra: Vec<Path> =
-            element.list("AdditionalProperties").iter().map(Path::parse).collect::<Result<_, _>>()?;
+        let extra: Vec<Path> = element
+            .list("AdditionalProperties")
+            .iter()
+            .map(Path::parse)
+            .collect::<Result<_, _>>()?;
         for path in &extra {
             let refused = match path {
                 Path::Field(prop) => {
-                    table && matches!(prop.name, "Body" | "MimeContent" | "UniqueBody" | "Attachments" | "NormalizedBody")
+                    source == Source::Table
+                        && matches!(
+                            prop.name,
+                            "Body" | "MimeContent" | "UniqueBody" | "Attachments" | "NormalizedBody"
+                        )
                 }
                 Path::Foreign(uri) => uri.starts_with("folder:"),
                 _ => false,
@@ -113,21 +147,34 @@ impl Shape {
             Some("HTML") => BodyType::Html,
             _ => BodyType::Best,
         };
-        Ok(Self { base, extra, body, table })
+        Ok(Self {
+            base,
+            extra,
+            body,
+            source,
+        })
     }
 
     fn wants(&self, prop: &Prop) -> bool {
         let base = match self.base {
             Base::IdOnly => prop.name == "ItemId",
             Base::Default => DEFAULT_PROPS.contains(&prop.name),
-            Base::All => !(self.table && prop.name == "Body"),
+            Base::All => true,
         };
-        base || self.extra.iter().any(|p| matches!(p, Path::Field(asked) if std::ptr::eq(*asked, prop)))
+        if prop.kind == Kind::Body && self.source != Source::Item {
+            return false;
+        }
+        base || self
+            .extra
+            .iter()
+            .any(|p| matches!(p, Path::Field(asked) if std::ptr::eq(*asked, prop)))
     }
 
     /// Whether one entry of a dictionary is asked for by itself.
     fn wants_entry(&self, uri: &str, key: &str) -> bool {
-        self.extra.iter().any(|p| matches!(p, Path::Indexed(u, k) if *u == uri && *k == key))
+        self.extra
+            .iter()
+            .any(|p| matches!(p, Path::Indexed(u, k) if *u == uri && *k == key))
     }
 }
 
@@ -142,7 +189,10 @@ fn dictionary_of(uri: &str) -> &'static str {
 }
 
 fn address_uri(part: &str) -> &'static str {
-    INDEXED_URIS.iter().find(|u| u.strip_prefix("contacts:PhysicalAddress:") == Some(part)).unwrap_or(&INDEXED_URIS[3])
+    INDEXED_URIS
+        .iter()
+        .find(|u| u.strip_prefix("contacts:PhysicalAddress:") == Some(part))
+        .unwrap_or(&INDEXED_URIS[3])
 }
 
 fn static_of(list: &'static [&'static str], value: &str) -> Option<&'static str> {
@@ -164,7 +214,9 @@ impl Contact {
     pub(super) fn update(&mut self, updates: &Element) -> Result<(), Fail> {
         let before = self.clone();
         for update in &updates.children {
-            let Some(path_element) = update.children.first() else { continue };
+            let Some(path_element) = update.children.first() else {
+                continue;
+            };
             let path = Path::parse(path_element)?;
             match update.name.as_str() {
                 "DeleteItemField" => self.delete(&path)?,
@@ -175,8 +227,11 @@ impl Contact {
                 _ => {
                     let child = the_property(update, &path)?;
                     if !matches!(&path, Path::Field(prop) if prop.kind == Kind::Body) {
-                        return Err(Fail::new("ErrorInvalidPropertyAppend", "Append action is invalid for property.")
-                            .at(&path));
+                        return Err(Fail::new(
+                            "ErrorInvalidPropertyAppend",
+                            "Append action is invalid for property.",
+                        )
+                        .at(&path));
                     }
                     self.body.push_str(&crlf(&child.text));
                 }
@@ -188,11 +243,18 @@ impl Contact {
 
     fn set_at(&mut self, path: &Path, child: &Element) -> Result<(), Fail> {
         match path {
-            Path::Field(prop) if matches!(prop.kind, Kind::Emails | Kind::Phones | Kind::Ims | Kind::Addresses) => {
+            Path::Field(prop)
+                if matches!(
+                    prop.kind,
+                    Kind::Emails | Kind::Phones | Kind::Ims | Kind::Addresses
+                ) =>
+            {
                 // Only single entries of a dictionary can be set.
                 Err(Fail::new("ErrorInvalidPropertySet", "Set action is invalid for property.").at(path))
             }
-            Path::Field(_) | Path::Indexed(..) | Path::Extended { .. } => self.set(child).map_err(|f| f.at(path)),
+            Path::Field(_) | Path::Indexed(..) | Path::Extended { .. } => {
+                self.set(child).map_err(|f| f.at(path))
+            }
             Path::Foreign(_) => {
                 Err(Fail::new("ErrorInvalidPropertySet", "Set action is invalid for property.").at(path))
             }
@@ -202,14 +264,26 @@ impl Contact {
     /// Sets one property from its element.
     fn set(&mut self, child: &Element) -> Result<(), Fail> {
         let Some(prop) = prop_named(&child.name) else {
-            return Err(Fail::new("ErrorInvalidPropertySet", format!("There is no property '{}'.", child.name)));
+            return Err(Fail::new(
+                "ErrorInvalidPropertySet",
+                format!("There is no property '{}'.", child.name),
+            ));
         };
         if !prop.writable {
-            return Err(Fail::new("ErrorInvalidPropertySet", "Set action is invalid for property.").at(&Path::Field(prop)));
+            return Err(
+                Fail::new("ErrorInvalidPropertySet", "Set action is invalid for property.")
+                    .at(&Path::Field(prop)),
+            );
         }
-        let limit = if prop.kind == Kind::Body { BODY_LIMIT } else { TEXT_LIMIT };
+        let limit = if prop.kind == Kind::Body {
+            BODY_LIMIT
+        } else {
+            TEXT_LIMIT
+        };
         if child.text.len() > limit {
-            return Err(Fail::new("ErrorDataSizeLimitExceeded", "The data is too large.").at(&Path::Field(prop)));
+            return Err(
+                Fail::new("ErrorDataSizeLimitExceeded", "The data is too large.").at(&Path::Field(prop))
+            );
         }
         match prop.kind {
             Kind::Text | Kind::OneOf(_) => self.set_text(prop.name, &child.text),
@@ -289,9 +363,13 @@ impl Contact {
     }
 
     fn set_extended(&mut self, child: &Element) -> Result<(), Fail> {
-        let Some(uri) = child.child("ExtendedFieldURI") else { return Ok(()) };
+        let Some(uri) = child.child("ExtendedFieldURI") else {
+            return Ok(());
+        };
         let path = Path::parse(uri)?;
-        let Path::Extended { key, ty, .. } = &path else { return Ok(()) };
+        let Path::Extended { key, ty, .. } = &path else {
+            return Ok(());
+        };
         let array = ty.ends_with("Array");
         let values: Vec<String> = match (child.child("Values"), child.child_text("Value")) {
             (Some(values), None) if array => values.children.iter().map(|v| v.text.clone()).collect(),
@@ -307,7 +385,10 @@ impl Contact {
         if let Some(bad) = values.iter().find(|v| !fits(ty, v)) {
             return Err(Fail::new(
                 "ErrorInvalidExtendedPropertyValue",
-                format!("'{}' is no value of the type {ty}.", bad.chars().take(40).collect::<String>()),
+                format!(
+                    "'{}' is no value of the type {ty}.",
+                    bad.chars().take(40).collect::<String>()
+                ),
             )
             .at(&path));
         }
@@ -336,7 +417,10 @@ impl Contact {
         match path {
             Path::Field(prop)
                 if prop.writable
-                    && !matches!(prop.kind, Kind::Emails | Kind::Phones | Kind::Ims | Kind::Addresses | Kind::Extended)
+                    && !matches!(
+                        prop.kind,
+                        Kind::Emails | Kind::Phones | Kind::Ims | Kind::Addresses | Kind::Extended
+                    )
                     && prop.name != "ItemClass" =>
             {
                 if prop.kind == Kind::Body {
@@ -363,9 +447,11 @@ impl Contact {
                 }
                 Ok(())
             }
-            Path::Field(_) | Path::Foreign(_) => {
-                Err(Fail::new("ErrorInvalidPropertyDelete", "Delete action is invalid for property.").at(path))
-            }
+            Path::Field(_) | Path::Foreign(_) => Err(Fail::new(
+                "ErrorInvalidPropertyDelete",
+                "Delete action is invalid for property.",
+            )
+            .at(path)),
         }
     }
 
@@ -373,7 +459,9 @@ impl Contact {
     pub(super) fn finish(&mut self, before: &Self) {
         // A display name that follows the name parts goes on following them.
         let follows = self.texts.get("DisplayName").is_none_or(|shown| {
-            !shown.is_empty() && before.texts.get("DisplayName") == Some(shown) && *shown == before.derived_name()
+            !shown.is_empty()
+                && before.texts.get("DisplayName") == Some(shown)
+                && *shown == before.derived_name()
         });
         let derived = self.derived_name();
         if follows && !derived.is_empty() {
@@ -390,7 +478,9 @@ impl Contact {
         if subject_follows && let Some(shown) = self.texts.get("DisplayName").cloned() {
             self.texts.insert("Subject", shown);
         }
-        self.texts.entry("ItemClass").or_insert_with(|| "IPM.Contact".to_owned());
+        self.texts
+            .entry("ItemClass")
+            .or_insert_with(|| "IPM.Contact".to_owned());
     }
 
     fn text(&self, name: &str) -> &str {
@@ -399,13 +489,21 @@ impl Contact {
 
     fn derived_name(&self) -> String {
         let parts = ["GivenName", "MiddleName", "Surname", "Generation"].map(|n| self.text(n));
-        parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" ")
+        parts
+            .into_iter()
+            .filter(|p| !p.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn file_as(&self, mapping: &str) -> Option<String> {
         let (first, middle) = (self.text("GivenName"), self.text("MiddleName"));
         let (last, company) = (self.text("Surname"), self.text("CompanyName"));
-        let given = if middle.is_empty() { first.to_owned() } else { format!("{first} {middle}") };
+        let given = if middle.is_empty() {
+            first.to_owned()
+        } else {
+            format!("{first} {middle}")
+        };
         let join = |a: &str, between: &str, b: &str| match (a.is_empty(), b.is_empty()) {
             (true, _) => b.to_owned(),
             (_, true) => a.to_owned(),
@@ -425,7 +523,9 @@ impl Contact {
             "DisplayName" => self.text("DisplayName").to_owned(),
             "FirstName" => first.to_owned(),
             "LastName" => last.to_owned(),
-            "LastFirstSuffix" | "LastFirstMiddleSuffix" => join(&last_comma_first, " ", self.text("Generation")),
+            "LastFirstSuffix" | "LastFirstMiddleSuffix" => {
+                join(&last_comma_first, " ", self.text("Generation"))
+            }
             "Empty" => String::new(),
             _ => return None,
         })
@@ -438,7 +538,10 @@ impl Contact {
             Path::Indexed(uri, key) => self.entries.get(&(*uri, *key)).cloned().into_iter().collect(),
             Path::Extended { key, ty, .. } => self.mapi(key, ty, around),
             Path::Field(prop) => match prop.kind {
-                Kind::Body => (!self.body.is_empty()).then(|| self.body.clone()).into_iter().collect(),
+                Kind::Body => (!self.body.is_empty())
+                    .then(|| self.body.clone())
+                    .into_iter()
+                    .collect(),
                 Kind::Strings => self.lists.get(prop.name).cloned().unwrap_or_default(),
                 Kind::Emails | Kind::Phones | Kind::Ims | Kind::Addresses => self
                     .entries
@@ -458,13 +561,27 @@ impl Contact {
             "DateTimeReceived" | "DateTimeSent" | "DateTimeCreated" => Some(write_time(around.created)),
             "LastModifiedTime" => Some(write_time(around.modified)),
             "LastModifiedName" => Some(around.modified_by.to_owned()),
-            "Sensitivity" | "Importance" => Some(self.texts.get(prop.name).map_or("Normal", String::as_str).to_owned()),
-            "Culture" => Some(self.texts.get("Culture").map_or("en-US", String::as_str).to_owned()),
-            "Size" => Some((600 + self.body.len() + self.texts.values().map(String::len).sum::<usize>()).to_string()),
+            "Sensitivity" | "Importance" => Some(
+                self.texts
+                    .get(prop.name)
+                    .map_or("Normal", String::as_str)
+                    .to_owned(),
+            ),
+            "Culture" => Some(
+                self.texts
+                    .get("Culture")
+                    .map_or("en-US", String::as_str)
+                    .to_owned(),
+            ),
+            "Size" => Some(
+                (600 + self.body.len() + self.texts.values().map(String::len).sum::<usize>()).to_string(),
+            ),
             "IsSubmitted" | "IsDraft" | "IsFromMe" | "IsResend" | "IsUnmodified" | "HasAttachments"
             | "IsAssociated" | "HasPicture" => no(),
             "ReminderIsSet" => self.texts.get(prop.name).cloned().or_else(no),
-            "ReminderMinutesBeforeStart" => Some(self.texts.get(prop.name).map_or("0", String::as_str).to_owned()),
+            "ReminderMinutesBeforeStart" => {
+                Some(self.texts.get(prop.name).map_or("0", String::as_str).to_owned())
+            }
             _ => self.texts.get(prop.name).cloned(),
         }
     }
@@ -487,7 +604,11 @@ impl Contact {
                 .and_then(|phone| self.entries.get(&("contacts:PhoneNumber", phone)).cloned());
             return one(phone.or_else(|| self.texts.get(name).cloned()));
         }
-        self.extended.get(key).filter(|v| v.ty == ty).map(|v| v.values.clone()).unwrap_or_default()
+        self.extended
+            .get(key)
+            .filter(|v| v.ty == ty)
+            .map(|v| v.values.clone())
+            .unwrap_or_default()
     }
 
     /// Writes `t:Contact` with what the shape asks for.
@@ -497,13 +618,22 @@ impl Contact {
             let whole = shape.wants(prop);
             match prop.kind {
                 Kind::Extended => self.write_extended(out, shape, around),
-                Kind::Emails => self.write_dictionary(out, shape, whole, prop, "contacts:EmailAddress", EMAIL_KEYS),
-                Kind::Phones => self.write_dictionary(out, shape, whole, prop, "contacts:PhoneNumber", PHONE_KEYS),
+                Kind::Emails => {
+                    self.write_dictionary(out, shape, whole, prop, "contacts:EmailAddress", EMAIL_KEYS);
+                }
+                Kind::Phones => {
+                    self.write_dictionary(out, shape, whole, prop, "contacts:PhoneNumber", PHONE_KEYS);
+                }
                 Kind::Ims => self.write_dictionary(out, shape, whole, prop, "contacts:ImAddress", IM_KEYS),
                 Kind::Addresses => self.write_addresses(out, shape, whole),
                 _ if !whole => {}
                 Kind::Id if prop.name == "ItemId" => {
-                    wrap(out, "t:ItemId", &[("Id", around.id), ("ChangeKey", around.change_key)], "");
+                    wrap(
+                        out,
+                        "t:ItemId",
+                        &[("Id", around.id), ("ChangeKey", around.change_key)],
+                        "",
+                    );
                 }
                 Kind::Id => {
                     let attrs = [("Id", around.folder_id), ("ChangeKey", around.folder_change_key)];
@@ -513,7 +643,9 @@ impl Contact {
                 Kind::Strings => {
                     if let Some(values) = self.lists.get(prop.name) {
                         let mut inner = String::new();
-                        values.iter().for_each(|v| tag(&mut inner, "t:String", v));
+                        for value in values {
+                            tag(&mut inner, "t:String", value);
+                        }
                         wrap(out, &format!("t:{}", prop.name), &[], &inner);
                     }
                 }
@@ -541,12 +673,21 @@ impl Contact {
             (true, false) => text_of(&self.body),
             _ => self.body.clone(),
         };
-        wrap(out, "t:Body", &[("BodyType", if html { "HTML" } else { "Text" })], &escape(&text));
+        wrap(
+            out,
+            "t:Body",
+            &[("BodyType", if html { "HTML" } else { "Text" })],
+            &escape(&text),
+        );
     }
 
     fn write_complete_name(&self, out: &mut String) {
         let mut inner = String::new();
-        let prefix = self.extended.get(&Key::Tag(0x3A45)).and_then(|v| v.values.first()).map_or("", String::as_str);
+        let prefix = self
+            .extended
+            .get(&Key::Tag(0x3A45))
+            .and_then(|v| v.values.first())
+            .map_or("", String::as_str);
         for (name, value) in [
             ("Title", prefix),
             ("FirstName", self.text("GivenName")),
@@ -577,13 +718,24 @@ impl Contact {
     ) {
         let mut inner = String::new();
         for key in keys {
-            let Some(value) = self.entries.get(&(uri, *key)) else { continue };
+            let Some(value) = self.entries.get(&(uri, *key)) else {
+                continue;
+            };
             if !whole && !shape.wants_entry(uri, key) {
                 continue;
             }
             let name = format!("{} ({value})", self.text("DisplayName"));
-            let email = [("Key", *key), ("Name", name.trim()), ("RoutingType", "SMTP"), ("MailboxType", "Contact")];
-            let attrs = if prop.kind == Kind::Emails { &email[..] } else { &email[..1] };
+            let email = [
+                ("Key", *key),
+                ("Name", name.trim()),
+                ("RoutingType", "SMTP"),
+                ("MailboxType", "Contact"),
+            ];
+            let attrs = if prop.kind == Kind::Emails {
+                &email[..]
+            } else {
+                &email[..1]
+            };
             wrap(&mut inner, "t:Entry", attrs, &escape(value));
         }
         if !inner.is_empty() {
@@ -615,7 +767,9 @@ impl Contact {
 
     fn write_extended(&self, out: &mut String, shape: &Shape, around: &Around<'_>) {
         for path in &shape.extra {
-            let Path::Extended { key, ty, .. } = path else { continue };
+            let Path::Extended { key, ty, .. } = path else {
+                continue;
+            };
             let values = self.mapi(key, ty, around);
             if values.is_empty() {
                 continue;
@@ -624,7 +778,9 @@ impl Contact {
             path.write(&mut inner);
             if ty.ends_with("Array") {
                 let mut all = String::new();
-                values.iter().for_each(|v| tag(&mut all, "t:Value", v));
+                for value in &values {
+                    tag(&mut all, "t:Value", value);
+                }
                 wrap(&mut inner, "t:Values", &[], &all);
             } else {
                 tag(&mut inner, "t:Value", &values[0]);
@@ -676,7 +832,9 @@ fn the_property<'a>(update: &'a Element, path: &Path) -> Result<&'a Element, Fai
 
 /// Line ends as the store keeps them.
 pub(super) fn crlf(text: &str) -> String {
-    text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
+    text.replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .replace('\n', "\r\n")
 }
 
 fn html_of(text: &str) -> String {
@@ -701,12 +859,13 @@ fn text_of(html: &str) -> String {
             out.push_str(&rest[..at].replace("\r\n", ""));
         }
         let Some(end) = rest[at..].find('>') else { break };
-        let name: String =
-            rest[at + 1..at + end].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '/').collect();
+        let name: String = rest[at + 1..at + end]
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '/')
+            .collect();
         let name = name.to_ascii_lowercase();
         match (hidden, name.as_str()) {
             (Some(h), n) if n.strip_prefix('/') == Some(h) => hidden = None,
-            (Some(_), _) => {}
             (None, "head") => hidden = Some("head"),
             (None, "style") => hidden = Some("style"),
             (None, "script") => hidden = Some("script"),
@@ -718,6 +877,10 @@ fn text_of(html: &str) -> String {
     if hidden.is_none() {
         out.push_str(rest.trim_end());
     }
-    let text = out.replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+    let text = out
+        .replace("&nbsp;", " ")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"");
     text.replace("&amp;", "&").trim_end().to_owned()
 }

@@ -37,8 +37,14 @@ pub(super) fn router(exchange: Exchange) -> Router {
         .route("/autodiscover", put(set_autodiscover).get(get_autodiscover))
         .route("/mailboxes/{address}", get(mailbox).put(change_mailbox))
         .route("/mailboxes/{address}/seed", post(seed))
-        .route("/mailboxes/{address}/folders", delete(remove_folder).post(add_folder))
-        .route("/mailboxes/{address}/contacts", get(list).post(add).patch(change).delete(remove))
+        .route(
+            "/mailboxes/{address}/folders",
+            delete(remove_folder).post(add_folder),
+        )
+        .route(
+            "/mailboxes/{address}/contacts",
+            get(list).post(add).patch(change).delete(remove),
+        )
         .route("/mailboxes/{address}/contacts/all", delete(remove_all))
         .route("/mailboxes/{address}/contacts/move", post(shift))
         .with_state(exchange)
@@ -62,13 +68,23 @@ fn within<T>(
 }
 
 async fn set_autodiscover(State(exchange): State<Exchange>, Json(settings): Json<Settings>) -> Json<Value> {
-    let mut current = exchange.0.autodiscover.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut current = exchange
+        .0
+        .autodiscover
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     *current = settings;
     Json(json!(*current))
 }
 
 async fn get_autodiscover(State(exchange): State<Exchange>) -> Json<Value> {
-    Json(json!(*exchange.0.autodiscover.lock().unwrap_or_else(std::sync::PoisonError::into_inner)))
+    Json(json!(
+        *exchange
+            .0
+            .autodiscover
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    ))
 }
 
 async fn mailbox(State(exchange): State<Exchange>, Path(address): Path<String>) -> Answer {
@@ -84,8 +100,11 @@ async fn mailbox(State(exchange): State<Exchange>, Path(address): Path<String>) 
                 })
             })
             .collect();
-        let categories: Vec<Value> =
-            m.categories().into_iter().map(|(name, color)| json!({ "name": name, "color": color })).collect();
+        let categories: Vec<Value> = m
+            .categories()
+            .into_iter()
+            .map(|(name, color)| json!({ "name": name, "color": color }))
+            .collect();
         Ok(Json(json!({
             "address": m.user.address,
             "folders": folders,
@@ -93,7 +112,7 @@ async fn mailbox(State(exchange): State<Exchange>, Path(address): Path<String>) 
             "locked": m.failed_in_row >= LOCK_AFTER,
             "failed_logons": failed.get(&m.user.address).copied().unwrap_or(0),
             "disabled": m.disabled,
-            "no_mailbox": m.no_mailbox,
+            "no_mailbox": m.without_mailbox,
             "watermark_support": m.watermarks,
         }))
         .into_response())
@@ -125,7 +144,7 @@ async fn change_mailbox(
             m.failed_in_row = if locked { LOCK_AFTER } else { 0 };
         }
         m.disabled = change.disabled.unwrap_or(m.disabled);
-        m.no_mailbox = change.no_mailbox.unwrap_or(m.no_mailbox);
+        m.without_mailbox = change.no_mailbox.unwrap_or(m.without_mailbox);
         m.watermarks = change.watermark_support.unwrap_or(m.watermarks);
         Ok(StatusCode::NO_CONTENT.into_response())
     })
@@ -141,11 +160,19 @@ struct Seed {
 }
 
 /// Adds the user's next Salesforce contacts, so that the same person is on both sides.
-async fn seed(State(exchange): State<Exchange>, Path(address): Path<String>, Json(seed): Json<Seed>) -> Answer {
+async fn seed(
+    State(exchange): State<Exchange>,
+    Path(address): Path<String>,
+    Json(seed): Json<Seed>,
+) -> Answer {
     let company = exchange.0.company.clone();
     within(&exchange, &address, |m, now| {
         let folder = folder_of(m, seed.folder.as_deref())?;
-        let owner = company.users.iter().position(|u| u.address == m.user.address).unwrap_or_default();
+        let owner = company
+            .users
+            .iter()
+            .position(|u| u.address == m.user.address)
+            .unwrap_or_default();
         let mut ids = Vec::new();
         for _ in 0..seed.count {
             let person = company.contact_of(owner, m.seeded);
@@ -177,7 +204,10 @@ async fn remove_folder(
     within(&exchange, &address, |m, now| {
         let number = folder_of(m, Some(&folder.name))?;
         if m.folders.get(&number).is_some_and(|f| f.distinguished.is_some()) {
-            return Err(no(StatusCode::CONFLICT, "a folder of the system cannot be removed"));
+            return Err(no(
+                StatusCode::CONFLICT,
+                "a folder of the system cannot be removed",
+            ));
         }
         m.remove_folder(number, None, now);
         Ok(StatusCode::NO_CONTENT.into_response())
@@ -199,7 +229,9 @@ async fn add_folder(
 
 fn folder_of(mailbox: &Mailbox, name: Option<&str>) -> Result<u64, Refused> {
     let name = name.unwrap_or("Contacts");
-    mailbox.folder_named(name).ok_or_else(|| no(StatusCode::NOT_FOUND, format!("there is no folder {name:?}")))
+    mailbox
+        .folder_named(name)
+        .ok_or_else(|| no(StatusCode::NOT_FOUND, format!("there is no folder {name:?}")))
 }
 
 async fn list(State(exchange): State<Exchange>, Path(address): Path<String>) -> Answer {
@@ -212,8 +244,12 @@ async fn list(State(exchange): State<Exchange>, Path(address): Path<String>) -> 
 /// The flattened name of an address part: `BusinessStreet`.
 fn address_field(name: &str) -> Option<(&'static str, &'static str)> {
     let key = ADDRESS_KEYS.iter().find(|k| name.starts_with(**k))?;
-    let part = ADDRESS_PARTS.iter().find(|p| name.strip_prefix(key) == Some(**p))?;
-    let uri = INDEXED_URIS.iter().find(|u| u.strip_prefix("contacts:PhysicalAddress:") == Some(part))?;
+    let part = ADDRESS_PARTS
+        .iter()
+        .find(|p| name.strip_prefix(key) == Some(**p))?;
+    let uri = INDEXED_URIS
+        .iter()
+        .find(|u| u.strip_prefix("contacts:PhysicalAddress:") == Some(part))?;
     Some((uri, key))
 }
 
@@ -243,7 +279,11 @@ fn describe(m: &Mailbox, number: u64) -> Option<Value> {
         .extended
         .iter()
         .map(|(key, value)| {
-            let value = if value.ty.ends_with("Array") { json!(value.values) } else { json!(value.values.first()) };
+            let value = if value.ty.ends_with("Array") {
+                json!(value.values)
+            } else {
+                json!(value.values.first())
+            };
             (key.to_string(), value)
         })
         .collect();
@@ -284,7 +324,10 @@ impl Entry {
             }
         }
         if let Some(private) = self.private {
-            contact.texts.insert("Sensitivity", if private { "Private" } else { "Normal" }.to_owned());
+            contact.texts.insert(
+                "Sensitivity",
+                if private { "Private" } else { "Normal" }.to_owned(),
+            );
         }
         for (name, value) in &self.fields {
             set_field(contact, name, value)?;
@@ -311,18 +354,27 @@ fn set_field(contact: &mut Contact, name: &str, value: &Value) -> Result<(), Str
         Value::Array(values) => {
             let prop = PROPS.iter().find(|p| p.name == name && p.kind == Kind::Strings);
             let prop = prop.ok_or_else(|| format!("the field {name} is no list"))?;
-            let values = values.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            let values = values
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             contact.lists.insert(prop.name, values);
             return Ok(());
         }
         _ => return Err(format!("the field {name} must be a text")),
     };
     if let Some(c) = text.chars().find(|c| !allowed(*c)) {
-        return Err(format!("the field {name} holds U+{:04X}, which XML cannot carry", u32::from(c)));
+        return Err(format!(
+            "the field {name} holds U+{:04X}, which XML cannot carry",
+            u32::from(c)
+        ));
     }
-    for (uri, keys) in
-        [("contacts:EmailAddress", EMAIL_KEYS), ("contacts:PhoneNumber", PHONE_KEYS), ("contacts:ImAddress", IM_KEYS)]
-    {
+    for (uri, keys) in [
+        ("contacts:EmailAddress", EMAIL_KEYS),
+        ("contacts:PhoneNumber", PHONE_KEYS),
+        ("contacts:ImAddress", IM_KEYS),
+    ] {
         if let Some(key) = keys.iter().find(|k| **k == name) {
             contact.set_entry(uri, key, text);
             return Ok(());
@@ -342,7 +394,11 @@ fn set_field(contact: &mut Contact, name: &str, value: &Value) -> Result<(), Str
         }
         Kind::Date if text.is_empty() => contact.set_text(prop.name, ""),
         Kind::Date => {
-            let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+            let full = if text.len() == 10 {
+                format!("{text}T00:00:00Z")
+            } else {
+                text.to_owned()
+            };
             let micros = date_time(&full).ok_or_else(|| format!("{text:?} is no date"))?;
             contact.set_text(prop.name, &write_time(micros));
         }
@@ -351,19 +407,28 @@ fn set_field(contact: &mut Contact, name: &str, value: &Value) -> Result<(), Str
     Ok(())
 }
 
-async fn add(State(exchange): State<Exchange>, Path(address): Path<String>, Json(entry): Json<Entry>) -> Answer {
+async fn add(
+    State(exchange): State<Exchange>,
+    Path(address): Path<String>,
+    Json(entry): Json<Entry>,
+) -> Answer {
     within(&exchange, &address, |m, now| {
         let folder = folder_of(m, entry.folder.as_deref())?;
         let mut made = Vec::new();
         for n in 0..entry.count.unwrap_or(1) {
             let mut contact = Contact::default();
-            entry.apply(&mut contact).map_err(|text| no(StatusCode::BAD_REQUEST, text))?;
+            entry
+                .apply(&mut contact)
+                .map_err(|text| no(StatusCode::BAD_REQUEST, text))?;
             if entry.count.is_some_and(|c| c > 1) {
                 // Many at once are many people, not one person many times.
                 let surname = contact.texts.get("Surname").cloned().unwrap_or_default();
                 let before = contact.clone();
                 contact.set_text("Surname", format!("{surname} {}", n + 1).trim());
-                if let Some(email) = contact.entries.get_mut(&("contacts:EmailAddress", "EmailAddress1")) {
+                if let Some(email) = contact
+                    .entries
+                    .get_mut(&("contacts:EmailAddress", "EmailAddress1"))
+                {
                     *email = format!("{}.{email}", n + 1);
                 }
                 contact.finish(&before);
@@ -372,7 +437,11 @@ async fn add(State(exchange): State<Exchange>, Path(address): Path<String>, Json
             made.push(number);
         }
         let made: Vec<Value> = made.into_iter().filter_map(|n| describe(m, n)).collect();
-        let body = if entry.count.is_none() { made.into_iter().next().unwrap_or_default() } else { json!(made) };
+        let body = if entry.count.is_none() {
+            made.into_iter().next().unwrap_or_default()
+        } else {
+            json!(made)
+        };
         Ok((StatusCode::CREATED, Json(body)).into_response())
     })
 }
@@ -401,9 +470,13 @@ async fn change(
 ) -> Answer {
     within(&exchange, &address, |m, now| {
         let number = item_of(m, &which)?;
-        let Some(item) = m.items.get(&number) else { return Err(no(StatusCode::NOT_FOUND, "gone")) };
+        let Some(item) = m.items.get(&number) else {
+            return Err(no(StatusCode::NOT_FOUND, "gone"));
+        };
         let mut contact = item.contact.clone();
-        entry.apply(&mut contact).map_err(|text| no(StatusCode::BAD_REQUEST, text))?;
+        entry
+            .apply(&mut contact)
+            .map_err(|text| no(StatusCode::BAD_REQUEST, text))?;
         m.change(number, contact, now);
         Ok(Json(describe(m, number).unwrap_or_default()).into_response())
     })
@@ -416,7 +489,16 @@ async fn remove(
 ) -> Answer {
     within(&exchange, &address, |m, now| {
         let number = item_of(m, &which)?;
-        dispose(Some(m), number, if which.hard { "HardDelete" } else { "MoveToDeletedItems" }, now);
+        dispose(
+            Some(m),
+            number,
+            if which.hard {
+                "HardDelete"
+            } else {
+                "MoveToDeletedItems"
+            },
+            now,
+        );
         Ok(StatusCode::NO_CONTENT.into_response())
     })
 }
@@ -431,7 +513,11 @@ async fn remove_all(State(exchange): State<Exchange>, Path(address): Path<String
     })
 }
 
-async fn shift(State(exchange): State<Exchange>, Path(address): Path<String>, Query(which): Query<Which>) -> Answer {
+async fn shift(
+    State(exchange): State<Exchange>,
+    Path(address): Path<String>,
+    Query(which): Query<Which>,
+) -> Answer {
     within(&exchange, &address, |m, now| {
         let number = item_of(m, &which)?;
         let to = folder_of(m, which.folder.as_deref())?;

@@ -29,14 +29,27 @@ impl Shape {
                 .at(path));
             }
         }
-        let base = element.and_then(|e| e.child_text("BaseShape")).unwrap_or("IdOnly");
-        Ok(Self { full: base == "AllProperties", default: base != "IdOnly", extra })
+        let base = element
+            .and_then(|e| e.child_text("BaseShape"))
+            .unwrap_or("IdOnly");
+        Ok(Self {
+            full: base == "AllProperties",
+            default: base != "IdOnly",
+            extra,
+        })
     }
 
     fn wants(&self, name: &str) -> bool {
         self.full
-            || (self.default && matches!(name, "DisplayName" | "UnreadCount" | "TotalCount" | "ChildFolderCount"))
-            || self.extra.iter().any(|p| matches!(p, Path::Foreign(uri) if uri.strip_prefix("folder:") == Some(name)))
+            || (self.default
+                && matches!(
+                    name,
+                    "DisplayName" | "UnreadCount" | "TotalCount" | "ChildFolderCount"
+                ))
+            || self
+                .extra
+                .iter()
+                .any(|p| matches!(p, Path::Foreign(uri) if uri.strip_prefix("folder:") == Some(name)))
     }
 }
 
@@ -45,11 +58,17 @@ pub(super) fn resolve(call: &Call<'_>, element: &Element) -> Result<u64, Fail> {
     let mailbox = call.mailbox();
     let id = element.attr("Id").unwrap_or_default();
     if element.name == "DistinguishedFolderId" {
-        if let Some(address) = element.child("Mailbox").and_then(|m| m.child_text("EmailAddress")) {
+        if let Some(address) = element
+            .child("Mailbox")
+            .and_then(|m| m.child_text("EmailAddress"))
+        {
             match call.store.find(address, "") {
                 Some(at) if at == call.me => {}
                 Some(_) => {
-                    return Err(Fail::new("ErrorAccessDenied", "Access is denied. Check credentials and try again."));
+                    return Err(Fail::new(
+                        "ErrorAccessDenied",
+                        "Access is denied. Check credentials and try again.",
+                    ));
                 }
                 None => {
                     return Err(Fail::new(
@@ -68,10 +87,16 @@ pub(super) fn resolve(call: &Call<'_>, element: &Element) -> Result<u64, Fail> {
         return Ok(number);
     }
     if mailbox.item_of(id).is_some() {
-        return Err(Fail::new("ErrorCannotUseItemIdForFolderId", "An item id was given for a folder."));
+        return Err(Fail::new(
+            "ErrorCannotUseItemIdForFolderId",
+            "An item id was given for a folder.",
+        ));
     }
     if call.store.mailboxes.iter().any(|m| m.folder_of(id).is_some()) {
-        return Err(Fail::new("ErrorAccessDenied", "Access is denied. Check credentials and try again."));
+        return Err(Fail::new(
+            "ErrorAccessDenied",
+            "Access is denied. Check credentials and try again.",
+        ));
     }
     if base64(id).is_none_or(|bytes| bytes.len() < 32) {
         return Err(Fail::new("ErrorInvalidIdMalformed", "Id is malformed."));
@@ -95,15 +120,27 @@ fn element_name(class: &str) -> &'static str {
 
 /// Writes a folder with what the shape asks for.
 pub(super) fn write(out: &mut String, mailbox: &Mailbox, number: u64, shape: &Shape) {
-    let Some(folder) = mailbox.folders.get(&number) else { return };
+    let Some(folder) = mailbox.folders.get(&number) else {
+        return;
+    };
     let element = element_name(&folder.class);
     let mut inner = String::new();
     let key = mailbox.folder_change_key(number);
-    wrap(&mut inner, "t:FolderId", &[("Id", &mailbox.folder_id(number)), ("ChangeKey", &key)], "");
+    wrap(
+        &mut inner,
+        "t:FolderId",
+        &[("Id", &mailbox.folder_id(number)), ("ChangeKey", &key)],
+        "",
+    );
     if shape.wants("ParentFolderId") && folder.parent != 0 {
         let key = mailbox.folder_change_key(folder.parent);
         let attrs = [("Id", mailbox.folder_id(folder.parent)), ("ChangeKey", key)];
-        wrap(&mut inner, "t:ParentFolderId", &[(attrs[0].0, &attrs[0].1), (attrs[1].0, &attrs[1].1)], "");
+        wrap(
+            &mut inner,
+            "t:ParentFolderId",
+            &[(attrs[0].0, &attrs[0].1), (attrs[1].0, &attrs[1].1)],
+            "",
+        );
     }
     if shape.wants("FolderClass") && !folder.class.is_empty() {
         tag(&mut inner, "t:FolderClass", &folder.class);
@@ -112,22 +149,38 @@ pub(super) fn write(out: &mut String, mailbox: &Mailbox, number: u64, shape: &Sh
         tag(&mut inner, "t:DisplayName", &folder.name);
     }
     if shape.wants("TotalCount") {
-        tag(&mut inner, "t:TotalCount", &mailbox.items_in(number).count().to_string());
+        tag(
+            &mut inner,
+            "t:TotalCount",
+            &mailbox.items_in(number).count().to_string(),
+        );
     }
     if shape.wants("ChildFolderCount") {
-        tag(&mut inner, "t:ChildFolderCount", &mailbox.children(number).count().to_string());
+        tag(
+            &mut inner,
+            "t:ChildFolderCount",
+            &mailbox.children(number).count().to_string(),
+        );
     }
     for path in &shape.extra {
-        let Path::Extended { key, ty, .. } = path else { continue };
+        let Path::Extended { key, ty, .. } = path else {
+            continue;
+        };
         if let Some((_, values)) = folder.extended.get(key).filter(|(t, _)| t == ty) {
             let mut property = String::new();
             path.write(&mut property);
             if ty.ends_with("Array") {
                 let mut all = String::new();
-                values.iter().for_each(|v| tag(&mut all, "t:Value", v));
+                for value in values {
+                    tag(&mut all, "t:Value", value);
+                }
                 wrap(&mut property, "t:Values", &[], &all);
             } else {
-                tag(&mut property, "t:Value", values.first().map_or("", String::as_str));
+                tag(
+                    &mut property,
+                    "t:Value",
+                    values.first().map_or("", String::as_str),
+                );
             }
             wrap(&mut inner, "t:ExtendedProperty", &[], &property);
         }
@@ -158,7 +211,10 @@ pub(super) fn get(call: &Call<'_>, request: &Element) -> Result<String, Fail> {
     let shape = Shape::parse(request.child("FolderShape"))?;
     let mut reply = Reply::new("GetFolder");
     for id in request.list("FolderIds") {
-        reply.add(resolve(call, id).map(|number| one(call.mailbox(), number, &shape)), "<m:Folders/>");
+        reply.add(
+            resolve(call, id).map(|number| one(call.mailbox(), number, &shape)),
+            "<m:Folders/>",
+        );
     }
     Ok(reply.finish())
 }
@@ -190,9 +246,12 @@ pub(super) fn find(call: &Call<'_>, request: &Element) -> Result<String, Fail> {
                                 "folder:TotalCount" => vec![mailbox.items_in(**n).count().to_string()],
                                 _ => Vec::new(),
                             },
-                            Path::Extended { key, ty, .. } => {
-                                f.extended.get(key).filter(|(t, _)| t == ty).map(|(_, v)| v.clone()).unwrap_or_default()
-                            }
+                            Path::Extended { key, ty, .. } => f
+                                .extended
+                                .get(key)
+                                .filter(|(t, _)| t == ty)
+                                .map(|(_, v)| v.clone())
+                                .unwrap_or_default(),
                             _ => Vec::new(),
                         })
                     })
@@ -201,7 +260,9 @@ pub(super) fn find(call: &Call<'_>, request: &Element) -> Result<String, Fail> {
                 .collect();
             let (range, next, last) = page(request.child("IndexedPageFolderView"), found.len());
             let mut list = String::new();
-            found[range].iter().for_each(|n| write(&mut list, mailbox, *n, &shape));
+            found[range]
+                .iter()
+                .for_each(|n| write(&mut list, mailbox, *n, &shape));
             let mut inner = String::new();
             wrap(&mut inner, "t:Folders", &[], &list);
             let mut out = String::new();
@@ -228,9 +289,15 @@ pub(super) fn create(call: &mut Call<'_>, request: &Element) -> Result<String, F
     let mut reply = Reply::new("CreateFolder");
     for folder in request.list("Folders") {
         let outcome = match &parent {
-            Ok(parent) => create_one(call, *parent, folder).map(|number| one(call.mailbox(), number, &id_only)),
+            Ok(parent) => {
+                create_one(call, *parent, folder).map(|number| one(call.mailbox(), number, &id_only))
+            }
             Err(fail) => Err(Fail::new(
-                if fail.code == "ErrorFolderNotFound" { "ErrorParentFolderNotFound" } else { fail.code },
+                if fail.code == "ErrorFolderNotFound" {
+                    "ErrorParentFolderNotFound"
+                } else {
+                    fail.code
+                },
                 fail.text.clone(),
             )),
         };
@@ -249,22 +316,36 @@ fn create_one(call: &mut Call<'_>, parent: u64, folder: &Element) -> Result<u64,
     };
     let class = class.unwrap_or(own_class).to_owned();
     if folder.name != "Folder" && element_name(&class) != format!("t:{}", folder.name) {
-        return Err(Fail::new("ErrorNoFolderClassOverride", "The folder class cannot be overridden."));
+        return Err(Fail::new(
+            "ErrorNoFolderClassOverride",
+            "The folder class cannot be overridden.",
+        ));
     }
     let name = folder.child_text("DisplayName").unwrap_or_default().trim();
     if name.is_empty() {
-        return Err(Fail::new("ErrorFolderSave", "Folder save failed: it has no display name."));
+        return Err(Fail::new(
+            "ErrorFolderSave",
+            "Folder save failed: it has no display name.",
+        ));
     }
     let mailbox = call.mailbox();
-    let exists = mailbox
-        .children(parent)
-        .any(|n| mailbox.folders.get(&n).is_some_and(|f| f.name.to_lowercase() == name.to_lowercase()));
+    let exists = mailbox.children(parent).any(|n| {
+        mailbox
+            .folders
+            .get(&n)
+            .is_some_and(|f| f.name.to_lowercase() == name.to_lowercase())
+    });
     if exists {
-        return Err(Fail::new("ErrorFolderExists", "A folder with the specified name already exists."));
+        return Err(Fail::new(
+            "ErrorFolderExists",
+            "A folder with the specified name already exists.",
+        ));
     }
     let mut extended = BTreeMap::new();
     for property in folder.children.iter().filter(|c| c.name == "ExtendedProperty") {
-        let Some(uri) = property.child("ExtendedFieldURI") else { continue };
+        let Some(uri) = property.child("ExtendedFieldURI") else {
+            continue;
+        };
         if let Path::Extended { key, ty, .. } = Path::parse(uri)? {
             let values = match property.child("Values") {
                 Some(values) => values.children.iter().map(|v| v.text.clone()).collect(),
@@ -289,8 +370,15 @@ pub(super) fn delete(call: &mut Call<'_>, request: &Element) -> String {
         let outcome = resolve(call, id).and_then(|number| {
             let now = call.now;
             let mailbox = call.mailbox_mut();
-            if mailbox.folders.get(&number).is_some_and(|f| f.distinguished.is_some()) {
-                return Err(Fail::new("ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted."));
+            if mailbox
+                .folders
+                .get(&number)
+                .is_some_and(|f| f.distinguished.is_some())
+            {
+                return Err(Fail::new(
+                    "ErrorDeleteDistinguishedFolder",
+                    "Distinguished folders cannot be deleted.",
+                ));
             }
             let bin = mailbox.distinguished("deleteditems");
             let into = bin.filter(|bin| how == "MoveToDeletedItems" && !mailbox.is_below(number, *bin));

@@ -1,6 +1,6 @@
 //! FindItem, GetItem, CreateItem, UpdateItem, DeleteItem, MoveItem.
 
-use super::contact::{Contact, Shape};
+use super::contact::{Contact, Shape, Source};
 use super::folders::resolve as resolve_folder;
 use super::props::base64;
 use super::search::{Filter, compare, page, sort_order};
@@ -26,10 +26,16 @@ pub(super) fn resolve(call: &Call<'_>, element: &Element) -> Result<u64, Fail> {
         return Ok(number);
     }
     if mailbox.folder_of(id).is_some() {
-        return Err(Fail::new("ErrorCannotUseFolderIdForItemId", "A folder id was given for an item."));
+        return Err(Fail::new(
+            "ErrorCannotUseFolderIdForItemId",
+            "A folder id was given for an item.",
+        ));
     }
     if call.store.mailboxes.iter().any(|m| m.item_of(id).is_some()) {
-        return Err(Fail::new("ErrorAccessDenied", "Access is denied. Check credentials and try again."));
+        return Err(Fail::new(
+            "ErrorAccessDenied",
+            "Access is denied. Check credentials and try again.",
+        ));
     }
     if base64(id).is_none_or(|bytes| bytes.len() < 32) {
         return Err(Fail::new("ErrorInvalidIdMalformed", "Id is malformed."));
@@ -40,8 +46,13 @@ pub(super) fn resolve(call: &Call<'_>, element: &Element) -> Result<u64, Fail> {
 /// `m:Items` with one contact of which only the id is told.
 fn id_only(call: &Call<'_>, number: u64) -> String {
     let mailbox = call.mailbox();
-    let Some(item) = mailbox.items.get(&number) else { return "<m:Items/>".to_owned() };
-    let (id, key) = (mailbox.item_id(number, item.moves), mailbox.change_key(number, item.seq));
+    let Some(item) = mailbox.items.get(&number) else {
+        return "<m:Items/>".to_owned();
+    };
+    let (id, key) = (
+        mailbox.item_id(number, item.moves),
+        mailbox.change_key(number, item.seq),
+    );
     let mut out = String::from("<m:Items><t:Contact>");
     wrap(&mut out, "t:ItemId", &[("Id", &id), ("ChangeKey", &key)], "");
     out.push_str("</t:Contact></m:Items>");
@@ -58,8 +69,12 @@ pub(super) fn find(call: &Call<'_>, request: &Element) -> String {
 
 fn find_in(call: &Call<'_>, request: &Element, id: &Element) -> Result<String, Fail> {
     let folder = resolve_folder(call, id)?;
-    let empty = Element { attrs: Vec::new(), children: Vec::new(), ..request.clone() };
-    let shape = Shape::parse(request.child("ItemShape").unwrap_or(&empty), true)?;
+    let empty = Element {
+        attrs: Vec::new(),
+        children: Vec::new(),
+        ..request.clone()
+    };
+    let shape = Shape::parse(request.child("ItemShape").unwrap_or(&empty), Source::Table)?;
     let filter = match request.list("Restriction") {
         [expression] => Some(Filter::parse(expression)?),
         _ => None,
@@ -70,7 +85,9 @@ fn find_in(call: &Call<'_>, request: &Element, id: &Element) -> Result<String, F
         .items_in(folder)
         .filter(|(number, item)| {
             filter.as_ref().is_none_or(|f| {
-                mailbox.around(*number, item, |around| f.passes(&|path| item.contact.values(path, around)))
+                mailbox.around(*number, item, |around| {
+                    f.passes(&|path| item.contact.values(path, around))
+                })
             })
         })
         .map(|(number, _)| number)
@@ -81,7 +98,9 @@ fn find_in(call: &Call<'_>, request: &Element, id: &Element) -> Result<String, F
     }
     let value = |number: u64, path| {
         mailbox.items.get(&number).and_then(|item| {
-            mailbox.around(number, item, |around| item.contact.values(path, around).into_iter().next())
+            mailbox.around(number, item, |around| {
+                item.contact.values(path, around).into_iter().next()
+            })
         })
     };
     found.sort_by(|a, b| {
@@ -102,7 +121,9 @@ fn find_in(call: &Call<'_>, request: &Element, id: &Element) -> Result<String, F
     let mut list = String::new();
     for number in &found[range] {
         if let Some(item) = mailbox.items.get(number) {
-            mailbox.around(*number, item, |around| item.contact.write(&mut list, &shape, around));
+            mailbox.around(*number, item, |around| {
+                item.contact.write(&mut list, &shape, around);
+            });
         }
     }
     let mut inner = String::new();
@@ -121,17 +142,26 @@ fn find_in(call: &Call<'_>, request: &Element, id: &Element) -> Result<String, F
 pub(super) fn get(call: &Call<'_>, request: &Element) -> Result<String, Fail> {
     let mut reply = Reply::new("GetItem");
     let Some(shape) = request.child("ItemShape") else {
-        return Err(Fail::new("ErrorInvalidRequest", "The request is invalid: no shape."));
+        return Err(Fail::new(
+            "ErrorInvalidRequest",
+            "The request is invalid: no shape.",
+        ));
     };
-    let shape = Shape::parse(shape, false);
+    let shape = Shape::parse(shape, Source::Item);
     for id in request.list("ItemIds") {
         let outcome = match &shape {
-            Err(fail) => Err(Fail { code: fail.code, text: fail.text.clone(), xml: fail.xml.clone() }),
+            Err(fail) => Err(Fail {
+                code: fail.code,
+                text: fail.text.clone(),
+                xml: fail.xml.clone(),
+            }),
             Ok(shape) => resolve(call, id).map(|number| {
                 let mailbox = call.mailbox();
                 let mut item = String::new();
                 if let Some(found) = mailbox.items.get(&number) {
-                    mailbox.around(number, found, |around| found.contact.write(&mut item, shape, around));
+                    mailbox.around(number, found, |around| {
+                        found.contact.write(&mut item, shape, around);
+                    });
                 }
                 let mut out = String::new();
                 wrap(&mut out, "m:Items", &[], &item);
@@ -151,7 +181,11 @@ pub(super) fn create(call: &mut Call<'_>, request: &Element) -> String {
     let mut reply = Reply::new("CreateItem");
     for element in request.list("Items") {
         let outcome = match &folder {
-            Err(fail) => Err(Fail { code: fail.code, text: fail.text.clone(), xml: fail.xml.clone() }),
+            Err(fail) => Err(Fail {
+                code: fail.code,
+                text: fail.text.clone(),
+                xml: fail.xml.clone(),
+            }),
             Ok(folder) => create_one(call, *folder, element).map(|number| id_only(call, number)),
         };
         reply.add(outcome, "<m:Items/>");
@@ -162,7 +196,10 @@ pub(super) fn create(call: &mut Call<'_>, request: &Element) -> String {
 fn holds_contacts(call: &Call<'_>, folder: u64) -> bool {
     call.mailbox().folders.get(&folder).is_some_and(|f| {
         f.class.starts_with("IPF.Contact")
-            || matches!(f.distinguished, Some("deleteditems" | "recoverableitemsdeletions"))
+            || matches!(
+                f.distinguished,
+                Some("deleteditems" | "recoverableitemsdeletions")
+            )
     })
 }
 
@@ -205,7 +242,9 @@ not match the current change key for the item.",
         )
     };
     let mailbox = call.mailbox();
-    let Some(item) = mailbox.items.get(&number) else { return Err(no_item()) };
+    let Some(item) = mailbox.items.get(&number) else {
+        return Err(no_item());
+    };
     if !overwrite {
         match id.attr("ChangeKey") {
             None | Some("") => {
@@ -245,7 +284,9 @@ pub(super) fn delete(call: &mut Call<'_>, request: &Element) -> String {
 pub(super) fn dispose(mailbox: Option<&mut super::store::Mailbox>, number: u64, how: &str, now: i64) {
     let Some(mailbox) = mailbox else { return };
     let bin = mailbox.distinguished("deleteditems").unwrap_or_default();
-    let dumpster = mailbox.distinguished("recoverableitemsdeletions").unwrap_or_default();
+    let dumpster = mailbox
+        .distinguished("recoverableitemsdeletions")
+        .unwrap_or_default();
     let folder = mailbox.items.get(&number).map_or(0, |i| i.folder);
     let in_bin = folder == bin || mailbox.is_below(folder, bin);
     match how {
@@ -260,18 +301,28 @@ pub(super) fn shift(call: &mut Call<'_>, request: &Element) -> String {
         Some(id) => resolve_folder(call, id),
         None => Err(no_folder()),
     };
-    let ids_back = request.child_text("ReturnNewItemIds").is_none_or(|t| matches!(t.trim(), "true" | "1"));
+    let ids_back = request
+        .child_text("ReturnNewItemIds")
+        .is_none_or(|t| matches!(t.trim(), "true" | "1"));
     let mut reply = Reply::new("MoveItem");
     for id in request.list("ItemIds") {
         let outcome = match &to {
             Err(fail) => Err(Fail::new(
-                if fail.code == "ErrorFolderNotFound" { "ErrorToFolderNotFound" } else { fail.code },
+                if fail.code == "ErrorFolderNotFound" {
+                    "ErrorToFolderNotFound"
+                } else {
+                    fail.code
+                },
                 fail.text.clone(),
             )),
             Ok(to) => resolve(call, id).map(|number| {
                 let now = call.now;
                 call.mailbox_mut().shift(number, *to, now);
-                if ids_back { id_only(call, number) } else { "<m:Items/>".to_owned() }
+                if ids_back {
+                    id_only(call, number)
+                } else {
+                    "<m:Items/>".to_owned()
+                }
             }),
         };
         reply.add(outcome, "<m:Items/>");

@@ -48,7 +48,11 @@ pub(super) struct Fail {
 
 impl Fail {
     fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), xml: String::new() }
+        Self {
+            code,
+            text: text.into(),
+            xml: String::new(),
+        }
     }
 
     /// Names the property, unless that was done already.
@@ -104,7 +108,10 @@ pub(super) struct Reply {
 
 impl Reply {
     fn new(operation: &str) -> Self {
-        Self { operation: operation.to_owned(), messages: String::new() }
+        Self {
+            operation: operation.to_owned(),
+            messages: String::new(),
+        }
     }
 
     /// Adds a response message; `on_error` is what the schema wants to see there although it failed.
@@ -142,7 +149,12 @@ impl Reply {
             ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
             ("xmlns:xsd", "http://www.w3.org/2001/XMLSchema"),
         ];
-        wrap(&mut body, &format!("m:{}Response", self.operation), &namespaces, &messages);
+        wrap(
+            &mut body,
+            &format!("m:{}Response", self.operation),
+            &namespaces,
+            &messages,
+        );
         body
     }
 }
@@ -161,7 +173,13 @@ struct Inner {
 pub(crate) struct Exchange(Arc<Inner>);
 
 impl Exchange {
-    pub(crate) fn new(company: &Company, options: &Options, faults: Arc<Faults>, log: Arc<Log>, now: Now) -> Self {
+    pub(crate) fn new(
+        company: &Company,
+        options: &Options,
+        faults: Arc<Faults>,
+        log: Arc<Log>,
+        now: Now,
+    ) -> Self {
         let store = Store::new(company, options.mailbox_contacts, now());
         Self(Arc::new(Inner {
             company: company.clone(),
@@ -192,15 +210,24 @@ impl Exchange {
     }
 
     /// The mailbox that the credentials open, or the 401.
-    fn log_on(&self, service: &'static str, operation: &str, headers: &HeaderMap) -> Result<usize, Box<Response>> {
-        let Some((login, password)) = basic(headers) else { return Err(Box::new(unauthorized())) };
+    fn log_on(
+        &self,
+        service: &'static str,
+        operation: &str,
+        headers: &HeaderMap,
+    ) -> Result<usize, Box<Response>> {
+        let Some((login, password)) = basic(headers) else {
+            return Err(Box::new(unauthorized()));
+        };
         let mut store = self.store();
         let found = store.find(&login, &self.0.company.netbios());
         let address = found.map(|at| store.mailboxes[at].user.address.clone());
-        let refused = self
-            .0
-            .faults
-            .take(service, operation, Some(address.as_deref().unwrap_or(&login)), |k| *k == Kind::CredentialsWrong);
+        let refused = self.0.faults.take(
+            service,
+            operation,
+            Some(address.as_deref().unwrap_or(&login)),
+            |k| *k == Kind::CredentialsWrong,
+        );
         if refused.is_some() {
             return Err(Box::new(unauthorized()));
         }
@@ -235,7 +262,10 @@ impl Exchange {
 
     fn envelope(&self, me: usize, body: &[u8], request: u64) -> Result<String, Fail> {
         let violation = |text: String| {
-            let mut fail = Fail::new("ErrorSchemaValidation", format!("The request failed schema validation: {text}"));
+            let mut fail = Fail::new(
+                "ErrorSchemaValidation",
+                format!("The request failed schema validation: {text}"),
+            );
             tag(&mut fail.xml, "t:LineNumber", "1");
             tag(&mut fail.xml, "t:LinePosition", "1");
             tag(&mut fail.xml, "t:Violation", &text);
@@ -243,7 +273,10 @@ impl Exchange {
         };
         let envelope = xml::parse(body).map_err(violation)?;
         if envelope.ns != Ns::Soap || envelope.name != "Envelope" {
-            return Err(violation(format!("The root element is '{}', not a SOAP envelope.", envelope.name)));
+            return Err(violation(format!(
+                "The root element is '{}', not a SOAP envelope.",
+                envelope.name
+            )));
         }
         for head in envelope.list("Header") {
             if let Some(ty) = schema::header(&head.name) {
@@ -262,7 +295,10 @@ impl Exchange {
         let Some(ty) = schema::operation(&operation.name).filter(|_| operation.ns == Ns::Messages) else {
             return Err(Fail::new(
                 "ErrorInvalidRequest",
-                format!("The request is invalid: the sandbox does not know the operation '{}'.", operation.name),
+                format!(
+                    "The request is invalid: the sandbox does not know the operation '{}'.",
+                    operation.name
+                ),
             ));
         };
         schema::validate(operation, ty).map_err(violation)?;
@@ -277,7 +313,7 @@ impl Exchange {
             faults: &self.0.faults,
             operation: &operation.name,
         };
-        if call.mailbox().no_mailbox {
+        if call.mailbox().without_mailbox {
             return Err(Fail::new(
                 "ErrorNonExistentMailbox",
                 "The SMTP address has no mailbox associated with it.",
@@ -313,28 +349,45 @@ fn dispatch(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
         "CreateUserConfiguration" => Ok(people::put_configuration(call, request, true)),
         "UpdateUserConfiguration" => Ok(people::put_configuration(call, request, false)),
         "GetServerTimeZones" => Ok(people::time_zones(request)),
-        other => Err(Fail::new("ErrorInvalidRequest", format!("The operation '{other}' is not there."))),
+        other => Err(Fail::new(
+            "ErrorInvalidRequest",
+            format!("The operation '{other}' is not there."),
+        )),
     }
 }
 
 /// *Busy*, once as a fault and once inside of a good answer, as real servers do both.
 fn busy(call: &mut Call<'_>, request: &Element, ms: u64) -> Result<String, Fail> {
     let fail = || {
-        Fail::new("ErrorServerBusy", "The server cannot service this request right now. Try again later.")
-            .value("BackOffMilliseconds", &ms.to_string())
+        Fail::new(
+            "ErrorServerBusy",
+            "The server cannot service this request right now. Try again later.",
+        )
+        .value("BackOffMilliseconds", &ms.to_string())
     };
     call.store.busy_as_fault = !call.store.busy_as_fault;
     if !call.store.busy_as_fault {
         return Err(fail());
     }
-    let count = ["ItemIds", "FolderIds", "Items", "ItemChanges", "ParentFolderIds", "Folders"]
-        .iter()
-        .find_map(|name| request.child(name))
-        .map_or(1, |list| list.children.len());
+    let count = [
+        "ItemIds",
+        "FolderIds",
+        "Items",
+        "ItemChanges",
+        "ParentFolderIds",
+        "Folders",
+    ]
+    .iter()
+    .find_map(|name| request.child(name))
+    .map_or(1, |list| list.children.len());
     let on_error = match request.name.as_str() {
         "GetItem" | "CreateItem" | "UpdateItem" | "MoveItem" => "<m:Items/>",
         "GetFolder" | "CreateFolder" => "<m:Folders/>",
         "GetServerTimeZones" => "<m:TimeZoneDefinitions/>",
+        "SyncFolderItems" => "<m:SyncState/><m:IncludesLastItemInRange>true</m:IncludesLastItemInRange>",
+        "SyncFolderHierarchy" => {
+            "<m:SyncState/><m:IncludesLastFolderInRange>true</m:IncludesLastFolderInRange>"
+        }
         _ => "",
     };
     let mut reply = Reply::new(&request.name);
@@ -347,13 +400,28 @@ fn busy(call: &mut Call<'_>, request: &Element, ms: u64) -> Result<String, Fail>
 fn fault(fail: &Fail) -> String {
     let mut detail = String::new();
     wrap(&mut detail, "e:ResponseCode", &[("xmlns:e", ERRORS)], fail.code);
-    wrap(&mut detail, "e:Message", &[("xmlns:e", ERRORS)], &escape(&fail.text));
+    wrap(
+        &mut detail,
+        "e:Message",
+        &[("xmlns:e", ERRORS)],
+        &escape(&fail.text),
+    );
     if !fail.xml.is_empty() {
         wrap(&mut detail, "t:MessageXml", &[("xmlns:t", TYPES)], &fail.xml);
     }
     let mut inner = String::new();
-    wrap(&mut inner, "faultcode", &[("xmlns:a", TYPES)], &format!("a:{}", fail.code));
-    wrap(&mut inner, "faultstring", &[("xml:lang", "en-US")], &escape(&fail.text));
+    wrap(
+        &mut inner,
+        "faultcode",
+        &[("xmlns:a", TYPES)],
+        &format!("a:{}", fail.code),
+    );
+    wrap(
+        &mut inner,
+        "faultstring",
+        &[("xml:lang", "en-US")],
+        &escape(&fail.text),
+    );
     wrap(&mut inner, "detail", &[], &detail);
     let mut out = String::new();
     wrap(&mut out, "s:Fault", &[], &inner);
@@ -378,7 +446,10 @@ fn soap(status: StatusCode, content: &str) -> Response {
     wrap(&mut out, "s:Envelope", &[("xmlns:s", SOAP)], &inner);
     let mut response = (status, out).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/xml; charset=utf-8"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
     headers.insert(header::SERVER, HeaderValue::from_static("Microsoft-IIS/10.0"));
     headers.insert("X-FEServer", HeaderValue::from_static("SANDBOX"));
@@ -391,9 +462,10 @@ fn soap(status: StatusCode, content: &str) -> Response {
 
 fn unauthorized() -> Response {
     let mut response = StatusCode::UNAUTHORIZED.into_response();
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"localhost\""));
+    response.headers_mut().insert(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static("Basic realm=\"localhost\""),
+    );
     response
 }
 
@@ -404,7 +476,9 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(encoded.trim())
+        .ok()?;
     let text = String::from_utf8(bytes)
         .unwrap_or_else(|not_utf8| not_utf8.into_bytes().into_iter().map(char::from).collect());
     let (login, password) = text.split_once(':')?;
@@ -435,7 +509,11 @@ impl Exchange {
         if parts.method != Method::POST {
             return (StatusCode::OK, Body::from("You have created a service.\n")).into_response();
         }
-        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let kind = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default();
         if !kind.to_ascii_lowercase().starts_with("text/xml") {
             tracing::warn!(kind, "EWS takes text/xml only");
             return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
@@ -467,12 +545,20 @@ fn operation_of(body: &[u8]) -> String {
 
 impl Service for Exchange {
     fn service(&self, parts: &Parts) -> &'static str {
-        if is_ews(parts.uri.path()) { "exchange" } else { "autodiscover" }
+        if is_ews(parts.uri.path()) {
+            "exchange"
+        } else {
+            "autodiscover"
+        }
     }
 
     fn operation(&self, parts: &Parts, body: &[u8]) -> String {
         if is_ews(parts.uri.path()) {
-            return if parts.method == Method::POST { operation_of(body) } else { parts.method.to_string() };
+            return if parts.method == Method::POST {
+                operation_of(body)
+            } else {
+                parts.method.to_string()
+            };
         }
         autodiscover::operation(parts).to_owned()
     }

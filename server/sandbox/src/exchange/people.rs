@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::contact::Contact;
 use super::folders::resolve as resolve_folder;
 use super::props::base64;
-use super::store::{Configuration, no_item};
+use super::store::{Configuration, hex, no_item};
 use super::xml::{Element, escape, tag, wrap};
 use super::{Call, Fail, Reply};
 
@@ -17,7 +17,12 @@ pub(super) fn convert_id(call: &Call<'_>, request: &Element) -> String {
         let outcome = converted(call, id, to).map(|text| {
             let mut out = String::new();
             let mailbox = id.attr("Mailbox").unwrap_or_default();
-            let attrs = [("xsi:type", "t:AlternateIdType"), ("Format", to), ("Id", &text), ("Mailbox", mailbox)];
+            let attrs = [
+                ("xsi:type", "t:AlternateIdType"),
+                ("Format", to),
+                ("Id", &text),
+                ("Mailbox", mailbox),
+            ];
             wrap(&mut out, "m:AlternateId", &attrs, "");
             out
         });
@@ -32,7 +37,10 @@ fn converted(call: &Call<'_>, id: &Element, to: &str) -> Result<String, Fail> {
     let text = id.attr("Id").unwrap_or_default();
     let format = id.attr("Format").unwrap_or_default();
     if format == "EwsLegacyId" || to == "EwsLegacyId" {
-        return Err(Fail::new("ErrorUnsupportedTypeForConversion", "Legacy ids are not converted."));
+        return Err(Fail::new(
+            "ErrorUnsupportedTypeForConversion",
+            "Legacy ids are not converted.",
+        ));
     }
     let bytes = match format {
         "HexEntryId" => unhex(text),
@@ -45,14 +53,18 @@ fn converted(call: &Call<'_>, id: &Element, to: &str) -> Result<String, Fail> {
     let bytes = bytes.filter(|b| b.len() >= 32).ok_or_else(malformed)?;
     let address = id.attr("Mailbox").unwrap_or_default();
     if call.store.find(address, "").is_none() {
-        return Err(Fail::new("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it."));
+        return Err(Fail::new(
+            "ErrorNonExistentMailbox",
+            "The SMTP address has no mailbox associated with it.",
+        ));
     }
     Ok(match to {
-        "HexEntryId" => bytes.iter().map(|b| format!("{b:02X}")).collect(),
-        "OwaId" => {
-            percent_encoding::utf8_percent_encode(&STANDARD.encode(&bytes), percent_encoding::NON_ALPHANUMERIC)
-                .to_string()
-        }
+        "HexEntryId" => hex(&bytes).to_uppercase(),
+        "OwaId" => percent_encoding::utf8_percent_encode(
+            &STANDARD.encode(&bytes),
+            percent_encoding::NON_ALPHANUMERIC,
+        )
+        .to_string(),
         _ => STANDARD.encode(&bytes),
     })
 }
@@ -61,16 +73,29 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
 }
 
 pub(super) fn resolve(call: &Call<'_>, request: &Element) -> String {
     let entry = request.child_text("UnresolvedEntry").unwrap_or_default();
     let scope = request.attr("SearchScope").unwrap_or("ActiveDirectoryContacts");
-    let full = request.attr("ReturnFullContactData").is_some_and(|v| matches!(v, "true" | "1"));
-    let wanted = entry.strip_prefix("smtp:").or_else(|| entry.strip_prefix("SMTP:")).unwrap_or(entry).trim();
+    let full = request
+        .attr("ReturnFullContactData")
+        .is_some_and(|v| matches!(v, "true" | "1"));
+    let wanted = entry
+        .strip_prefix("smtp:")
+        .or_else(|| entry.strip_prefix("SMTP:"))
+        .unwrap_or(entry)
+        .trim();
     let wanted = wanted.to_lowercase();
-    let fits = |words: &[&str]| words.iter().any(|w| !w.is_empty() && w.to_lowercase().starts_with(&wanted));
+    let fits = |words: &[&str]| {
+        words
+            .iter()
+            .any(|w| !w.is_empty() && w.to_lowercase().starts_with(&wanted))
+    };
     let mut found: Vec<String> = Vec::new();
     let contact_part = |contact: &Contact| {
         let mut out = String::new();
@@ -108,7 +133,9 @@ pub(super) fn resolve(call: &Call<'_>, request: &Element) -> String {
         for item in call.mailbox().items.values() {
             let contact = &item.contact;
             let text = |name: &str| contact.texts.get(name).map_or("", String::as_str);
-            let Some(email) = contact.entries.get(&("contacts:EmailAddress", "EmailAddress1")) else { continue };
+            let Some(email) = contact.entries.get(&("contacts:EmailAddress", "EmailAddress1")) else {
+                continue;
+            };
             if fits(&[text("DisplayName"), text("Surname"), text("FileAs"), email]) {
                 let part = contact_part(contact).replace("ActiveDirectory", "Store");
                 found.push(mailbox(text("DisplayName"), email, "Contact") + &part);
@@ -122,11 +149,20 @@ pub(super) fn resolve(call: &Call<'_>, request: &Element) -> String {
     }
     let (number, last) = (total.to_string(), if total <= 100 { "true" } else { "false" });
     let mut content = String::new();
-    let attrs = [("TotalItemsInView", number.as_str()), ("IncludesLastItemInRange", last)];
+    let attrs = [
+        ("TotalItemsInView", number.as_str()),
+        ("IncludesLastItemInRange", last),
+    ];
     wrap(&mut content, "m:ResolutionSet", &attrs, &set);
     let mut reply = Reply::new("ResolveNames");
     match total {
-        0 => reply.add(Err(Fail::new("ErrorNameResolutionNoResults", "No results were found.")), ""),
+        0 => reply.add(
+            Err(Fail::new(
+                "ErrorNameResolutionNoResults",
+                "No results were found.",
+            )),
+            "",
+        ),
         1 => reply.add(Ok(content), ""),
         _ => reply.push(
             "Warning",
@@ -153,8 +189,13 @@ fn mailbox(name: &str, address: &str, kind: &str) -> String {
 /// Folder and name that a `UserConfigurationName` means.
 fn configuration_name(call: &Call<'_>, name: Option<&Element>) -> Result<(u64, String), Fail> {
     let Some(name) = name else { return Err(no_item()) };
-    let Some(folder) = name.children.first() else { return Err(no_item()) };
-    Ok((resolve_folder(call, folder)?, name.attr("Name").unwrap_or_default().to_owned()))
+    let Some(folder) = name.children.first() else {
+        return Err(no_item());
+    };
+    Ok((
+        resolve_folder(call, folder)?,
+        name.attr("Name").unwrap_or_default().to_owned(),
+    ))
 }
 
 pub(super) fn get_configuration(call: &Call<'_>, request: &Element) -> String {
@@ -166,16 +207,28 @@ pub(super) fn get_configuration(call: &Call<'_>, request: &Element) -> String {
 fn configuration(call: &Call<'_>, request: &Element) -> Result<String, Fail> {
     let (folder, name) = configuration_name(call, request.child("UserConfigurationName"))?;
     let mailbox = call.mailbox();
-    let Some(found) = mailbox.configuration(folder, &name) else { return Err(no_item()) };
-    let parts = request.child_text("UserConfigurationProperties").unwrap_or_default();
+    let Some(found) = mailbox.configuration(folder, &name) else {
+        return Err(no_item());
+    };
+    let parts = request
+        .child_text("UserConfigurationProperties")
+        .unwrap_or_default();
     let wants = |part: &str| parts.split_whitespace().any(|p| p == part || p == "All");
     let mut id = String::new();
     let key = mailbox.folder_change_key(folder);
-    wrap(&mut id, "t:FolderId", &[("Id", &mailbox.folder_id(folder)), ("ChangeKey", &key)], "");
+    wrap(
+        &mut id,
+        "t:FolderId",
+        &[("Id", &mailbox.folder_id(folder)), ("ChangeKey", &key)],
+        "",
+    );
     let mut inner = String::new();
     wrap(&mut inner, "t:UserConfigurationName", &[("Name", &name)], &id);
     if wants("Id") {
-        let (id, key) = (mailbox.item_id(found.number, 0), mailbox.change_key(found.number, found.seq));
+        let (id, key) = (
+            mailbox.item_id(found.number, 0),
+            mailbox.change_key(found.number, found.seq),
+        );
         wrap(&mut inner, "t:ItemId", &[("Id", &id), ("ChangeKey", &key)], "");
     }
     if wants("Dictionary")
@@ -205,12 +258,17 @@ pub(super) fn put_configuration(call: &mut Call<'_>, request: &Element, new: boo
 }
 
 fn put(call: &mut Call<'_>, request: &Element, new: bool) -> Result<String, Fail> {
-    let Some(given) = request.child("UserConfiguration") else { return Err(no_item()) };
+    let Some(given) = request.child("UserConfiguration") else {
+        return Err(no_item());
+    };
     let (folder, name) = configuration_name(call, given.child("UserConfigurationName"))?;
     let old = call.mailbox().configuration(folder, &name).cloned();
     let mut value = match (old, new) {
         (Some(_), true) => {
-            return Err(Fail::new("ErrorItemSave", "The user configuration exists already."));
+            return Err(Fail::new(
+                "ErrorItemSave",
+                "The user configuration exists already.",
+            ));
         }
         (None, false) => return Err(no_item()),
         (old, _) => old.unwrap_or_default(),
@@ -218,7 +276,10 @@ fn put(call: &mut Call<'_>, request: &Element, new: bool) -> Result<String, Fail
     let data = |name: &str| {
         given
             .child_text(name)
-            .map(|text| base64(text).ok_or_else(|| Fail::new("ErrorInvalidValueForProperty", "The data is no base64.")))
+            .map(|text| {
+                base64(text)
+                    .ok_or_else(|| Fail::new("ErrorInvalidValueForProperty", "The data is no base64."))
+            })
             .transpose()
     };
     if let Some(xml) = data("XmlData")? {
@@ -234,7 +295,8 @@ fn put(call: &mut Call<'_>, request: &Element, new: bool) -> Result<String, Fail
     if let Some(dictionary) = given.child("Dictionary") {
         value.dictionary = Some(write_dictionary(dictionary));
     }
-    call.mailbox_mut().put_configuration(folder, &name, Configuration { ..value });
+    call.mailbox_mut()
+        .put_configuration(folder, &name, Configuration { ..value });
     Ok(String::new())
 }
 
@@ -242,7 +304,11 @@ fn put(call: &mut Call<'_>, request: &Element, new: bool) -> Result<String, Fail
 fn write_dictionary(element: &Element) -> String {
     let mut out = String::new();
     for child in &element.children {
-        let inner = if child.children.is_empty() { escape(&child.text) } else { write_dictionary(child) };
+        let inner = if child.children.is_empty() {
+            escape(&child.text)
+        } else {
+            write_dictionary(child)
+        };
         wrap(&mut out, &format!("t:{}", child.name), &[], &inner);
     }
     out
@@ -250,9 +316,18 @@ fn write_dictionary(element: &Element) -> String {
 
 const ZONES: &[(&str, &str)] = &[
     ("UTC", "(UTC) Coordinated Universal Time"),
-    ("GMT Standard Time", "(UTC+00:00) Dublin, Edinburgh, Lisbon, London"),
-    ("W. Europe Standard Time", "(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna"),
-    ("Romance Standard Time", "(UTC+01:00) Brussels, Copenhagen, Madrid, Paris"),
+    (
+        "GMT Standard Time",
+        "(UTC+00:00) Dublin, Edinburgh, Lisbon, London",
+    ),
+    (
+        "W. Europe Standard Time",
+        "(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna",
+    ),
+    (
+        "Romance Standard Time",
+        "(UTC+01:00) Brussels, Copenhagen, Madrid, Paris",
+    ),
     ("Eastern Standard Time", "(UTC-05:00) Eastern Time (US & Canada)"),
     ("Pacific Standard Time", "(UTC-08:00) Pacific Time (US & Canada)"),
     ("Tokyo Standard Time", "(UTC+09:00) Osaka, Sapporo, Tokyo"),
@@ -262,8 +337,16 @@ const ZONES: &[(&str, &str)] = &[
 pub(super) fn time_zones(request: &Element) -> String {
     let asked: Vec<&str> = request.list("Ids").iter().map(|id| id.text.as_str()).collect();
     let mut list = String::new();
-    for (id, name) in ZONES.iter().filter(|(id, _)| asked.is_empty() || asked.contains(id)) {
-        wrap(&mut list, "t:TimeZoneDefinition", &[("Id", id), ("Name", name)], "");
+    for (id, name) in ZONES
+        .iter()
+        .filter(|(id, _)| asked.is_empty() || asked.contains(id))
+    {
+        wrap(
+            &mut list,
+            "t:TimeZoneDefinition",
+            &[("Id", id), ("Name", name)],
+            "",
+        );
     }
     let mut out = String::new();
     wrap(&mut out, "m:TimeZoneDefinitions", &[], &list);

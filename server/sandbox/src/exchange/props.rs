@@ -43,23 +43,57 @@ pub(super) struct Prop {
 }
 
 const fn item(name: &'static str, kind: Kind, writable: bool) -> Prop {
-    Prop { name, kind, writable, contacts: false }
+    Prop {
+        name,
+        kind,
+        writable,
+        contacts: false,
+    }
 }
 const fn contact(name: &'static str, kind: Kind, writable: bool) -> Prop {
-    Prop { name, kind, writable, contacts: true }
+    Prop {
+        name,
+        kind,
+        writable,
+        contacts: true,
+    }
 }
 const fn absent(name: &'static str) -> Prop {
-    Prop { name, kind: Kind::Absent, writable: false, contacts: false }
+    Prop {
+        name,
+        kind: Kind::Absent,
+        writable: false,
+        contacts: false,
+    }
 }
 const fn absent_contact(name: &'static str) -> Prop {
-    Prop { name, kind: Kind::Absent, writable: false, contacts: true }
+    Prop {
+        name,
+        kind: Kind::Absent,
+        writable: false,
+        contacts: true,
+    }
 }
 
 pub(super) const SENSITIVITIES: &[&str] = &["Normal", "Personal", "Private", "Confidential"];
 const FILE_AS: &[&str] = &[
-    "None", "LastCommaFirst", "FirstSpaceLast", "Company", "LastCommaFirstCompany", "CompanyLastFirst",
-    "LastFirst", "LastFirstCompany", "CompanyLastCommaFirst", "LastFirstSuffix", "LastSpaceFirstCompany",
-    "CompanyLastSpaceFirst", "LastSpaceFirst", "DisplayName", "FirstName", "LastFirstMiddleSuffix", "LastName",
+    "None",
+    "LastCommaFirst",
+    "FirstSpaceLast",
+    "Company",
+    "LastCommaFirstCompany",
+    "CompanyLastFirst",
+    "LastFirst",
+    "LastFirstCompany",
+    "CompanyLastCommaFirst",
+    "LastFirstSuffix",
+    "LastSpaceFirstCompany",
+    "CompanyLastSpaceFirst",
+    "LastSpaceFirst",
+    "DisplayName",
+    "FirstName",
+    "LastFirstMiddleSuffix",
+    "LastName",
     "Empty",
 ];
 
@@ -147,7 +181,11 @@ pub(super) static PROPS: &[Prop] = &[
     contact("Manager", Kind::Text, true),
     contact("Mileage", Kind::Text, true),
     contact("OfficeLocation", Kind::Text, true),
-    contact("PostalAddressIndex", Kind::OneOf(&["None", "Business", "Home", "Other"]), true),
+    contact(
+        "PostalAddressIndex",
+        Kind::OneOf(&["None", "Business", "Home", "Other"]),
+        true,
+    ),
     contact("Profession", Kind::Text, true),
     contact("SpouseName", Kind::Text, true),
     contact("Surname", Kind::Text, true),
@@ -171,31 +209,88 @@ pub(super) const IM_KEYS: &[&str] = &["ImAddress1", "ImAddress2", "ImAddress3"];
 pub(super) const ADDRESS_KEYS: &[&str] = &["Home", "Business", "Other"];
 pub(super) const ADDRESS_PARTS: &[&str] = &["Street", "City", "State", "CountryOrRegion", "PostalCode"];
 pub(super) const PHONE_KEYS: &[&str] = &[
-    "AssistantPhone", "BusinessFax", "BusinessPhone", "BusinessPhone2", "Callback", "CarPhone",
-    "CompanyMainPhone", "HomeFax", "HomePhone", "HomePhone2", "Isdn", "MobilePhone", "OtherFax",
-    "OtherTelephone", "Pager", "PrimaryPhone", "RadioPhone", "Telex", "TtyTddPhone",
+    "AssistantPhone",
+    "BusinessFax",
+    "BusinessPhone",
+    "BusinessPhone2",
+    "Callback",
+    "CarPhone",
+    "CompanyMainPhone",
+    "HomeFax",
+    "HomePhone",
+    "HomePhone2",
+    "Isdn",
+    "MobilePhone",
+    "OtherFax",
+    "OtherTelephone",
+    "Pager",
+    "PrimaryPhone",
+    "RadioPhone",
+    "Telex",
+    "TtyTddPhone",
 ];
 pub(super) const INDEXED_URIS: &[&str] = &[
-    "contacts:EmailAddress", "contacts:ImAddress", "contacts:PhoneNumber", "contacts:PhysicalAddress:Street",
-    "contacts:PhysicalAddress:City", "contacts:PhysicalAddress:State",
-    "contacts:PhysicalAddress:CountryOrRegion", "contacts:PhysicalAddress:PostalCode",
+    "contacts:EmailAddress",
+    "contacts:ImAddress",
+    "contacts:PhoneNumber",
+    "contacts:PhysicalAddress:Street",
+    "contacts:PhysicalAddress:City",
+    "contacts:PhysicalAddress:State",
+    "contacts:PhysicalAddress:CountryOrRegion",
+    "contacts:PhysicalAddress:PostalCode",
 ];
 pub(super) const SET_NAMES: &[&str] = &[
-    "Meeting", "Appointment", "Common", "PublicStrings", "Address", "InternetHeaders", "CalendarAssistant",
-    "UnifiedMessaging", "Task", "Sharing",
+    "Meeting",
+    "Appointment",
+    "Common",
+    "PublicStrings",
+    "Address",
+    "InternetHeaders",
+    "CalendarAssistant",
+    "UnifiedMessaging",
+    "Task",
+    "Sharing",
 ];
 const SET_GUIDS: &[&str] = &[
-    "6ed8da90-450b-101b-98da-00aa003f1305", "00062002-0000-0000-c000-000000000046",
-    "00062008-0000-0000-c000-000000000046", "00020329-0000-0000-c000-000000000046",
-    "00062004-0000-0000-c000-000000000046", "00020386-0000-0000-c000-000000000046",
-    "11000e07-b51b-40d6-af21-caa85edab1d0", "4442858e-a9e3-4e80-b900-317a210cc15b",
-    "00062003-0000-0000-c000-000000000046", "00062040-0000-0000-c000-000000000046",
+    "6ed8da90-450b-101b-98da-00aa003f1305",
+    "00062002-0000-0000-c000-000000000046",
+    "00062008-0000-0000-c000-000000000046",
+    "00020329-0000-0000-c000-000000000046",
+    "00062004-0000-0000-c000-000000000046",
+    "00020386-0000-0000-c000-000000000046",
+    "11000e07-b51b-40d6-af21-caa85edab1d0",
+    "4442858e-a9e3-4e80-b900-317a210cc15b",
+    "00062003-0000-0000-c000-000000000046",
+    "00062040-0000-0000-c000-000000000046",
 ];
 pub(super) const MAPI_TYPES: &[&str] = &[
-    "ApplicationTime", "ApplicationTimeArray", "Binary", "BinaryArray", "Boolean", "CLSID", "CLSIDArray",
-    "Currency", "CurrencyArray", "Double", "DoubleArray", "Error", "Float", "FloatArray", "Integer",
-    "IntegerArray", "Long", "LongArray", "Null", "Object", "ObjectArray", "Short", "ShortArray", "SystemTime",
-    "SystemTimeArray", "String", "StringArray",
+    "ApplicationTime",
+    "ApplicationTimeArray",
+    "Binary",
+    "BinaryArray",
+    "Boolean",
+    "CLSID",
+    "CLSIDArray",
+    "Currency",
+    "CurrencyArray",
+    "Double",
+    "DoubleArray",
+    "Error",
+    "Float",
+    "FloatArray",
+    "Integer",
+    "IntegerArray",
+    "Long",
+    "LongArray",
+    "Null",
+    "Object",
+    "ObjectArray",
+    "Short",
+    "ShortArray",
+    "SystemTime",
+    "SystemTimeArray",
+    "String",
+    "StringArray",
 ];
 /// Tags that name what also has a field address: number, and element or index.
 const TAGS: &[(u16, &str)] = &[
@@ -228,16 +323,34 @@ const TAGS: &[(u16, &str)] = &[
 ];
 /// Field addresses of items and folders that are no row of [`PROPS`].
 const OTHER_URIS: &[&str] = &[
-    "folder:FolderId", "folder:ParentFolderId", "folder:DisplayName", "folder:UnreadCount", "folder:TotalCount",
-    "folder:ChildFolderCount", "folder:FolderClass", "folder:SearchParameters",
-    "folder:ManagedFolderInformation", "folder:PermissionSet", "folder:EffectiveRights",
-    "folder:SharingEffectiveRights", "folder:DistinguishedFolderId", "folder:PolicyTag", "folder:ArchiveTag",
+    "folder:FolderId",
+    "folder:ParentFolderId",
+    "folder:DisplayName",
+    "folder:UnreadCount",
+    "folder:TotalCount",
+    "folder:ChildFolderCount",
+    "folder:FolderClass",
+    "folder:SearchParameters",
+    "folder:ManagedFolderInformation",
+    "folder:PermissionSet",
+    "folder:EffectiveRights",
+    "folder:SharingEffectiveRights",
+    "folder:DistinguishedFolderId",
+    "folder:PolicyTag",
+    "folder:ArchiveTag",
     "contacts:Culture",
 ];
 /// Other kinds of items: their addresses pass the schema, a contact has none of them.
 const OTHER_PREFIXES: &[&str] = &[
-    "message:", "calendar:", "task:", "postitem:", "meeting:", "meetingRequest:", "conversation:",
-    "distributionlist:", "persona:",
+    "message:",
+    "calendar:",
+    "task:",
+    "postitem:",
+    "meeting:",
+    "meetingRequest:",
+    "conversation:",
+    "distributionlist:",
+    "persona:",
 ];
 
 /// Whether the schema lists that field address.
@@ -263,7 +376,11 @@ pub(super) fn prop_named(name: &str) -> Option<&'static Prop> {
 impl Prop {
     /// Its field address.
     pub(super) fn uri(&self) -> String {
-        format!("{}:{}", if self.contacts { "contacts" } else { "item" }, self.name)
+        format!(
+            "{}:{}",
+            if self.contacts { "contacts" } else { "item" },
+            self.name
+        )
     }
 }
 
@@ -336,11 +453,17 @@ impl Path {
                     .find(|u| **u == uri)
                     .and_then(|u| keys.iter().find(|k| **k == index).map(|k| Self::Indexed(u, k)));
                 found.ok_or_else(|| {
-                    Fail::new("ErrorInvalidPropertyRequest", format!("There is no {uri} with the index '{index}'."))
+                    Fail::new(
+                        "ErrorInvalidPropertyRequest",
+                        format!("There is no {uri} with the index '{index}'."),
+                    )
                 })
             }
             "ExtendedFieldURI" => extended(element),
-            other => Err(Fail::new("ErrorInvalidPropertyRequest", format!("'{other}' is no path to a property."))),
+            other => Err(Fail::new(
+                "ErrorInvalidPropertyRequest",
+                format!("'{other}' is no path to a property."),
+            )),
         }
     }
 
@@ -350,7 +473,12 @@ impl Path {
             Self::Field(prop) => wrap(out, "t:FieldURI", &[("FieldURI", &prop.uri())], ""),
             Self::Foreign(uri) => wrap(out, "t:FieldURI", &[("FieldURI", uri)], ""),
             Self::Indexed(uri, index) => {
-                wrap(out, "t:IndexedFieldURI", &[("FieldURI", uri), ("FieldIndex", index)], "");
+                wrap(
+                    out,
+                    "t:IndexedFieldURI",
+                    &[("FieldURI", uri), ("FieldIndex", index)],
+                    "",
+                );
             }
             Self::Extended { attrs, .. } => {
                 let attrs: Vec<(&str, &str)> = attrs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
@@ -371,24 +499,43 @@ pub(super) fn keys_of(uri: &str) -> &'static [&'static str] {
 }
 
 fn extended(element: &Element) -> Result<Path, Fail> {
-    let bad = |text: &str| Fail::new("ErrorInvalidExtendedProperty", format!("The extended property is invalid: {text}"));
+    let bad = |text: &str| {
+        Fail::new(
+            "ErrorInvalidExtendedProperty",
+            format!("The extended property is invalid: {text}"),
+        )
+    };
     let ty = element.attr("PropertyType").unwrap_or_default();
-    let ty = MAPI_TYPES.iter().find(|t| **t == ty).ok_or_else(|| bad("no such type"))?;
+    let ty = MAPI_TYPES
+        .iter()
+        .find(|t| **t == ty)
+        .ok_or_else(|| bad("no such type"))?;
     if matches!(*ty, "Error" | "Null" | "Object" | "ObjectArray") {
-        return Err(Fail::new("ErrorUnsupportedMapiPropertyType", format!("The type {ty} cannot be used.")));
+        return Err(Fail::new(
+            "ErrorUnsupportedMapiPropertyType",
+            format!("The type {ty} cannot be used."),
+        ));
     }
     let named = element.attr("DistinguishedPropertySetId");
     let guid = element.attr("PropertySetId");
     let set = match (named, guid) {
         (Some(_), Some(_)) => return Err(bad("two property sets")),
-        (Some(name), None) => {
-            SET_NAMES.iter().position(|n| *n == name).map(|at| SET_GUIDS[at].to_owned())
-        }
+        (Some(name), None) => SET_NAMES
+            .iter()
+            .position(|n| *n == name)
+            .map(|at| SET_GUIDS[at].to_owned()),
         (None, Some(guid)) => Some(guid.to_ascii_lowercase()),
         (None, None) => None,
     };
-    let number = element.attr("PropertyId").and_then(|id| id.trim().parse::<i32>().ok());
-    let key = match (element.attr("PropertyTag"), set, element.attr("PropertyName"), number) {
+    let number = element
+        .attr("PropertyId")
+        .and_then(|id| id.trim().parse::<i32>().ok());
+    let key = match (
+        element.attr("PropertyTag"),
+        set,
+        element.attr("PropertyName"),
+        number,
+    ) {
         (Some(tag), None, None, None) => {
             let tag = tag_number(tag).ok_or_else(|| bad("no such tag"))?;
             if tag >= 0x8000 {
@@ -403,7 +550,11 @@ fn extended(element: &Element) -> Result<Path, Fail> {
         (None, Some(set), None, Some(id)) => Key::Id(set, id),
         _ => return Err(bad("its attributes do not go together")),
     };
-    Ok(Path::Extended { key, ty, attrs: element.attrs.clone() })
+    Ok(Path::Extended {
+        key,
+        ty,
+        attrs: element.attrs.clone(),
+    })
 }
 
 /// A tag without its type part: `0x3A45` or decimal.
@@ -432,7 +583,10 @@ pub(super) fn date_time(text: &str) -> Option<i64> {
         return Some(stamp.as_microsecond());
     }
     let civil: jiff::civil::DateTime = text.parse().ok()?;
-    civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp().as_microsecond())
+    civil
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .ok()
+        .map(|z| z.timestamp().as_microsecond())
 }
 
 /// Microseconds since 1970 as Exchange writes them: UTC, whole seconds.

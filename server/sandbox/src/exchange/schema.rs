@@ -54,13 +54,22 @@ const fn part(one_of: &'static [(&'static str, &'static Type)], min: usize, max:
     Part { one_of, min, max }
 }
 const fn parts(parts: &'static [Part]) -> Type {
-    Type { attrs: &[], content: Content::Parts(parts) }
+    Type {
+        attrs: &[],
+        content: Content::Parts(parts),
+    }
 }
 const fn text(check: Check) -> Type {
-    Type { attrs: &[], content: Content::Text(check) }
+    Type {
+        attrs: &[],
+        content: Content::Text(check),
+    }
 }
 const fn empty(attrs: &'static [Attr]) -> Type {
-    Type { attrs, content: Content::Empty }
+    Type {
+        attrs,
+        content: Content::Empty,
+    }
 }
 const MANY: usize = usize::MAX;
 
@@ -81,31 +90,86 @@ static MAILBOX: Type = parts(&[
     part(&[("t:MailboxType", &STRING)], 0, 1),
 ]);
 static DISTINGUISHED: Type = Type {
-    attrs: &[Attr("Id", true, Check::OneOf(FOLDER_NAMES)), Attr("ChangeKey", false, Check::Any)],
+    attrs: &[
+        Attr("Id", true, Check::OneOf(FOLDER_NAMES)),
+        Attr("ChangeKey", false, Check::Any),
+    ],
     content: Content::Parts(&[part(&[("t:Mailbox", &MAILBOX)], 0, 1)]),
 };
 const FOLDER_NAMES: &[&str] = &[
-    "calendar", "contacts", "deleteditems", "drafts", "inbox", "journal", "notes", "outbox", "sentitems", "tasks",
-    "msgfolderroot", "publicfoldersroot", "root", "junkemail", "searchfolders", "voicemail",
-    "recoverableitemsroot", "recoverableitemsdeletions", "recoverableitemsversions", "recoverableitemspurges",
-    "archiveroot", "archivemsgfolderroot", "archivedeleteditems", "archiveinbox",
-    "archiverecoverableitemsroot", "archiverecoverableitemsdeletions", "archiverecoverableitemsversions",
-    "archiverecoverableitemspurges", "syncissues", "conflicts", "localfailures", "serverfailures",
-    "recipientcache", "quickcontacts", "conversationhistory", "adminauditlogs", "todosearch", "mycontacts",
-    "directory", "imcontactlist", "peopleconnect", "favorites",
+    "calendar",
+    "contacts",
+    "deleteditems",
+    "drafts",
+    "inbox",
+    "journal",
+    "notes",
+    "outbox",
+    "sentitems",
+    "tasks",
+    "msgfolderroot",
+    "publicfoldersroot",
+    "root",
+    "junkemail",
+    "searchfolders",
+    "voicemail",
+    "recoverableitemsroot",
+    "recoverableitemsdeletions",
+    "recoverableitemsversions",
+    "recoverableitemspurges",
+    "archiveroot",
+    "archivemsgfolderroot",
+    "archivedeleteditems",
+    "archiveinbox",
+    "archiverecoverableitemsroot",
+    "archiverecoverableitemsdeletions",
+    "archiverecoverableitemsversions",
+    "archiverecoverableitemspurges",
+    "syncissues",
+    "conflicts",
+    "localfailures",
+    "serverfailures",
+    "recipientcache",
+    "quickcontacts",
+    "conversationhistory",
+    "adminauditlogs",
+    "todosearch",
+    "mycontacts",
+    "directory",
+    "imcontactlist",
+    "peopleconnect",
+    "favorites",
 ];
-static FOLDER_IDS: Type =
-    parts(&[part(&[("t:FolderId", &FOLDER_ID), ("t:DistinguishedFolderId", &DISTINGUISHED)], 1, MANY)]);
-static TARGET_FOLDER: Type =
-    parts(&[part(&[("t:FolderId", &FOLDER_ID), ("t:DistinguishedFolderId", &DISTINGUISHED)], 1, 1)]);
+static FOLDER_IDS: Type = parts(&[part(
+    &[
+        ("t:FolderId", &FOLDER_ID),
+        ("t:DistinguishedFolderId", &DISTINGUISHED),
+    ],
+    1,
+    MANY,
+)]);
+static TARGET_FOLDER: Type = parts(&[part(
+    &[
+        ("t:FolderId", &FOLDER_ID),
+        ("t:DistinguishedFolderId", &DISTINGUISHED),
+    ],
+    1,
+    1,
+)]);
 static ITEM_IDS: Type = parts(&[part(&[("t:ItemId", &ITEM_ID)], 1, MANY)]);
 static SOME_ITEM_IDS: Type = parts(&[part(&[("t:ItemId", &ITEM_ID)], 0, MANY)]);
 
 static FIELD_URI: Type = empty(&[Attr("FieldURI", true, Check::FieldUri)]);
-static INDEXED_FIELD_URI: Type =
-    empty(&[Attr("FieldURI", true, Check::OneOf(props::INDEXED_URIS)), Attr("FieldIndex", true, Check::Any)]);
+static INDEXED_FIELD_URI: Type = empty(&[
+    Attr("FieldURI", true, Check::OneOf(props::INDEXED_URIS)),
+    Attr("FieldIndex", true, Check::Any),
+]);
 static EXTENDED_FIELD_URI: Type = empty(&[
-    Attr("DistinguishedPropertySetId", false, Check::OneOf(props::SET_NAMES)),
+    Attr(
+        "DistinguishedPropertySetId",
+        false,
+        Check::OneOf(props::SET_NAMES),
+    ),
     Attr("PropertySetId", false, Check::Guid),
     Attr("PropertyTag", false, Check::Tag),
     Attr("PropertyName", false, Check::Any),
@@ -147,10 +211,16 @@ static EXTENDED_PROPERTY: Type = parts(&[
     part(&[("t:ExtendedFieldURI", &EXTENDED_FIELD_URI)], 1, 1),
     part(&[("t:Value", &STRING), ("t:Values", &VALUES)], 1, 1),
 ]);
-static CONTACT: Type = Type { attrs: &[], content: Content::Item };
+static CONTACT: Type = Type {
+    attrs: &[],
+    content: Content::Item,
+};
 
 static BODY: Type = Type {
-    attrs: &[Attr("BodyType", true, Check::OneOf(&["HTML", "Text"])), Attr("IsTruncated", false, Check::Bool)],
+    attrs: &[
+        Attr("BodyType", true, Check::OneOf(&["HTML", "Text"])),
+        Attr("IsTruncated", false, Check::Bool),
+    ],
     content: Content::Text(Check::Any),
 };
 static EMAIL_ENTRY: Type = Type {
@@ -163,11 +233,15 @@ static EMAIL_ENTRY: Type = Type {
     content: Content::Text(Check::Any),
 };
 static EMAILS: Type = parts(&[part(&[("t:Entry", &EMAIL_ENTRY)], 1, MANY)]);
-static PHONE_ENTRY: Type =
-    Type { attrs: &[Attr("Key", true, Check::OneOf(props::PHONE_KEYS))], content: Content::Text(Check::Any) };
+static PHONE_ENTRY: Type = Type {
+    attrs: &[Attr("Key", true, Check::OneOf(props::PHONE_KEYS))],
+    content: Content::Text(Check::Any),
+};
 static PHONES: Type = parts(&[part(&[("t:Entry", &PHONE_ENTRY)], 1, MANY)]);
-static IM_ENTRY: Type =
-    Type { attrs: &[Attr("Key", true, Check::OneOf(props::IM_KEYS))], content: Content::Text(Check::Any) };
+static IM_ENTRY: Type = Type {
+    attrs: &[Attr("Key", true, Check::OneOf(props::IM_KEYS))],
+    content: Content::Text(Check::Any),
+};
 static IMS: Type = parts(&[part(&[("t:Entry", &IM_ENTRY)], 1, MANY)]);
 static ADDRESS_ENTRY: Type = Type {
     attrs: &[Attr("Key", true, Check::OneOf(props::ADDRESS_KEYS))],
@@ -204,14 +278,23 @@ static URI_OR_CONSTANT: Type = parts(&[part(
     1,
     1,
 )]);
-static TWO_OPERANDS: Type = parts(&[part(PATHS, 1, 1), part(&[("t:FieldURIOrConstant", &URI_OR_CONSTANT)], 1, 1)]);
+static TWO_OPERANDS: Type = parts(&[
+    part(PATHS, 1, 1),
+    part(&[("t:FieldURIOrConstant", &URI_OR_CONSTANT)], 1, 1),
+]);
 static EXISTS: Type = parts(&[part(PATHS, 1, 1)]);
 static CONTAINS: Type = Type {
     attrs: &[
         Attr(
             "ContainmentMode",
             false,
-            Check::OneOf(&["FullString", "Prefixed", "Substring", "PrefixOnWords", "ExactPhrase"]),
+            Check::OneOf(&[
+                "FullString",
+                "Prefixed",
+                "Substring",
+                "PrefixOnWords",
+                "ExactPhrase",
+            ]),
         ),
         Attr(
             "ContainmentComparison",
@@ -247,8 +330,14 @@ fn expressions() -> &'static [(&'static str, &'static Type)] {
     ];
     &LIST
 }
-static OPERANDS: Type = Type { attrs: &[], content: Content::Expressions(MANY) };
-static ONE_EXPRESSION: Type = Type { attrs: &[], content: Content::Expressions(1) };
+static OPERANDS: Type = Type {
+    attrs: &[],
+    content: Content::Expressions(MANY),
+};
+static ONE_EXPRESSION: Type = Type {
+    attrs: &[],
+    content: Content::Expressions(1),
+};
 static PAGE: Type = empty(&[
     Attr("MaxEntriesReturned", false, Check::Int(1, i32::MAX as i64)),
     Attr("Offset", true, Check::Int(0, i32::MAX as i64)),
@@ -264,7 +353,14 @@ static CONVERT_ID: Type = Type {
     attrs: &[Attr("DestinationFormat", true, Check::OneOf(ID_FORMATS))],
     content: Content::Parts(&[part(&[("m:SourceIds", &ALTERNATE_IDS)], 1, 1)]),
 };
-const ID_FORMATS: &[&str] = &["EwsLegacyId", "EwsId", "EntryId", "HexEntryId", "StoreId", "OwaId"];
+const ID_FORMATS: &[&str] = &[
+    "EwsLegacyId",
+    "EwsId",
+    "EntryId",
+    "HexEntryId",
+    "StoreId",
+    "OwaId",
+];
 static ALTERNATE_ID: Type = empty(&[
     Attr("Format", true, Check::OneOf(ID_FORMATS)),
     Attr("Id", true, Check::Any),
@@ -273,10 +369,16 @@ static ALTERNATE_ID: Type = empty(&[
 ]);
 static ALTERNATE_IDS: Type = parts(&[part(&[("t:AlternateId", &ALTERNATE_ID)], 1, MANY)]);
 
-static GET_FOLDER: Type =
-    parts(&[part(&[("m:FolderShape", &FOLDER_SHAPE)], 1, 1), part(&[("m:FolderIds", &FOLDER_IDS)], 1, 1)]);
+static GET_FOLDER: Type = parts(&[
+    part(&[("m:FolderShape", &FOLDER_SHAPE)], 1, 1),
+    part(&[("m:FolderIds", &FOLDER_IDS)], 1, 1),
+]);
 static FIND_FOLDER: Type = Type {
-    attrs: &[Attr("Traversal", true, Check::OneOf(&["Shallow", "Deep", "SoftDeleted"]))],
+    attrs: &[Attr(
+        "Traversal",
+        true,
+        Check::OneOf(&["Shallow", "Deep", "SoftDeleted"]),
+    )],
     content: Content::Parts(&[
         part(&[("m:FolderShape", &FOLDER_SHAPE)], 1, 1),
         part(&[("m:IndexedPageFolderView", &PAGE)], 0, 1),
@@ -299,8 +401,10 @@ static NEW_FOLDERS: Type = parts(&[part(
     1,
     MANY,
 )]);
-static CREATE_FOLDER: Type =
-    parts(&[part(&[("m:ParentFolderId", &TARGET_FOLDER)], 1, 1), part(&[("m:Folders", &NEW_FOLDERS)], 1, 1)]);
+static CREATE_FOLDER: Type = parts(&[
+    part(&[("m:ParentFolderId", &TARGET_FOLDER)], 1, 1),
+    part(&[("m:Folders", &NEW_FOLDERS)], 1, 1),
+]);
 const DISPOSALS: Check = Check::OneOf(&["HardDelete", "SoftDelete", "MoveToDeletedItems"]);
 static DELETE_FOLDER: Type = Type {
     attrs: &[Attr("DeleteType", true, DISPOSALS)],
@@ -322,7 +426,11 @@ static SYNC_ITEMS: Type = parts(&[
     part(&[("m:SyncScope", &SYNC_SCOPE)], 0, 1),
 ]);
 static FIND_ITEM: Type = Type {
-    attrs: &[Attr("Traversal", true, Check::OneOf(&["Shallow", "SoftDeleted", "Associated"]))],
+    attrs: &[Attr(
+        "Traversal",
+        true,
+        Check::OneOf(&["Shallow", "SoftDeleted", "Associated"]),
+    )],
     content: Content::Parts(&[
         part(&[("m:ItemShape", &ITEM_SHAPE)], 1, 1),
         part(&[("m:IndexedPageItemView", &PAGE)], 0, 1),
@@ -331,13 +439,19 @@ static FIND_ITEM: Type = Type {
         part(&[("m:ParentFolderIds", &FOLDER_IDS)], 1, 1),
     ]),
 };
-static GET_ITEM: Type =
-    parts(&[part(&[("m:ItemShape", &ITEM_SHAPE)], 1, 1), part(&[("m:ItemIds", &ITEM_IDS)], 1, 1)]);
+static GET_ITEM: Type = parts(&[
+    part(&[("m:ItemShape", &ITEM_SHAPE)], 1, 1),
+    part(&[("m:ItemIds", &ITEM_IDS)], 1, 1),
+]);
 static NEW_ITEMS: Type = parts(&[part(&[("t:Contact", &CONTACT)], 1, MANY)]);
 const SENDING: Check = Check::OneOf(&["SendToNone", "SendOnlyToAll", "SendToAllAndSaveCopy"]);
 static CREATE_ITEM: Type = Type {
     attrs: &[
-        Attr("MessageDisposition", false, Check::OneOf(&["SaveOnly", "SendOnly", "SendAndSaveCopy"])),
+        Attr(
+            "MessageDisposition",
+            false,
+            Check::OneOf(&["SaveOnly", "SendOnly", "SendAndSaveCopy"]),
+        ),
         Attr("SendMeetingInvitations", false, SENDING),
     ],
     content: Content::Parts(&[
@@ -345,20 +459,37 @@ static CREATE_ITEM: Type = Type {
         part(&[("m:Items", &NEW_ITEMS)], 1, 1),
     ]),
 };
-static SET_FIELD: Type =
-    parts(&[part(PATHS, 1, 1), part(&[("t:Contact", &CONTACT), ("t:Item", &CONTACT)], 1, 1)]);
+static SET_FIELD: Type = parts(&[
+    part(PATHS, 1, 1),
+    part(&[("t:Contact", &CONTACT), ("t:Item", &CONTACT)], 1, 1),
+]);
 static DELETE_FIELD: Type = parts(&[part(PATHS, 1, 1)]);
 static UPDATES: Type = parts(&[part(
-    &[("t:AppendToItemField", &SET_FIELD), ("t:SetItemField", &SET_FIELD), ("t:DeleteItemField", &DELETE_FIELD)],
+    &[
+        ("t:AppendToItemField", &SET_FIELD),
+        ("t:SetItemField", &SET_FIELD),
+        ("t:DeleteItemField", &DELETE_FIELD),
+    ],
     1,
     MANY,
 )]);
-static ITEM_CHANGE: Type = parts(&[part(&[("t:ItemId", &ITEM_ID)], 1, 1), part(&[("t:Updates", &UPDATES)], 1, 1)]);
+static ITEM_CHANGE: Type = parts(&[
+    part(&[("t:ItemId", &ITEM_ID)], 1, 1),
+    part(&[("t:Updates", &UPDATES)], 1, 1),
+]);
 static ITEM_CHANGES: Type = parts(&[part(&[("t:ItemChange", &ITEM_CHANGE)], 1, MANY)]);
 static UPDATE_ITEM: Type = Type {
     attrs: &[
-        Attr("ConflictResolution", true, Check::OneOf(&["NeverOverwrite", "AutoResolve", "AlwaysOverwrite"])),
-        Attr("MessageDisposition", false, Check::OneOf(&["SaveOnly", "SendOnly", "SendAndSaveCopy"])),
+        Attr(
+            "ConflictResolution",
+            true,
+            Check::OneOf(&["NeverOverwrite", "AutoResolve", "AlwaysOverwrite"]),
+        ),
+        Attr(
+            "MessageDisposition",
+            false,
+            Check::OneOf(&["SaveOnly", "SendOnly", "SendAndSaveCopy"]),
+        ),
         Attr(
             "SendMeetingInvitationsOrCancellations",
             false,
@@ -381,7 +512,11 @@ static DELETE_ITEM: Type = Type {
     attrs: &[
         Attr("DeleteType", true, DISPOSALS),
         Attr("SendMeetingCancellations", false, SENDING),
-        Attr("AffectedTaskOccurrences", false, Check::OneOf(&["AllOccurrences", "SpecifiedOccurrenceOnly"])),
+        Attr(
+            "AffectedTaskOccurrences",
+            false,
+            Check::OneOf(&["AllOccurrences", "SpecifiedOccurrenceOnly"]),
+        ),
         Attr("SuppressReadReceipts", false, Check::Bool),
     ],
     content: Content::Parts(&[part(&[("m:ItemIds", &ITEM_IDS)], 1, 1)]),
@@ -433,24 +568,36 @@ static PULL: Type = Type {
 };
 static SUBSCRIBE: Type = parts(&[part(&[("m:PullSubscriptionRequest", &PULL)], 1, 1)]);
 static UNSUBSCRIBE: Type = parts(&[part(&[("m:SubscriptionId", &NON_EMPTY)], 1, 1)]);
-static GET_EVENTS: Type =
-    parts(&[part(&[("m:SubscriptionId", &NON_EMPTY)], 1, 1), part(&[("m:Watermark", &NON_EMPTY)], 1, 1)]);
+static GET_EVENTS: Type = parts(&[
+    part(&[("m:SubscriptionId", &NON_EMPTY)], 1, 1),
+    part(&[("m:Watermark", &NON_EMPTY)], 1, 1),
+]);
 static CONFIGURATION_NAME: Type = Type {
     attrs: &[Attr("Name", true, Check::NonEmpty)],
     content: Content::Parts(&[part(
-        &[("t:FolderId", &FOLDER_ID), ("t:DistinguishedFolderId", &DISTINGUISHED)],
+        &[
+            ("t:FolderId", &FOLDER_ID),
+            ("t:DistinguishedFolderId", &DISTINGUISHED),
+        ],
         1,
         1,
     )]),
 };
-static CONFIGURATION_PARTS: Type =
-    text(Check::ListOf(&["Id", "Dictionary", "XmlData", "BinaryData", "All"]));
+static CONFIGURATION_PARTS: Type = text(Check::ListOf(&[
+    "Id",
+    "Dictionary",
+    "XmlData",
+    "BinaryData",
+    "All",
+]));
 static GET_CONFIGURATION: Type = parts(&[
     part(&[("m:UserConfigurationName", &CONFIGURATION_NAME)], 1, 1),
     part(&[("m:UserConfigurationProperties", &CONFIGURATION_PARTS)], 1, 1),
 ]);
-static DICTIONARY_OBJECT: Type =
-    parts(&[part(&[("t:Type", &STRING)], 1, 1), part(&[("t:Value", &STRING)], 1, MANY)]);
+static DICTIONARY_OBJECT: Type = parts(&[
+    part(&[("t:Type", &STRING)], 1, 1),
+    part(&[("t:Value", &STRING)], 1, MANY),
+]);
 static DICTIONARY_ENTRY: Type = parts(&[
     part(&[("t:DictionaryKey", &DICTIONARY_OBJECT)], 1, 1),
     part(&[("t:DictionaryValue", &DICTIONARY_OBJECT)], 1, 1),
@@ -532,7 +679,9 @@ pub(super) fn validate(element: &Element, ty: &Type) -> Result<(), String> {
             return Err(format!("The '{name}' attribute is not declared."));
         };
         if let Err(why) = attr.2.test(value) {
-            return Err(format!("The '{name}' attribute is invalid - The value '{value}' is invalid - {why}"));
+            return Err(format!(
+                "The '{name}' attribute is invalid - The value '{value}' is invalid - {why}"
+            ));
         }
     }
     if let Some(missing) = ty.attrs.iter().find(|a| a.1 && element.attr(a.0).is_none()) {
@@ -549,9 +698,19 @@ pub(super) fn validate(element: &Element, ty: &Type) -> Result<(), String> {
                 .test(&element.text)
                 .map_err(|why| format!("The '{}' element is invalid - {why}", element.name)),
         },
-        Content::Empty => element.children.first().map_or(Ok(()), |child| Err(unexpected(element, child, &[]))),
+        Content::Empty => element
+            .children
+            .first()
+            .map_or(Ok(()), |child| Err(unexpected(element, child, &[]))),
         Content::Parts(parts) => validate_parts(element, parts),
-        Content::Expressions(max) => validate_parts(element, &[Part { one_of: expressions(), min: 1, max: *max }]),
+        Content::Expressions(max) => validate_parts(
+            element,
+            &[Part {
+                one_of: expressions(),
+                min: 1,
+                max: *max,
+            }],
+        ),
         Content::Item => validate_item(element),
     }
 }
@@ -563,7 +722,9 @@ fn validate_parts(element: &Element, parts: &[Part]) -> Result<(), String> {
         let mut found = 0;
         while found < part.max {
             let Some(child) = rest.peek() else { break };
-            let Some((_, ty)) = part.one_of.iter().find(|(name, _)| is(child, name)) else { break };
+            let Some((_, ty)) = part.one_of.iter().find(|(name, _)| is(child, name)) else {
+                break;
+            };
             validate(child, ty)?;
             rest.next();
             found += 1;
@@ -584,14 +745,19 @@ fn validate_parts(element: &Element, parts: &[Part]) -> Result<(), String> {
             });
         }
     }
-    rest.peek().map_or(Ok(()), |child| Err(unexpected(element, child, &expected)))
+    rest.peek()
+        .map_or(Ok(()), |child| Err(unexpected(element, child, &expected)))
 }
 
 fn validate_item(element: &Element) -> Result<(), String> {
     let mut last = 0;
     for child in &element.children {
-        let known = props::PROPS.iter().position(|p| p.name == child.name && child.ns == Ns::Types);
-        let Some(at) = known else { return Err(unexpected(element, child, &[])) };
+        let known = props::PROPS
+            .iter()
+            .position(|p| p.name == child.name && child.ns == Ns::Types);
+        let Some(at) = known else {
+            return Err(unexpected(element, child, &[]));
+        };
         let repeats = matches!(props::PROPS[at].kind, props::Kind::Extended);
         if at + 1 < last || (at + 1 == last && !repeats) {
             let later: Vec<&str> = props::PROPS[last..].iter().take(12).map(|p| p.name).collect();
@@ -633,7 +799,11 @@ fn validate_item(element: &Element) -> Result<(), String> {
 }
 
 fn is(child: &Element, name: &str) -> bool {
-    let ns = if name.starts_with("m:") { Ns::Messages } else { Ns::Types };
+    let ns = if name.starts_with("m:") {
+        Ns::Messages
+    } else {
+        Ns::Types
+    };
     child.ns == ns && child.name == name[2..]
 }
 
@@ -659,7 +829,10 @@ impl Check {
             Self::Any => true,
             Self::NonEmpty => !value.is_empty(),
             Self::Bool => matches!(value.trim(), "true" | "false" | "1" | "0"),
-            Self::Int(min, max) => value.trim().parse::<i64>().is_ok_and(|n| (min..=max).contains(&n)),
+            Self::Int(min, max) => value
+                .trim()
+                .parse::<i64>()
+                .is_ok_and(|n| (min..=max).contains(&n)),
             Self::OneOf(values) => values.contains(&value),
             Self::ListOf(values) => value.split_whitespace().all(|v| values.contains(&v)),
             Self::Guid => {

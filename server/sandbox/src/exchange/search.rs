@@ -15,8 +15,17 @@ pub(super) enum Filter {
     Or(Vec<Filter>),
     Not(Box<Filter>),
     Exists(Path),
-    Contains { path: Path, value: String, mode: String, ignore_case: bool },
-    Compare { path: Path, operator: String, with: Operand },
+    Contains {
+        path: Path,
+        value: String,
+        mode: String,
+        ignore_case: bool,
+    },
+    Compare {
+        path: Path,
+        operator: String,
+        with: Operand,
+    },
 }
 
 #[derive(Debug)]
@@ -28,11 +37,22 @@ pub(super) enum Operand {
 impl Filter {
     /// Reads one search expression.
     pub(super) fn parse(element: &Element) -> Result<Self, Fail> {
-        let many = || element.children.iter().map(Self::parse).collect::<Result<Vec<_>, _>>();
+        let many = || {
+            element
+                .children
+                .iter()
+                .map(Self::parse)
+                .collect::<Result<Vec<_>, _>>()
+        };
         let first = element.children.first();
         let path = || {
             first.map_or_else(
-                || Err(Fail::new("ErrorInvalidRestriction", "The restriction names no property.")),
+                || {
+                    Err(Fail::new(
+                        "ErrorInvalidRestriction",
+                        "The restriction names no property.",
+                    ))
+                },
                 Path::parse,
             )
         };
@@ -45,22 +65,37 @@ impl Filter {
             "Exists" => Self::Exists(path()?),
             "Contains" => Self::Contains {
                 path: path()?,
-                value: element.child("Constant").and_then(|c| c.attr("Value")).unwrap_or_default().to_owned(),
+                value: element
+                    .child("Constant")
+                    .and_then(|c| c.attr("Value"))
+                    .unwrap_or_default()
+                    .to_owned(),
                 mode: element.attr("ContainmentMode").unwrap_or("FullString").to_owned(),
                 ignore_case: element
                     .attr("ContainmentComparison")
                     .is_some_and(|c| c.contains("IgnoreCase") || c.starts_with("Loose")),
             },
             operator => {
-                let operand = element.child("FieldURIOrConstant").and_then(|o| o.children.first());
+                let operand = element
+                    .child("FieldURIOrConstant")
+                    .and_then(|o| o.children.first());
                 let with = match operand {
                     Some(c) if c.name == "Constant" => {
                         Operand::Constant(c.attr("Value").unwrap_or_default().to_owned())
                     }
                     Some(other) => Operand::Path(Path::parse(other)?),
-                    None => return Err(Fail::new("ErrorInvalidRestriction", "The restriction compares with nothing.")),
+                    None => {
+                        return Err(Fail::new(
+                            "ErrorInvalidRestriction",
+                            "The restriction compares with nothing.",
+                        ));
+                    }
                 };
-                Self::Compare { path: path()?, operator: operator.to_owned(), with }
+                Self::Compare {
+                    path: path()?,
+                    operator: operator.to_owned(),
+                    with,
+                }
             }
         })
     }
@@ -72,9 +107,14 @@ impl Filter {
             Self::Or(any) => any.iter().any(|f| f.passes(values)),
             Self::Not(inner) => !inner.passes(values),
             Self::Exists(path) => !values(path).is_empty(),
-            Self::Contains { path, value, mode, ignore_case } => {
-                values(path).iter().any(|v| contains(v, value, mode, *ignore_case))
-            }
+            Self::Contains {
+                path,
+                value,
+                mode,
+                ignore_case,
+            } => values(path)
+                .iter()
+                .any(|v| contains(v, value, mode, *ignore_case)),
             Self::Compare { path, operator, with } => {
                 let with = match with {
                     Operand::Constant(value) => vec![value.clone()],
@@ -98,7 +138,13 @@ impl Filter {
 }
 
 fn contains(text: &str, part: &str, mode: &str, ignore_case: bool) -> bool {
-    let fold = |s: &str| if ignore_case { s.to_lowercase() } else { s.to_owned() };
+    let fold = |s: &str| {
+        if ignore_case {
+            s.to_lowercase()
+        } else {
+            s.to_owned()
+        }
+    };
     let (text, part) = (fold(text), fold(part));
     match mode {
         "FullString" => text == part,
@@ -128,14 +174,22 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
 pub(super) fn sort_order(elements: &[Element]) -> Result<Vec<(Path, bool)>, Fail> {
     elements
         .iter()
-        .filter_map(|order| order.children.first().map(|path| (path, order.attr("Order") == Some("Descending"))))
+        .filter_map(|order| {
+            order
+                .children
+                .first()
+                .map(|path| (path, order.attr("Order") == Some("Descending")))
+        })
         .map(|(path, descending)| Ok((Path::parse(path)?, descending)))
         .collect()
 }
 
 /// One page of a list: its range, the offset of the next page, whether it is the last.
 pub(super) fn page(view: Option<&Element>, total: usize) -> (std::ops::Range<usize>, usize, bool) {
-    let number = |name: &str| view.and_then(|v| v.attr(name)).and_then(|n| n.trim().parse::<usize>().ok());
+    let number = |name: &str| {
+        view.and_then(|v| v.attr(name))
+            .and_then(|n| n.trim().parse::<usize>().ok())
+    };
     // The administrator's limit, beyond which Exchange answers with less than was asked for.
     let most = number("MaxEntriesReturned").unwrap_or(1000).min(1000);
     let offset = number("Offset").unwrap_or(0).min(total);

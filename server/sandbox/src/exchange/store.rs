@@ -1,6 +1,7 @@
 //! Mailboxes, folders, items, and what clients remember of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -52,8 +53,15 @@ impl Ids {
 
     fn guid(self, what: &str, numbers: &[u64]) -> String {
         let b = self.bytes(what, numbers, 16);
-        let hex: String = b.iter().map(|b| format!("{b:02x}")).collect();
-        format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+        let hex = hex(&b);
+        format!(
+            "{}-{}-4{}-a{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[13..16],
+            &hex[17..20],
+            &hex[20..32]
+        )
     }
 }
 
@@ -150,7 +158,7 @@ pub(super) struct Mailbox {
     pub(super) user: User,
     pub(super) password: String,
     pub(super) disabled: bool,
-    pub(super) no_mailbox: bool,
+    pub(super) without_mailbox: bool,
     pub(super) watermarks: bool,
     pub(super) failed_in_row: u32,
     pub(super) seq: u64,
@@ -201,7 +209,12 @@ const FOLDERS: &[(&str, &str, &str, usize)] = &[
     ("Junk Email", "IPF.Note", "junkemail", 1),
     ("Calendar", "IPF.Appointment", "calendar", 1),
     ("Contacts", "IPF.Contact", "contacts", 1),
-    ("Recipient Cache", "IPF.Contact.RecipientCache", "recipientcache", 12),
+    (
+        "Recipient Cache",
+        "IPF.Contact.RecipientCache",
+        "recipientcache",
+        12,
+    ),
     ("Tasks", "IPF.Task", "tasks", 1),
     ("Notes", "IPF.StickyNote", "notes", 1),
     ("Journal", "IPF.Journal", "journal", 1),
@@ -218,7 +231,7 @@ impl Mailbox {
             user: user.clone(),
             password: user.exchange_password.clone(),
             disabled: false,
-            no_mailbox: false,
+            without_mailbox: false,
             watermarks: true,
             failed_in_row: 0,
             seq: 1,
@@ -239,7 +252,11 @@ impl Mailbox {
         };
         for (at, (name, class, distinguished, parent)) in FOLDERS.iter().enumerate() {
             // Numbers start at 1, so position + 1 is the parent's number.
-            let parent = if at == 0 { 0 } else { u64::try_from(*parent).unwrap_or_default() + 1 };
+            let parent = if at == 0 {
+                0
+            } else {
+                u64::try_from(*parent).unwrap_or_default() + 1
+            };
             mailbox.insert_folder(Folder {
                 parent,
                 class: (*class).to_owned(),
@@ -275,12 +292,14 @@ impl Mailbox {
 
     /// The id of an item after so many moves.
     pub(super) fn item_id(&self, number: u64, moves: u64) -> String {
-        self.ids.opaque("AAMkADAy", "item", &[self.index, number, moves], 112)
+        self.ids
+            .opaque("AAMkADAy", "item", &[self.index, number, moves], 112)
     }
 
     /// The change key of an item.
     pub(super) fn change_key(&self, number: u64, seq: u64) -> String {
-        self.ids.opaque("EQAAABYAAACx", "change", &[self.index, number, seq], 22)
+        self.ids
+            .opaque("EQAAABYAAACx", "change", &[self.index, number, seq], 22)
     }
 
     /// The id of a folder.
@@ -291,7 +310,8 @@ impl Mailbox {
     /// The change key of a folder.
     pub(super) fn folder_change_key(&self, number: u64) -> String {
         let seq = self.folders.get(&number).map_or(0, |f| f.seq);
-        self.ids.opaque("AgAAABQAAACx", "folder change", &[self.index, number, seq], 20)
+        self.ids
+            .opaque("AgAAABQAAACx", "folder change", &[self.index, number, seq], 20)
     }
 
     /// The number of the item with that id now.
@@ -306,16 +326,25 @@ impl Mailbox {
 
     /// The folder that every mailbox has.
     pub(super) fn distinguished(&self, name: &str) -> Option<u64> {
-        self.folders.iter().find(|(_, f)| f.distinguished == Some(name)).map(|(n, _)| *n)
+        self.folders
+            .iter()
+            .find(|(_, f)| f.distinguished == Some(name))
+            .map(|(n, _)| *n)
     }
 
     /// The folder of that display name, as the control API knows it.
     pub(super) fn folder_named(&self, name: &str) -> Option<u64> {
-        self.folders.iter().find(|(_, f)| f.name == name || f.distinguished == Some(name)).map(|(n, _)| *n)
+        self.folders
+            .iter()
+            .find(|(_, f)| f.name == name || f.distinguished == Some(name))
+            .map(|(n, _)| *n)
     }
 
     pub(super) fn children(&self, parent: u64) -> impl Iterator<Item = u64> + '_ {
-        self.folders.iter().filter(move |(_, f)| f.parent == parent).map(|(n, _)| *n)
+        self.folders
+            .iter()
+            .filter(move |(_, f)| f.parent == parent)
+            .map(|(n, _)| *n)
     }
 
     /// Parent and all above it.
@@ -332,7 +361,10 @@ impl Mailbox {
 
     /// The items of a folder with their numbers.
     pub(super) fn items_in(&self, folder: u64) -> impl Iterator<Item = (u64, &Item)> {
-        self.items.iter().filter(move |(_, i)| i.folder == folder).map(|(n, i)| (*n, i))
+        self.items
+            .iter()
+            .filter(move |(_, i)| i.folder == folder)
+            .map(|(n, i)| (*n, i))
     }
 
     /// Makes a folder; the caller has checked the name.
@@ -380,7 +412,14 @@ impl Mailbox {
         let number = self.next_number;
         self.next_number += 1;
         self.by_id.insert(self.item_id(number, 0), number);
-        let item = Item { folder, moves: 0, seq, created, modified: at, contact };
+        let item = Item {
+            folder,
+            moves: 0,
+            seq,
+            created,
+            modified: at,
+            contact,
+        };
         self.items.insert(number, item);
         self.happened(seq, at, What::Created(number, 0, folder));
         self.happened(seq, at, What::FolderModified(folder));
@@ -390,7 +429,9 @@ impl Mailbox {
     /// Replaces what a contact holds.
     pub(super) fn change(&mut self, number: u64, contact: Contact, at: i64) {
         let seq = self.tick();
-        let Some(item) = self.items.get_mut(&number) else { return };
+        let Some(item) = self.items.get_mut(&number) else {
+            return;
+        };
         item.contact = contact;
         item.seq = seq;
         item.modified = at;
@@ -401,7 +442,9 @@ impl Mailbox {
     /// Moves a contact into another folder, which gives it a new id.
     pub(super) fn shift(&mut self, number: u64, to: u64, at: i64) {
         let seq = self.tick();
-        let Some(item) = self.items.get_mut(&number) else { return };
+        let Some(item) = self.items.get_mut(&number) else {
+            return;
+        };
         let (from, before) = (item.folder, item.moves);
         item.folder = to;
         item.moves += 1;
@@ -418,7 +461,9 @@ impl Mailbox {
 
     /// Removes a contact for good.
     pub(super) fn remove(&mut self, number: u64, at: i64) {
-        let Some(item) = self.items.remove(&number) else { return };
+        let Some(item) = self.items.remove(&number) else {
+            return;
+        };
         let seq = self.tick();
         self.by_id.remove(&self.item_id(number, item.moves));
         self.gone.insert((number, item.moves), seq);
@@ -442,7 +487,9 @@ impl Mailbox {
     /// Remembers what a client knows, and returns the state that says so.
     pub(super) fn remember(&mut self, known: Known) -> String {
         self.state_number += 1;
-        let state = self.ids.opaque("H4sIAAAAAAAEAO29", "sync", &[self.index, self.state_number], 132);
+        let state = self
+            .ids
+            .opaque("H4sIAAAAAAAEAO29", "sync", &[self.index, self.state_number], 132);
         if self.states_order.len() == STATES_KEPT
             && let Some(oldest) = self.states_order.pop_front()
         {
@@ -461,7 +508,9 @@ impl Mailbox {
     /// As [`Self::remember`], for the tree of folders.
     pub(super) fn remember_tree(&mut self, tree: HashMap<u64, u64>) -> String {
         self.state_number += 1;
-        let state = self.ids.opaque("H4sIAAAAAAAEAO29", "tree", &[self.index, self.state_number], 90);
+        let state = self
+            .ids
+            .opaque("H4sIAAAAAAAEAO29", "tree", &[self.index, self.state_number], 90);
         self.hierarchies.insert(state.clone(), tree);
         state
     }
@@ -482,7 +531,9 @@ impl Mailbox {
 
     /// Whether a change is held back at request number `n`.
     pub(super) fn is_late(&self, seq: u64, n: u64) -> bool {
-        self.late.iter().any(|l| seq > l.after && seq <= l.upto && n < l.until)
+        self.late
+            .iter()
+            .any(|l| seq > l.after && seq <= l.upto && n < l.until)
     }
 
     /// The configuration of that name in a folder.
@@ -493,12 +544,11 @@ impl Mailbox {
     /// Stores a configuration.
     pub(super) fn put_configuration(&mut self, folder: u64, name: &str, mut value: Configuration) {
         value.seq = self.tick();
-        value.number = match self.configuration(folder, name) {
-            Some(old) => old.number,
-            None => {
-                self.next_number += 1;
-                self.next_number - 1
-            }
+        value.number = if let Some(old) = self.configuration(folder, name) {
+            old.number
+        } else {
+            self.next_number += 1;
+            self.next_number - 1
         };
         self.configurations.insert((folder, name.to_owned()), value);
     }
@@ -506,8 +556,13 @@ impl Mailbox {
     /// Name and colour of the master category list.
     pub(super) fn categories(&self) -> Vec<(String, i32)> {
         let calendar = self.distinguished("calendar").unwrap_or_default();
-        let xml = self.configuration(calendar, CATEGORY_LIST).and_then(|c| c.xml.clone()).unwrap_or_default();
-        let Ok(tree) = super::xml::parse(&xml) else { return Vec::new() };
+        let xml = self
+            .configuration(calendar, CATEGORY_LIST)
+            .and_then(|c| c.xml.clone())
+            .unwrap_or_default();
+        let Ok(tree) = super::xml::parse(&xml) else {
+            return Vec::new();
+        };
         tree.children
             .iter()
             .filter(|c| c.name == "category")
@@ -555,7 +610,9 @@ pub(super) fn contact_of(company: &Company, person: &Person) -> Contact {
         contact.set_entry(uri, "Business", value);
     }
     if !person.birthdate.is_empty() {
-        contact.texts.insert("Birthday", format!("{}T00:00:00Z", person.birthdate));
+        contact
+            .texts
+            .insert("Birthday", format!("{}T00:00:00Z", person.birthdate));
     }
     contact.body = super::contact::crlf(&person.description);
     contact.set_text("FileAsMapping", "LastCommaFirst");
@@ -586,7 +643,10 @@ impl Store {
             if owner + 1 < company.users.len() {
                 let calendar = mailbox.distinguished("calendar").unwrap_or_default();
                 let xml = category_xml(ids, mailbox.index);
-                let list = Configuration { xml: Some(xml.into_bytes()), ..Configuration::default() };
+                let list = Configuration {
+                    xml: Some(xml.into_bytes()),
+                    ..Configuration::default()
+                };
                 mailbox.put_configuration(calendar, CATEGORY_LIST, list);
             }
             mailboxes.push(mailbox);
@@ -619,33 +679,55 @@ fn category_xml(ids: Ids, index: u64) -> String {
         "<?xml version=\"1.0\"?>\r\n<categories default=\"Red category\" lastSavedSession=\"5\" \
 lastSavedTime=\"2026-01-12T08:01:27.123\" xmlns=\"CategoryList.xsd\">",
     );
-    for (n, (name, colour)) in [("Red category", 0), ("Kunden & Partner", 7), ("Familie", 4)].iter().enumerate() {
+    for (n, (name, colour)) in [("Red category", 0), ("Kunden & Partner", 7), ("Familie", 4)]
+        .iter()
+        .enumerate()
+    {
         let n = u64::try_from(n).unwrap_or_default();
         let guid = ids.guid("category", &[index, n]);
         let name = super::xml::escape(name);
-        xml.push_str(&format!(
+        let _ = write!(
+            xml,
             "\r\n  <category name=\"{name}\" color=\"{colour}\" keyboardShortcut=\"0\" usageCount=\"3\" \
 lastTimeUsedNotes=\"1601-01-01T00:00:00.000\" lastTimeUsedJournal=\"1601-01-01T00:00:00.000\" \
 lastTimeUsedContacts=\"1601-01-01T00:00:00.000\" lastTimeUsedTasks=\"1601-01-01T00:00:00.000\" \
 lastTimeUsedCalendar=\"1601-01-01T00:00:00.000\" lastTimeUsedMail=\"2026-01-12T08:01:27.123\" \
 lastTimeUsed=\"2026-01-12T08:01:27.123\" lastSessionUsed=\"3\" guid=\"{{{guid}}}\" renameOnFirstUse=\"1\"/>",
-        ));
+        );
     }
     xml.push_str("\r\n</categories>");
     xml
 }
 
+/// Two lower-case digits for each byte.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
 /// The type's own spelling, for values that the control API brings.
 pub(super) fn string_type() -> &'static str {
-    MAPI_TYPES.iter().find(|t| **t == "String").copied().unwrap_or("String")
+    MAPI_TYPES
+        .iter()
+        .find(|t| **t == "String")
+        .copied()
+        .unwrap_or("String")
 }
 
 /// The error for a folder that is not there.
 pub(super) fn no_folder() -> Fail {
-    Fail::new("ErrorFolderNotFound", "The specified folder could not be found in the store.")
+    Fail::new(
+        "ErrorFolderNotFound",
+        "The specified folder could not be found in the store.",
+    )
 }
 
 /// The error for an item that is not there.
 pub(super) fn no_item() -> Fail {
-    Fail::new("ErrorItemNotFound", "The specified object was not found in the store.")
+    Fail::new(
+        "ErrorItemNotFound",
+        "The specified object was not found in the store.",
+    )
 }

@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::contact::Shape;
+use super::contact::{Shape, Source};
 use super::folders;
+use super::props::write_time;
 use super::store::{Event, Known, Late, Mailbox, Subscription, What, no_folder};
 use super::xml::{Element, tag, wrap};
-use super::props::write_time;
 use super::{Call, Fail, Reply};
 use crate::faults::Kind;
 
@@ -16,21 +16,30 @@ use crate::faults::Kind;
 const EVENTS_PER_ANSWER: usize = 100;
 
 fn bad_state() -> Fail {
-    Fail::new("ErrorInvalidSyncStateData", "Synchronization state data is corrupt or otherwise invalid.")
+    Fail::new(
+        "ErrorInvalidSyncStateData",
+        "Synchronization state data is corrupt or otherwise invalid.",
+    )
 }
 
 pub(super) fn hierarchy(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
     let shape = folders::Shape::parse(request.child("FolderShape"))?;
     let mut reply = Reply::new("SyncFolderHierarchy");
     let outcome = hierarchy_changes(call, request, &shape);
-    reply.add(outcome, "");
+    reply.add(
+        outcome,
+        "<m:SyncState/><m:IncludesLastFolderInRange>true</m:IncludesLastFolderInRange>",
+    );
     Ok(reply.finish())
 }
 
 fn hierarchy_changes(call: &mut Call<'_>, request: &Element, shape: &folders::Shape) -> Result<String, Fail> {
     let top = match request.list("SyncFolderId").first() {
         Some(id) => folders::resolve(call, id).map_err(sync_folder)?,
-        None => call.mailbox().distinguished("msgfolderroot").ok_or_else(no_folder)?,
+        None => call
+            .mailbox()
+            .distinguished("msgfolderroot")
+            .ok_or_else(no_folder)?,
     };
     let given = request.child_text("SyncState").filter(|s| !s.is_empty());
     if given.is_some() && call.take(|k| *k == Kind::ExpiredCursor).is_some() {
@@ -41,8 +50,12 @@ fn hierarchy_changes(call: &mut Call<'_>, request: &Element, shape: &folders::Sh
         Some(state) => mailbox.hierarchies.get(state).cloned().ok_or_else(bad_state)?,
         None => HashMap::new(),
     };
-    let now: HashMap<u64, u64> =
-        mailbox.folders.iter().filter(|(n, _)| mailbox.is_below(**n, top)).map(|(n, f)| (*n, f.seq)).collect();
+    let now: HashMap<u64, u64> = mailbox
+        .folders
+        .iter()
+        .filter(|(n, _)| mailbox.is_below(**n, top))
+        .map(|(n, f)| (*n, f.seq))
+        .collect();
     let mut changes = String::new();
     for number in mailbox.folders.keys().filter(|n| now.contains_key(n)) {
         let kind = match known.get(number) {
@@ -74,7 +87,10 @@ fn hierarchy_changes(call: &mut Call<'_>, request: &Element, shape: &folders::Sh
 
 fn sync_folder(fail: Fail) -> Fail {
     match fail.code {
-        "ErrorFolderNotFound" => Fail::new("ErrorSyncFolderNotFound", "The folder to be synchronized could not be found."),
+        "ErrorFolderNotFound" => Fail::new(
+            "ErrorSyncFolderNotFound",
+            "The folder to be synchronized could not be found.",
+        ),
         _ => fail,
     }
 }
@@ -82,7 +98,10 @@ fn sync_folder(fail: Fail) -> Fail {
 pub(super) fn items(call: &mut Call<'_>, request: &Element) -> String {
     let mut reply = Reply::new("SyncFolderItems");
     let outcome = item_changes(call, request);
-    reply.add(outcome, "");
+    reply.add(
+        outcome,
+        "<m:SyncState/><m:IncludesLastItemInRange>true</m:IncludesLastItemInRange>",
+    );
     reply.finish()
 }
 
@@ -99,16 +118,28 @@ fn item_changes(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> 
         Some(id) => folders::resolve(call, id).map_err(sync_folder)?,
         None => return Err(no_folder()),
     };
-    let Some(shape) = request.child("ItemShape") else { return Err(no_folder()) };
-    let shape = Shape::parse(shape, true)?;
-    let most: usize = request.child_text("MaxChangesReturned").and_then(|n| n.trim().parse().ok()).unwrap_or(512);
+    let Some(shape) = request.child("ItemShape") else {
+        return Err(no_folder());
+    };
+    let shape = Shape::parse(shape, Source::Changes)?;
+    let most: usize = request
+        .child_text("MaxChangesReturned")
+        .and_then(|n| n.trim().parse().ok())
+        .unwrap_or(512);
     let given = request.child_text("SyncState").filter(|s| !s.is_empty());
     if given.is_some() && call.take(|k| *k == Kind::ExpiredCursor).is_some() {
         return Err(bad_state());
     }
     let before = match given {
-        Some(state) => call.mailbox().recall(state).filter(|k| k.folder == folder).ok_or_else(bad_state)?,
-        None => std::sync::Arc::new(Known { folder, items: HashMap::new() }),
+        Some(state) => call
+            .mailbox()
+            .recall(state)
+            .filter(|k| k.folder == folder)
+            .ok_or_else(bad_state)?,
+        None => std::sync::Arc::new(Known {
+            folder,
+            items: HashMap::new(),
+        }),
     };
     let ignored: BTreeSet<u64> = request
         .list("Ignore")
@@ -121,12 +152,17 @@ fn item_changes(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> 
         Difference::Create(n) | Difference::Update(n) => !ignored.contains(n),
         Difference::Delete(..) => true,
     });
-    if let (Some(first), Some(last)) =
-        (differences.iter().map(|d| d.0).min(), differences.iter().map(|d| d.0).max())
-        && let Some(Kind::LateChanges { n }) = call.take(|k| matches!(k, Kind::LateChanges { .. }))
+    if let (Some(first), Some(last)) = (
+        differences.iter().map(|d| d.0).min(),
+        differences.iter().map(|d| d.0).max(),
+    ) && let Some(Kind::LateChanges { n }) = call.take(|k| matches!(k, Kind::LateChanges { .. }))
     {
         let until = call.request.saturating_add(n);
-        call.mailbox_mut().late.push(Late { after: first - 1, upto: last, until });
+        call.mailbox_mut().late.push(Late {
+            after: first - 1,
+            upto: last,
+            until,
+        });
     }
     let request_number = call.request;
     if !emptied {
@@ -140,7 +176,10 @@ fn item_changes(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> 
 
     let mailbox = call.mailbox_mut();
     let mut changes = String::new();
-    let mut known = Known { folder, items: HashMap::new() };
+    let mut known = Known {
+        folder,
+        items: HashMap::new(),
+    };
     let state = if differences.is_empty() && given.is_some() {
         given.unwrap_or_default().to_owned()
     } else {
@@ -168,7 +207,11 @@ fn item_changes(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> 
     }
     let mut out = String::new();
     tag(&mut out, "m:SyncState", &state);
-    tag(&mut out, "m:IncludesLastItemInRange", if last { "true" } else { "false" });
+    tag(
+        &mut out,
+        "m:IncludesLastItemInRange",
+        if last { "true" } else { "false" },
+    );
     wrap(&mut out, "m:Changes", &[], &changes);
     Ok(out)
 }
@@ -188,9 +231,16 @@ fn differences(mailbox: &Mailbox, before: &Known, folder: u64, emptied: bool) ->
         }
     }
     for (number, (moves, _)) in &before.items {
-        let there = mailbox.items.get(number).is_some_and(|i| i.folder == folder && i.moves == *moves);
+        let there = mailbox
+            .items
+            .get(number)
+            .is_some_and(|i| i.folder == folder && i.moves == *moves);
         if !there || emptied {
-            let seq = mailbox.gone.get(&(*number, *moves)).copied().unwrap_or(mailbox.seq);
+            let seq = mailbox
+                .gone
+                .get(&(*number, *moves))
+                .copied()
+                .unwrap_or(mailbox.seq);
             found.push((seq, Difference::Delete(*number, *moves)));
         }
     }
@@ -211,7 +261,9 @@ fn write_difference(out: &mut String, mailbox: &Mailbox, difference: &Difference
     };
     if let Some(item) = mailbox.items.get(number) {
         let mut inner = String::new();
-        mailbox.around(*number, item, |around| item.contact.write(&mut inner, shape, around));
+        mailbox.around(*number, item, |around| {
+            item.contact.write(&mut inner, shape, around);
+        });
         wrap(out, kind, &[], &inner);
     }
 }
@@ -225,11 +277,19 @@ pub(super) fn subscribe(call: &mut Call<'_>, request: &Element) -> String {
 
 fn subscribe_pull(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
     let Some(pull) = request.child("PullSubscriptionRequest") else {
-        return Err(Fail::new("ErrorInvalidSubscriptionRequest", "Only pull subscriptions are played."));
+        return Err(Fail::new(
+            "ErrorInvalidSubscriptionRequest",
+            "Only pull subscriptions are played.",
+        ));
     };
-    let all = pull.attr("SubscribeToAllFolders").is_some_and(|a| matches!(a, "true" | "1"));
-    let folders: BTreeSet<u64> =
-        pull.list("FolderIds").iter().map(|id| folders::resolve(call, id)).collect::<Result<_, _>>()?;
+    let all = pull
+        .attr("SubscribeToAllFolders")
+        .is_some_and(|a| matches!(a, "true" | "1"));
+    let folders: BTreeSet<u64> = pull
+        .list("FolderIds")
+        .iter()
+        .map(|id| folders::resolve(call, id))
+        .collect::<Result<_, _>>()?;
     if all != folders.is_empty() {
         return Err(Fail::new(
             "ErrorInvalidSubscriptionRequest",
@@ -245,12 +305,20 @@ fn subscribe_pull(call: &mut Call<'_>, request: &Element) -> Result<String, Fail
     let watermark = mailbox.watermarks.then(|| mailbox.watermark(seq));
     let index = mailbox.index;
     call.store.subscription_number += 1;
-    let id = call.store.ids.opaque("JwBzYW5k", "subscription", &[index, call.store.subscription_number], 60);
+    let id = call.store.ids.opaque(
+        "JwBzYW5k",
+        "subscription",
+        &[index, call.store.subscription_number],
+        60,
+    );
     let subscription = Subscription {
         mailbox: call.me,
         folders: (!all).then_some(folders),
         kinds: pull.list("EventTypes").iter().map(|t| t.text.clone()).collect(),
-        timeout_minutes: pull.child_text("Timeout").and_then(|t| t.trim().parse().ok()).unwrap_or(10),
+        timeout_minutes: pull
+            .child_text("Timeout")
+            .and_then(|t| t.trim().parse().ok())
+            .unwrap_or(10),
         asked: call.now,
     };
     call.store.subscriptions.insert(id.clone(), subscription);
@@ -263,27 +331,42 @@ fn subscribe_pull(call: &mut Call<'_>, request: &Element) -> Result<String, Fail
 }
 
 fn bad_watermark() -> Fail {
-    Fail::new("ErrorInvalidWatermark", "The watermark used for creating this subscription was not found.")
+    Fail::new(
+        "ErrorInvalidWatermark",
+        "The watermark used for creating this subscription was not found.",
+    )
 }
 
 fn no_subscription() -> Fail {
-    Fail::new("ErrorSubscriptionNotFound", "The specified subscription was not found.")
+    Fail::new(
+        "ErrorSubscriptionNotFound",
+        "The specified subscription was not found.",
+    )
 }
 
 /// The subscription, if it is the caller's and has not timed out.
 fn subscription(call: &mut Call<'_>, id: &str) -> Result<Subscription, Fail> {
     let Some(found) = call.store.subscriptions.get_mut(id) else {
         if call.store.expired.remove(id) {
-            return Err(Fail::new("ErrorExpiredSubscription", "The subscription has expired."));
+            return Err(Fail::new(
+                "ErrorExpiredSubscription",
+                "The subscription has expired.",
+            ));
         }
         return Err(no_subscription());
     };
     if found.mailbox != call.me {
-        return Err(Fail::new("ErrorSubscriptionAccessDenied", "The subscription belongs to somebody else."));
+        return Err(Fail::new(
+            "ErrorSubscriptionAccessDenied",
+            "The subscription belongs to somebody else.",
+        ));
     }
     if call.now - found.asked > found.timeout_minutes * 60_000_000 {
         call.store.subscriptions.remove(id);
-        return Err(Fail::new("ErrorExpiredSubscription", "The subscription has expired."));
+        return Err(Fail::new(
+            "ErrorExpiredSubscription",
+            "The subscription has expired.",
+        ));
     }
     found.asked = call.now;
     Ok(found.clone())
@@ -327,7 +410,11 @@ fn new_events(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
     if call.mailbox().seq > since
         && let Some(Kind::LateChanges { n }) = call.take(|k| matches!(k, Kind::LateChanges { .. }))
     {
-        let late = Late { after: since, upto: call.mailbox().seq, until: call.request.saturating_add(n) };
+        let late = Late {
+            after: since,
+            upto: call.mailbox().seq,
+            until: call.request.saturating_add(n),
+        };
         call.mailbox_mut().late.push(late);
     }
     let repeated = call.take(|k| *k == Kind::DuplicateChanges).is_some();
@@ -345,7 +432,8 @@ fn new_events(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
     for event in visible {
         if let Some(text) = write_event(mailbox, event, &subscription) {
             // All events of one change stay together, so that a watermark never falls between them.
-            if written.len() >= EVENTS_PER_ANSWER && written.last().is_some_and(|(seq, _)| *seq != event.seq) {
+            if written.len() >= EVENTS_PER_ANSWER && written.last().is_some_and(|(seq, _)| *seq != event.seq)
+            {
                 more = true;
                 break;
             }
@@ -362,7 +450,9 @@ fn new_events(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
         wrap(&mut inner, "t:StatusEvent", &[], &status);
     }
     for _ in 0..=usize::from(repeated) {
-        written.iter().for_each(|(_, text)| inner.push_str(text));
+        for (_, text) in &written {
+            inner.push_str(text);
+        }
     }
     let mut out = String::new();
     wrap(&mut out, "m:Notification", &[], &inner);
@@ -371,18 +461,20 @@ fn new_events(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
 
 fn write_event(mailbox: &Mailbox, event: &Event, subscription: &Subscription) -> Option<String> {
     let (name, about) = match event.what {
-        What::Created(_, _, folder) => ("CreatedEvent", vec![folder]),
-        What::Modified(_, _, folder) => ("ModifiedEvent", vec![folder]),
+        What::Created(_, _, folder) | What::FolderCreated(folder) => ("CreatedEvent", vec![folder]),
+        What::Modified(_, _, folder) | What::FolderModified(folder) => ("ModifiedEvent", vec![folder]),
         What::Deleted(_, _, folder) => ("DeletedEvent", vec![folder]),
         What::Moved(_, _, from, to) => ("MovedEvent", vec![from, to]),
-        What::FolderCreated(folder) => ("CreatedEvent", vec![folder]),
-        What::FolderModified(folder) => ("ModifiedEvent", vec![folder]),
         What::FolderDeleted(folder, parent) => ("DeletedEvent", vec![folder, parent]),
     };
     if !subscription.kinds.contains(name) {
         return None;
     }
-    if subscription.folders.as_ref().is_some_and(|folders| !about.iter().any(|f| folders.contains(f))) {
+    if subscription
+        .folders
+        .as_ref()
+        .is_some_and(|folders| !about.iter().any(|f| folders.contains(f)))
+    {
         return None;
     }
     let mut inner = String::new();
@@ -390,15 +482,27 @@ fn write_event(mailbox: &Mailbox, event: &Event, subscription: &Subscription) ->
     tag(&mut inner, "t:TimeStamp", &write_time(event.at));
     let item = |out: &mut String, name: &str, number: u64, moves: u64| {
         let key = mailbox.change_key(number, event.seq);
-        wrap(out, name, &[("Id", &mailbox.item_id(number, moves)), ("ChangeKey", &key)], "");
+        wrap(
+            out,
+            name,
+            &[("Id", &mailbox.item_id(number, moves)), ("ChangeKey", &key)],
+            "",
+        );
     };
     let folder = |out: &mut String, name: &str, number: u64| {
         let key = mailbox.folder_change_key(number);
-        wrap(out, name, &[("Id", &mailbox.folder_id(number)), ("ChangeKey", &key)], "");
+        wrap(
+            out,
+            name,
+            &[("Id", &mailbox.folder_id(number)), ("ChangeKey", &key)],
+            "",
+        );
     };
     let parent_of = |number: u64| mailbox.folders.get(&number).map_or(number, |f| f.parent.max(1));
     match event.what {
-        What::Created(n, moves, parent) | What::Modified(n, moves, parent) | What::Deleted(n, moves, parent) => {
+        What::Created(n, moves, parent)
+        | What::Modified(n, moves, parent)
+        | What::Deleted(n, moves, parent) => {
             item(&mut inner, "t:ItemId", n, moves);
             folder(&mut inner, "t:ParentFolderId", parent);
         }

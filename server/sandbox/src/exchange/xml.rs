@@ -60,7 +60,10 @@ pub(super) struct Element {
 impl Element {
     /// The attribute of that name.
     pub(super) fn attr(&self, name: &str) -> Option<&str> {
-        self.attrs.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.attrs
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// The first child of that local name.
@@ -110,6 +113,9 @@ pub(super) fn parse(body: &[u8]) -> Result<Element, String> {
                 if count > MAX_ELEMENTS {
                     return Err("the request is too large".to_owned());
                 }
+                if root.is_some() {
+                    return Err("there are multiple root elements".to_owned());
+                }
                 let done = element(ns, &start)?;
                 match open.last_mut() {
                     Some(parent) => parent.children.push(done),
@@ -158,12 +164,20 @@ fn element(ns: Ns, start: &BytesStart<'_>) -> Result<Element, String> {
         if name.contains(':') || name == "xmlns" {
             continue;
         }
-        let value = attr.normalized_value(XmlVersion::Implicit1_0).map_err(|e| e.to_string())?;
+        let value = attr
+            .normalized_value(XmlVersion::Implicit1_0)
+            .map_err(|e| e.to_string())?;
         check_text(&value)?;
         attrs.push((name.to_owned(), value.into_owned()));
     }
     let name: &str = start.local_name().into_inner();
-    Ok(Element { ns, name: name.to_owned(), attrs, children: Vec::new(), text: String::new() })
+    Ok(Element {
+        ns,
+        name: name.to_owned(),
+        attrs,
+        children: Vec::new(),
+        text: String::new(),
+    })
 }
 
 fn add_text(open: &mut [Element], text: &str) -> Result<(), String> {
@@ -179,7 +193,10 @@ fn add_text(open: &mut [Element], text: &str) -> Result<(), String> {
 /// Characters that XML 1.0 cannot carry, not even as a reference.
 fn check_text(text: &str) -> Result<(), String> {
     match text.chars().find(|c| !allowed(*c)) {
-        Some(c) => Err(format!("hexadecimal value 0x{:02X} is an invalid character", u32::from(c))),
+        Some(c) => Err(format!(
+            "hexadecimal value 0x{:02X} is an invalid character",
+            u32::from(c)
+        )),
         None => Ok(()),
     }
 }
@@ -256,7 +273,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!((tree.ns, tree.attr("x")), (Ns::Messages, Some("1 & 2")));
-        assert_eq!(tree.child("b").map(|b| (b.ns, b.text.as_str())), Some((Ns::Types, "<\r\n🚀<")));
+        assert_eq!(
+            tree.child("b").map(|b| (b.ns, b.text.as_str())),
+            Some((Ns::Types, "<\r\n🚀<"))
+        );
     }
 
     #[test]

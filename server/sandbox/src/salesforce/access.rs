@@ -70,12 +70,19 @@ impl Rule {
     /// Whether the row must be refused.
     pub(crate) fn refuses(&self, object: &Object, fields: &Fields) -> bool {
         self.object == object.name
-            && fields.get(self.field).and_then(Val::as_text).is_some_and(|t| is_like(t, &self.pattern))
+            && fields
+                .get(self.field)
+                .and_then(Val::as_text)
+                .is_some_and(|t| is_like(t, &self.pattern))
     }
 }
 
 /// The organisation's settings.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one switch of the setup pages"
+)]
 pub(crate) struct Knobs {
     pub(crate) tandem_key: bool,
     pub(crate) duplicate_rule: bool,
@@ -181,10 +188,18 @@ impl<'a> Access<'a> {
 
     fn sharing(&self, object: &Object, id: &Id, fields: &Fields) -> Sharing {
         let owner = fields.get("OwnerId").and_then(Val::as_text);
-        if self.all || !object.is_owned() || owner == Some(self.user.id.as_str()) || self.knobs.public.contains(id) {
+        if self.all
+            || !object.is_owned()
+            || owner == Some(self.user.id.as_str())
+            || self.knobs.public.contains(id)
+        {
             return Sharing::ReadWrite;
         }
-        self.knobs.sharing.get(object.name).copied().unwrap_or(Sharing::ReadWrite)
+        self.knobs
+            .sharing
+            .get(object.name)
+            .copied()
+            .unwrap_or(Sharing::ReadWrite)
     }
 
     pub(crate) fn reads_row(&self, object: &Object, id: &Id, fields: &Fields) -> bool {

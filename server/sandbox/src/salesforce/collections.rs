@@ -28,11 +28,18 @@ fn too_many(count: usize, limit: usize) -> Result<(), ApiError> {
     ))
 }
 
+type Given<'a> = (bool, Vec<&'a Map<String, Value>>);
+
 /// `allOrNone` and `records` of a body.
-fn records<'a>(ask: &'a Ask<'_>) -> Result<(bool, Vec<&'a Map<String, Value>>), ApiError> {
+fn records<'a>(ask: &'a Ask<'_>) -> Result<Given<'a>, ApiError> {
     let body = ask.object()?;
-    if let Some(unknown) = body.keys().find(|k| !matches!(k.as_str(), "allOrNone" | "records")) {
-        return Err(ApiError::json(format!("Unrecognized field \"{unknown}\" at [line:1, column:1]")));
+    if let Some(unknown) = body
+        .keys()
+        .find(|k| !matches!(k.as_str(), "allOrNone" | "records"))
+    {
+        return Err(ApiError::json(format!(
+            "Unrecognized field \"{unknown}\" at [line:1, column:1]"
+        )));
     }
     let all_or_none = match body.get("allOrNone") {
         None | Some(Value::Null) => false,
@@ -45,26 +52,37 @@ fn records<'a>(ask: &'a Ask<'_>) -> Result<(bool, Vec<&'a Map<String, Value>>), 
     too_many(rows.len(), ROWS)?;
     let rows = rows
         .iter()
-        .map(|r| r.as_object().ok_or_else(|| ApiError::json("Cannot deserialize a record: not an object")))
+        .map(|r| {
+            r.as_object()
+                .ok_or_else(|| ApiError::json("Cannot deserialize a record: not an object"))
+        })
         .collect::<Result<_, _>>()?;
     Ok((all_or_none, rows))
 }
 
 fn type_of(row: &Map<String, Value>) -> Result<&str, ApiError> {
-    row.get("attributes").and_then(|a| a.get("type")).and_then(Value::as_str).ok_or_else(|| {
-        ApiError::call(400, "INVALID_INPUT", "Each record must have an attributes map with the type of the object")
-    })
+    row.get("attributes")
+        .and_then(|a| a.get("type"))
+        .and_then(Value::as_str)
+        .ok_or_else(|| {
+            ApiError::call(
+                400,
+                "INVALID_INPUT",
+                "Each record must have an attributes map with the type of the object",
+            )
+        })
 }
 
 /// Takes back everything if one row failed and the caller wants all or none.
-fn finish(rows: &mut Rows, before: Option<Rows>, mut outcomes: Vec<Outcome>) -> Reply {
+fn finish(rows: &mut Rows, before: Option<Rows>, mut outcomes: Vec<Outcome>, insert: bool) -> Reply {
     if let Some(before) = before
         && outcomes.iter().any(Result::is_err)
     {
         rows.roll_back(before);
         for outcome in &mut outcomes {
             if let Ok((id, created)) = outcome {
-                let id = (*created != Some(true)).then(|| id.clone());
+                // What was inserted is gone, and its id with it.
+                let id = (!insert && *created != Some(true)).then(|| id.clone());
                 *outcome = Err((
                     id,
                     ApiError::row(
@@ -116,11 +134,15 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
         });
         outcomes.push(outcome.map(|id| (id, None)).map_err(|error| (None, error)));
     }
-    Ok(finish(&mut state.rows, before, outcomes))
+    Ok(finish(&mut state.rows, before, outcomes, true))
 }
 
 fn unknown_type(name: &str) -> ApiError {
-    ApiError::row("INVALID_TYPE", format!("sObject type '{name}' is not supported."), &[])
+    ApiError::row(
+        "INVALID_TYPE",
+        format!("sObject type '{name}' is not supported."),
+        &[],
+    )
 }
 
 /// `PATCH /composite/sobjects`
@@ -146,10 +168,18 @@ pub(crate) fn update(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
             let object = state.schema.object(name).ok_or_else(|| unknown_type(name))?;
             let id = match (given, &id) {
                 (None, _) => {
-                    return Err(ApiError::row("MISSING_ARGUMENT", "Id not specified in an update call", &[]));
+                    return Err(ApiError::row(
+                        "MISSING_ARGUMENT",
+                        "Id not specified in an update call",
+                        &[],
+                    ));
                 }
                 (Some(text), None) => {
-                    return Err(ApiError::row("MALFORMED_ID", format!("malformed id {text}"), &["Id"]));
+                    return Err(ApiError::row(
+                        "MALFORMED_ID",
+                        format!("malformed id {text}"),
+                        &["Id"],
+                    ));
                 }
                 (Some(_), Some(id)) => id.clone(),
             };
@@ -161,11 +191,15 @@ pub(crate) fn update(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
                 ));
             }
             seen.push(id.clone());
-            state.rows.update(&writer, object, &id, &fields).map(|()| id).map_err(in_list)
+            state
+                .rows
+                .update(&writer, object, &id, &fields)
+                .map(|()| id)
+                .map_err(in_list)
         });
         outcomes.push(outcome.map(|id| (id, None)).map_err(|error| (id, error)));
     }
-    Ok(finish(&mut state.rows, before, outcomes))
+    Ok(finish(&mut state.rows, before, outcomes, false))
 }
 
 /// `DELETE /composite/sobjects?ids=a,b&allOrNone=false`
@@ -174,12 +208,26 @@ pub(crate) fn delete(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
         None | Some("false") => false,
         Some("true") => true,
         Some(other) => {
-            return Err(ApiError::call(400, "INVALID_INPUT", format!("allOrNone: not a boolean: {other}")));
+            return Err(ApiError::call(
+                400,
+                "INVALID_INPUT",
+                format!("allOrNone: not a boolean: {other}"),
+            ));
         }
     };
-    let ids: Vec<&str> = ask.query.get("ids").unwrap_or_default().split(',').map(str::trim).collect();
+    let ids: Vec<&str> = ask
+        .query
+        .get("ids")
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .collect();
     if ids == [""] {
-        return Err(ApiError::call(400, "MISSING_ARGUMENT", "ids not specified in a delete call"));
+        return Err(ApiError::call(
+            400,
+            "MISSING_ARGUMENT",
+            "ids not specified in a delete call",
+        ));
     }
     too_many(ids.len(), ROWS)?;
     let before = all_or_none.then(|| state.rows.clone());
@@ -194,11 +242,15 @@ pub(crate) fn delete(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
             let object = state.schema.by_prefix(id.prefix()).ok_or_else(|| {
                 ApiError::row("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", &[])
             })?;
-            state.rows.delete(&writer, object, &id).map(|()| id).map_err(in_list)
+            state
+                .rows
+                .delete(&writer, object, &id)
+                .map(|()| id)
+                .map_err(in_list)
         });
         outcomes.push(outcome.map(|id| (id, None)).map_err(|error| (id, error)));
     }
-    Ok(finish(&mut state.rows, before, outcomes))
+    Ok(finish(&mut state.rows, before, outcomes, false))
 }
 
 /// `PATCH /composite/sobjects/{X}/{ExtField}`
@@ -211,7 +263,9 @@ pub(crate) fn upsert(
 ) -> Result<Reply, ApiError> {
     let (all_or_none, records) = records(ask)?;
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else { return Err(ApiError::not_found()) };
+    let Some(object) = state.schema.object(name) else {
+        return Err(ApiError::not_found());
+    };
     let field = key_field(writer.access, object, field)?;
     for row in &records {
         if !type_of(row)?.eq_ignore_ascii_case(object.name) {
@@ -227,7 +281,10 @@ pub(crate) fn upsert(
     let mut outcomes = Vec::with_capacity(records.len());
     for row in records {
         let outcome = call.locked("collections_upsert").and_then(|()| {
-            let value = row.iter().find(|(k, _)| k.eq_ignore_ascii_case(field.name)).and_then(|(_, v)| v.as_str());
+            let value = row
+                .iter()
+                .find(|(k, _)| k.eq_ignore_ascii_case(field.name))
+                .and_then(|(_, v)| v.as_str());
             let Some(value) = value.map(str::trim).filter(|v| !v.is_empty()) else {
                 return Err(ApiError::row(
                     "MISSING_ARGUMENT",
@@ -249,7 +306,10 @@ pub(crate) fn upsert(
                     let mut changes = row.clone();
                     changes.retain(|k, _| !k.eq_ignore_ascii_case(field.name));
                     let id = id.clone();
-                    state.rows.update(&writer, object, &id, &changes).map(|()| (id, Some(false)))
+                    state
+                        .rows
+                        .update(&writer, object, &id, &changes)
+                        .map(|()| (id, Some(false)))
                 }
                 _ => Err(ApiError::row(
                     "DUPLICATE_EXTERNAL_ID",
@@ -260,38 +320,62 @@ pub(crate) fn upsert(
         });
         outcomes.push(outcome.map_err(|error| (None, error)));
     }
-    Ok(finish(&mut state.rows, before, outcomes))
+    Ok(finish(&mut state.rows, before, outcomes, false))
 }
 
 /// `GET /composite/sobjects/{X}?ids=&fields=` and `POST` with a body: null for what cannot be read.
 pub(crate) fn retrieve(state: &State, call: &Call<'_>, ask: &Ask<'_>, name: &str) -> Result<Reply, ApiError> {
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else { return Err(ApiError::not_found()) };
+    let Some(object) = state.schema.object(name) else {
+        return Err(ApiError::not_found());
+    };
     let (ids, names): (Vec<String>, Vec<String>) = if ask.method == http::Method::POST {
         let body = ask.object()?;
         if let Some(unknown) = body.keys().find(|k| !matches!(k.as_str(), "ids" | "fields")) {
-            return Err(ApiError::json(format!("Unrecognized field \"{unknown}\" at [line:1, column:1]")));
+            return Err(ApiError::json(format!(
+                "Unrecognized field \"{unknown}\" at [line:1, column:1]"
+            )));
         }
         let list = |name: &str| -> Result<Vec<String>, ApiError> {
             let values = body.get(name).and_then(Value::as_array);
-            let texts = values.map(|v| v.iter().map(|t| t.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
-            texts.flatten().ok_or_else(|| ApiError::json(format!("Cannot deserialize {name}: not an array of texts")))
+            let texts = values.map(|v| {
+                v.iter()
+                    .map(|t| t.as_str().map(str::to_owned))
+                    .collect::<Option<Vec<_>>>()
+            });
+            texts
+                .flatten()
+                .ok_or_else(|| ApiError::json(format!("Cannot deserialize {name}: not an array of texts")))
         };
         (list("ids")?, list("fields")?)
     } else {
         let list = |name: &str| -> Vec<String> {
-            ask.query.get(name).unwrap_or_default().split(',').map(|t| t.trim().to_owned()).collect()
+            ask.query
+                .get(name)
+                .unwrap_or_default()
+                .split(',')
+                .map(|t| t.trim().to_owned())
+                .collect()
         };
         (list("ids"), list("fields"))
     };
     for (what, list) in [("ids", &ids), ("fields", &names)] {
         if list.is_empty() || list.iter().any(String::is_empty) {
-            return Err(ApiError::call(400, "MISSING_ARGUMENT", format!("{what} not specified in a retrieve call")));
+            return Err(ApiError::call(
+                400,
+                "MISSING_ARGUMENT",
+                format!("{what} not specified in a retrieve call"),
+            ));
         }
     }
     too_many(ids.len(), IDS)?;
     let fields = named_fields(writer.access, object, names.iter())?;
-    let view = View { access: writer.access, rows: &state.rows, n: call.n, base: &call.base };
+    let view = View {
+        access: writer.access,
+        rows: &state.rows,
+        n: call.n,
+        base: &call.base,
+    };
     let mut out = Vec::with_capacity(ids.len());
     for text in &ids {
         let Some(id) = Id::parse(text) else {

@@ -30,20 +30,33 @@ fn read(part: &Value) -> Result<Part<'_>, ApiError> {
     };
     let known = ["method", "url", "referenceId", "body", "httpHeaders"];
     if let Some(unknown) = map.keys().find(|k| !known.contains(&k.as_str())) {
-        return Err(ApiError::json(format!("Unrecognized field \"{unknown}\" at [line:1, column:1]")));
+        return Err(ApiError::json(format!(
+            "Unrecognized field \"{unknown}\" at [line:1, column:1]"
+        )));
     }
     let text = |name: &str| {
         map.get(name).and_then(Value::as_str).ok_or_else(|| {
-            ApiError::json(format!("Cannot deserialize a subrequest: {name} is missing or not a text"))
+            ApiError::json(format!(
+                "Cannot deserialize a subrequest: {name} is missing or not a text"
+            ))
         })
     };
     let mut headers = HeaderMap::new();
-    for (name, value) in map.get("httpHeaders").and_then(Value::as_object).into_iter().flatten() {
+    for (name, value) in map
+        .get("httpHeaders")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         let name = HeaderName::from_bytes(name.as_bytes());
         let value = value.as_str().and_then(|v| HeaderValue::from_str(v).ok());
         match (name, value) {
             (Ok(name), Some(value)) => headers.insert(name, value),
-            _ => return Err(ApiError::json("Cannot deserialize httpHeaders: not a map of texts")),
+            _ => {
+                return Err(ApiError::json(
+                    "Cannot deserialize httpHeaders: not a map of texts",
+                ));
+            }
         };
     }
     let reference = text("referenceId")?;
@@ -53,7 +66,9 @@ fn read(part: &Value) -> Result<Part<'_>, ApiError> {
         return Err(ApiError::call(
             400,
             "INVALID_INPUT",
-            format!("Provided referenceId ('{reference}') must start with a letter and hold letters, digits and _ only"),
+            format!(
+                "Provided referenceId ('{reference}') must start with a letter and hold letters, digits and _ only"
+            ),
         ));
     }
     let method = text("method")?;
@@ -62,7 +77,13 @@ fn read(part: &Value) -> Result<Part<'_>, ApiError> {
         .then(|| Method::from_bytes(method.as_bytes()).ok())
         .flatten()
         .ok_or_else(|| ApiError::call(400, "INVALID_INPUT", format!("unknown method '{method}'")))?;
-    Ok(Part { method, url: text("url")?, reference, body: map.get("body").filter(|b| !b.is_null()), headers })
+    Ok(Part {
+        method,
+        url: text("url")?,
+        reference,
+        body: map.get("body").filter(|b| !b.is_null()),
+        headers,
+    })
 }
 
 /// The whole request is refused with one part's answer, as Salesforce does.
@@ -80,11 +101,15 @@ pub(crate) fn answer(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
     let body = ask.object()?;
     let known = ["allOrNone", "collateSubrequests", "compositeRequest"];
     if let Some(unknown) = body.keys().find(|k| !known.contains(&k.as_str())) {
-        return Err(ApiError::json(format!("Unrecognized field \"{unknown}\" at [line:1, column:1]")));
+        return Err(ApiError::json(format!(
+            "Unrecognized field \"{unknown}\" at [line:1, column:1]"
+        )));
     }
     let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
     let Some(Value::Array(given)) = body.get("compositeRequest") else {
-        return Err(ApiError::json("Cannot deserialize compositeRequest: not an array"));
+        return Err(ApiError::json(
+            "Cannot deserialize compositeRequest: not an array",
+        ));
     };
     if given.len() > PARTS {
         return Ok(limit("The request can’t contain more than 25 operations."));
@@ -108,7 +133,9 @@ pub(crate) fn answer(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
         })
         .count();
     if heavy > HEAVY {
-        return Ok(limit("The request can’t contain more than 5 query or sObject collections operations."));
+        return Ok(limit(
+            "The request can’t contain more than 5 query or sObject collections operations.",
+        ));
     }
 
     let before = all_or_none.then(|| state.rows.clone());
@@ -129,8 +156,9 @@ pub(crate) fn answer(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
         state.rows.roll_back(before);
         for (reference, reply) in &mut answers {
             if *reference != failed && reply.status < 400 {
-                *reply =
-                    halted("The transaction was rolled back since another operation in the same transaction failed.");
+                *reply = halted(
+                    "The transaction was rolled back since another operation in the same transaction failed.",
+                );
             }
         }
     }
@@ -138,8 +166,11 @@ pub(crate) fn answer(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
         .iter()
         .filter_map(|part| {
             let reply = answers.get(part.reference)?;
-            let headers: Map<String, Value> =
-                reply.headers.iter().map(|(n, v)| ((*n).to_owned(), json!(v))).collect();
+            let headers: Map<String, Value> = reply
+                .headers
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), json!(v)))
+                .collect();
             Some(json!({
                 "body": reply.body,
                 "httpHeaders": headers,
@@ -161,7 +192,11 @@ pub(crate) fn split(url: &str) -> (Vec<String>, Form) {
     let segments = path
         .split('/')
         .filter(|s| !s.is_empty())
-        .map(|s| percent_encoding::percent_decode_str(s).decode_utf8_lossy().into_owned())
+        .map(|s| {
+            percent_encoding::percent_decode_str(s)
+                .decode_utf8_lossy()
+                .into_owned()
+        })
         .collect();
     (segments, Form::parse(query.as_bytes()))
 }
@@ -173,15 +208,23 @@ pub(crate) fn version(segment: &str) -> Option<u32> {
 }
 
 fn run(state: &mut State, call: &Call<'_>, part: &Part<'_>, answers: &BTreeMap<&str, Reply>) -> Reply {
-    let resolved = fill_text(part.url, answers)
-        .and_then(|url| part.body.map(|b| fill(b, answers)).transpose().map(|body| (url, body)));
+    let resolved = fill_text(part.url, answers).and_then(|url| {
+        part.body
+            .map(|b| fill(b, answers))
+            .transpose()
+            .map(|body| (url, body))
+    });
     let (url, body) = match resolved {
         Ok(resolved) => resolved,
         Err(message) => return halted(&message),
     };
     let (segments, query) = split(&url);
-    let Some((["services", "data", version_segment], rest)) =
-        segments.iter().map(String::as_str).collect::<Vec<_>>().split_at_checked(3).and_then(|(head, rest)| {
+    let Some((["services", "data", version_segment], rest)) = segments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .split_at_checked(3)
+        .and_then(|(head, rest)| {
             let head: [&str; 3] = head.try_into().ok()?;
             Some((head, rest.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()))
         })
@@ -196,7 +239,10 @@ fn run(state: &mut State, call: &Call<'_>, part: &Part<'_>, answers: &BTreeMap<&
     let Some(number) = version(version_segment).filter(|v| VERSIONS.contains(v)) else {
         return ApiError::not_found().into();
     };
-    if !matches!(rest.first().map(String::as_str), Some("sobjects" | "query" | "queryAll" | "composite")) {
+    if !matches!(
+        rest.first().map(String::as_str),
+        Some("sobjects" | "query" | "queryAll" | "composite")
+    ) {
         return ApiError::call(
             400,
             "INVALID_INPUT",
@@ -207,9 +253,18 @@ fn run(state: &mut State, call: &Call<'_>, part: &Part<'_>, answers: &BTreeMap<&
     let names: Vec<&str> = rest.iter().map(String::as_str).collect();
     let operation = rest::operation(part.method.as_str(), &names);
     *state.sub_operations.entry(operation.to_owned()).or_default() += 1;
-    let ask =
-        Ask { method: part.method.clone(), segments: rest, query, headers: &part.headers, body, nested: true };
-    let call = Call { base: format!("/services/data/v{number}.0"), ..call.clone() };
+    let ask = Ask {
+        method: part.method.clone(),
+        segments: rest,
+        query,
+        headers: &part.headers,
+        body,
+        nested: true,
+    };
+    let call = Call {
+        base: format!("/services/data/v{number}.0"),
+        ..call.clone()
+    };
     rest::answer(state, &call, &ask)
 }
 
@@ -220,10 +275,14 @@ fn fill(value: &Value, answers: &BTreeMap<&str, Reply>) -> Result<Value, String>
             Some(reference) => look_up(reference, answers)?,
             None => json!(fill_text(text, answers)?),
         },
-        Value::Array(items) => Value::Array(items.iter().map(|i| fill(i, answers)).collect::<Result<_, _>>()?),
-        Value::Object(map) => {
-            Value::Object(map.iter().map(|(k, v)| Ok((k.clone(), fill(v, answers)?))).collect::<Result<_, String>>()?)
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|i| fill(i, answers)).collect::<Result<_, _>>()?)
         }
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .map(|(k, v)| Ok((k.clone(), fill(v, answers)?)))
+                .collect::<Result<_, String>>()?,
+        ),
         other => other.clone(),
     })
 }
@@ -237,7 +296,9 @@ fn fill_text(text: &str, answers: &BTreeMap<&str, Reply>) -> Result<String, Stri
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("@{") {
-        let Some((reference, tail)) = after.split_once('}') else { break };
+        let Some((reference, tail)) = after.split_once('}') else {
+            break;
+        };
         out.push_str(before);
         match look_up(reference, answers)? {
             Value::String(text) => out.push_str(&text),
@@ -264,7 +325,11 @@ fn look_up(reference: &str, answers: &BTreeMap<&str, Reply>) -> Result<Value, St
     while !path.is_empty() {
         if let Some(rest) = path.strip_prefix('[') {
             let (index, rest) = rest.split_once(']').ok_or_else(missing)?;
-            at = index.parse::<usize>().ok().and_then(|i| at.get(i)).ok_or_else(missing)?;
+            at = index
+                .parse::<usize>()
+                .ok()
+                .and_then(|i| at.get(i))
+                .ok_or_else(missing)?;
             path = rest;
         } else {
             let rest = path.strip_prefix('.').ok_or_else(missing)?;
@@ -273,5 +338,9 @@ fn look_up(reference: &str, answers: &BTreeMap<&str, Reply>) -> Result<Value, St
             path = &rest[end..];
         }
     }
-    if at.is_null() { Err(missing()) } else { Ok(at.clone()) }
+    if at.is_null() {
+        Err(missing())
+    } else {
+        Ok(at.clone())
+    }
 }

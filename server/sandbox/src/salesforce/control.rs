@@ -68,16 +68,22 @@ fn body(bytes: &Bytes) -> Result<Map<String, Value>, (StatusCode, String)> {
 }
 
 fn flag(name: &str, value: &Value) -> Result<bool, (StatusCode, String)> {
-    value.as_bool().ok_or_else(|| bad(format!("{name} is neither true nor false")))
+    value
+        .as_bool()
+        .ok_or_else(|| bad(format!("{name} is neither true nor false")))
 }
 
 fn number(name: &str, value: &Value) -> Result<u64, (StatusCode, String)> {
-    value.as_u64().ok_or_else(|| bad(format!("{name} is not a whole number")))
+    value
+        .as_u64()
+        .ok_or_else(|| bad(format!("{name} is not a whole number")))
 }
 
 /// `["Contact.Phone"]` as keys; a field that does not exist is refused.
 fn field_set(schema: &Schema, value: &Value) -> Result<FieldSet, (StatusCode, String)> {
-    let names = value.as_array().ok_or_else(|| bad("a list of fields is an array of texts"))?;
+    let names = value
+        .as_array()
+        .ok_or_else(|| bad("a list of fields is an array of texts"))?;
     names
         .iter()
         .map(|name| {
@@ -86,7 +92,11 @@ fn field_set(schema: &Schema, value: &Value) -> Result<FieldSet, (StatusCode, St
                 .split_once('.')
                 .and_then(|(object, field)| schema.object(object)?.field(field))
                 .is_some();
-            if known { Ok(name.to_lowercase()) } else { Err(bad(format!("there is no field {name}"))) }
+            if known {
+                Ok(name.to_lowercase())
+            } else {
+                Err(bad(format!("there is no field {name}")))
+            }
         })
         .collect()
 }
@@ -141,7 +151,11 @@ fn change_org(s: &Salesforce, bytes: &Bytes) -> Answer {
                 let ids = value.as_array().ok_or_else(|| bad("public is an array of ids"))?;
                 knobs.public = ids
                     .iter()
-                    .map(|i| i.as_str().and_then(Id::parse).ok_or_else(|| bad(format!("no id: {i}"))))
+                    .map(|i| {
+                        i.as_str()
+                            .and_then(Id::parse)
+                            .ok_or_else(|| bad(format!("no id: {i}")))
+                    })
                     .collect::<Result<_, _>>()?;
             }
             _ => return Err(bad(format!("the organisation has no setting {name}"))),
@@ -156,14 +170,20 @@ fn rule(schema: &Schema, value: &Value) -> Result<Option<Rule>, (StatusCode, Str
     if value.is_null() {
         return Ok(None);
     }
-    let map = value.as_object().ok_or_else(|| bad("validation_rule is an object or null"))?;
+    let map = value
+        .as_object()
+        .ok_or_else(|| bad("validation_rule is an object or null"))?;
     let text = |name: &str| map.get(name).and_then(Value::as_str);
     let known = ["object", "field", "pattern", "contains", "message"];
     if let Some(unknown) = map.keys().find(|k| !known.contains(&k.as_str())) {
         return Err(bad(format!("a validation rule has no {unknown}")));
     }
-    let object = schema.object(text("object").unwrap_or("Contact")).ok_or_else(|| bad("unknown object"))?;
-    let field = text("field").and_then(|f| object.field(f)).ok_or_else(|| bad("unknown field"))?;
+    let object = schema
+        .object(text("object").unwrap_or("Contact"))
+        .ok_or_else(|| bad("unknown object"))?;
+    let field = text("field")
+        .and_then(|f| object.field(f))
+        .ok_or_else(|| bad("unknown field"))?;
     let pattern: Chars = match (text("pattern"), text("contains")) {
         // As in LIKE.
         (Some(pattern), None) => pattern.chars().map(|c| (c, false)).collect(),
@@ -173,12 +193,21 @@ fn rule(schema: &Schema, value: &Value) -> Result<Option<Rule>, (StatusCode, Str
             .collect(),
         _ => return Err(bad("a validation rule needs either pattern or contains")),
     };
-    let message = text("message").ok_or_else(|| bad("a validation rule needs a message"))?.to_owned();
-    Ok(Some(Rule { object: object.name, field: field.name, pattern, message }))
+    let message = text("message")
+        .ok_or_else(|| bad("a validation rule needs a message"))?
+        .to_owned();
+    Ok(Some(Rule {
+        object: object.name,
+        field: field.name,
+        pattern,
+        message,
+    }))
 }
 
 fn find_user(state: &State, username: &str) -> Result<usize, (StatusCode, String)> {
-    state.user(username).ok_or_else(|| missing(format!("no user {username}")))
+    state
+        .user(username)
+        .ok_or_else(|| missing(format!("no user {username}")))
 }
 
 fn user_json(state: &State, at: usize) -> Value {
@@ -222,7 +251,10 @@ fn change_user(s: &Salesforce, username: &str, bytes: &Bytes) -> Answer {
             "hidden_fields" => user.hidden = field_set(&state.schema, value)?,
             "read_only_fields" => user.read_only = field_set(&state.schema, value)?,
             "password" => {
-                value.as_str().ok_or_else(|| bad("password is not a text"))?.clone_into(&mut user.password);
+                value
+                    .as_str()
+                    .ok_or_else(|| bad("password is not a text"))?
+                    .clone_into(&mut user.password);
             }
             _ => return Err(bad(format!("a user has no setting {name}"))),
         }
@@ -235,10 +267,24 @@ fn change_user(s: &Salesforce, username: &str, bytes: &Bytes) -> Answer {
     state.users[at] = user;
     let state = &mut *state;
     if let Some(object) = state.schema.object("User") {
-        let access =
-            Access { schema: &state.schema, knobs: &state.knobs, user: &state.users[at], all: true };
-        let writer = Writer { access, now_ms, allow_duplicates: true, base: "" };
-        state.rows.force(&writer, object, &id, Fields::from([("IsActive", Val::Bool(active))]));
+        let access = Access {
+            schema: &state.schema,
+            knobs: &state.knobs,
+            user: &state.users[at],
+            all: true,
+        };
+        let writer = Writer {
+            access,
+            now_ms,
+            allow_duplicates: true,
+            base: "",
+        };
+        state.rows.force(
+            &writer,
+            object,
+            &id,
+            Fields::from([("IsActive", Val::Bool(active))]),
+        );
     }
     Ok(Json(user_json(state, at)).into_response())
 }
@@ -269,7 +315,9 @@ struct As {
 }
 
 fn find_object<'a>(schema: &'a Schema, name: &str) -> Result<&'a Object, (StatusCode, String)> {
-    schema.object(name).ok_or_else(|| missing(format!("no object {name}")))
+    schema
+        .object(name)
+        .ok_or_else(|| missing(format!("no object {name}")))
 }
 
 fn find_id(text: &str) -> Result<Id, (StatusCode, String)> {
@@ -294,16 +342,17 @@ fn shown(view: &View<'_>, object: &Object, row: &super::rows::Row) -> Value {
     value
 }
 
-async fn list(
-    Extract(s): Extract<Salesforce>,
-    Path(name): Path<String>,
-    Query(by): Query<As>,
-) -> Response {
+async fn list(Extract(s): Extract<Salesforce>, Path(name): Path<String>, Query(by): Query<As>) -> Response {
     let state = s.lock();
     finish((|| {
         let object = find_object(&state.schema, &name)?;
         let access = eyes(&state, by.user.as_deref())?;
-        let view = View { access, rows: &state.rows, n: u64::MAX, base: "" };
+        let view = View {
+            access,
+            rows: &state.rows,
+            n: u64::MAX,
+            base: "",
+        };
         let rows: Vec<Value> = state
             .rows
             .all(object.name)
@@ -324,8 +373,16 @@ async fn one(
         let object = find_object(&state.schema, &name)?;
         let access = eyes(&state, by.user.as_deref())?;
         let id = find_id(&id)?;
-        let row = state.rows.get(object.name, &id).ok_or_else(|| missing(format!("no {name} {id}")))?;
-        let view = View { access, rows: &state.rows, n: u64::MAX, base: "" };
+        let row = state
+            .rows
+            .get(object.name, &id)
+            .ok_or_else(|| missing(format!("no {name} {id}")))?;
+        let view = View {
+            access,
+            rows: &state.rows,
+            n: u64::MAX,
+            base: "",
+        };
         Ok(Json(shown(&view, object, row)).into_response())
     })())
 }
@@ -339,11 +396,26 @@ fn write(
 ) -> Answer {
     let now_ms = s.now_ms();
     let mut state = s.lock();
-    let at = by.user.as_deref().map(|u| find_user(&state, u)).transpose()?.unwrap_or_default();
+    let at = by
+        .user
+        .as_deref()
+        .map(|u| find_user(&state, u))
+        .transpose()?
+        .unwrap_or_default();
     let state = &mut *state;
     let object = find_object(&state.schema, name)?;
-    let access = Access { schema: &state.schema, knobs: &state.knobs, user: &state.users[at], all: true };
-    let writer = Writer { access, now_ms, allow_duplicates: true, base: "" };
+    let access = Access {
+        schema: &state.schema,
+        knobs: &state.knobs,
+        user: &state.users[at],
+        all: true,
+    };
+    let writer = Writer {
+        access,
+        now_ms,
+        allow_duplicates: true,
+        base: "",
+    };
     work(&mut state.rows, &writer, object)
 }
 
@@ -364,7 +436,9 @@ async fn create(
     bytes: Bytes,
 ) -> Response {
     finish(write(&s, &name, &by, |rows, writer, object| {
-        let id = rows.create(writer, object, &given_fields(&bytes)?).map_err(failed)?;
+        let id = rows
+            .create(writer, object, &given_fields(&bytes)?)
+            .map_err(failed)?;
         Ok((StatusCode::CREATED, Json(json!({ "id": id.as_str() }))).into_response())
     }))
 }
@@ -376,7 +450,8 @@ async fn update(
     bytes: Bytes,
 ) -> Response {
     finish(write(&s, &name, &by, |rows, writer, object| {
-        rows.update(writer, object, &find_id(&id)?, &given_fields(&bytes)?).map_err(failed)?;
+        rows.update(writer, object, &find_id(&id)?, &given_fields(&bytes)?)
+            .map_err(failed)?;
         Ok(StatusCode::NO_CONTENT.into_response())
     }))
 }
@@ -436,20 +511,25 @@ fn convert(
 ) -> Answer {
     let object = find_object(writer.access.schema, "Contact")?;
     let fields = rows.find(writer, lead, id).map_err(failed)?.fields.clone();
-    let contact = match contact {
-        Some(given) => {
-            let given = find_id(given)?;
-            rows.find(writer, object, &given).map_err(failed)?;
-            given
-        }
-        None => {
-            let names = ["FirstName", "LastName", "Email", "Title", "Phone", "MobilePhone", "OwnerId"];
-            let body: Map<String, Value> = names
-                .iter()
-                .filter_map(|n| fields.get(n).map(|v| ((*n).to_owned(), v.to_json())))
-                .collect();
-            rows.create(writer, object, &body).map_err(failed)?
-        }
+    let contact = if let Some(given) = contact {
+        let given = find_id(given)?;
+        rows.find(writer, object, &given).map_err(failed)?;
+        given
+    } else {
+        let names = [
+            "FirstName",
+            "LastName",
+            "Email",
+            "Title",
+            "Phone",
+            "MobilePhone",
+            "OwnerId",
+        ];
+        let body: Map<String, Value> = names
+            .iter()
+            .filter_map(|n| fields.get(n).map(|v| ((*n).to_owned(), v.to_json())))
+            .collect();
+        rows.create(writer, object, &body).map_err(failed)?
     };
     let now = jiff::Timestamp::from_millisecond(writer.now_ms).map_err(|e| bad(e.to_string()))?;
     rows.force(
@@ -459,7 +539,10 @@ fn convert(
         Fields::from([
             ("IsConverted", Val::Bool(true)),
             ("ConvertedContactId", Val::Text(contact.to_string())),
-            ("ConvertedDate", Val::Date(now.to_zoned(jiff::tz::TimeZone::UTC).date())),
+            (
+                "ConvertedDate",
+                Val::Date(now.to_zoned(jiff::tz::TimeZone::UTC).date()),
+            ),
             ("Status", Val::text("Closed - Converted")),
         ]),
     );
@@ -479,7 +562,11 @@ async fn seed(Extract(s): Extract<Salesforce>, bytes: Bytes) -> Response {
     finish((|| {
         let seed: Seed = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
         let mut state = s.lock();
-        let owner = seed.owner.map(|o| find_user(&state, &o)).transpose()?.unwrap_or_default();
+        let owner = seed
+            .owner
+            .map(|o| find_user(&state, &o))
+            .transpose()?
+            .unwrap_or_default();
         let ids = state.seed(owner, seed.count, now_ms);
         let ids: Vec<&str> = ids.iter().map(Id::as_str).collect();
         Ok((StatusCode::CREATED, Json(json!({ "ids": ids }))).into_response())

@@ -94,10 +94,13 @@ pub(crate) fn whole(access: Access<'_>, object: &Object, base: &str) -> Value {
         out.insert("recordTypeInfos".into(), json!([]));
         out.insert("searchLayoutable".into(), json!(object.writable));
         out.insert("sobjectDescribeOption".into(), json!("FULL"));
-        out.insert("supportedScopes".into(), json!([
-            { "label": "All", "name": "everything" },
-            { "label": "Mine", "name": "mine" },
-        ]));
+        out.insert(
+            "supportedScopes".into(),
+            json!([
+                { "label": "All", "name": "everything" },
+                { "label": "Mine", "name": "mine" },
+            ]),
+        );
     }
     out
 }
@@ -137,7 +140,17 @@ fn field(access: Access<'_>, object: &Object, f: &Field) -> Value {
         ("aggregatable", json!(sortable && f.kind != Kind::Bool)),
         ("aiPredictionField", json!(false)),
         ("autoNumber", json!(false)),
-        ("byteLength", json!(f.length * if matches!(f.kind, Kind::Id | Kind::Reference(..)) { 1 } else { 3 })),
+        (
+            "byteLength",
+            json!(
+                f.length
+                    * if matches!(f.kind, Kind::Id | Kind::Reference(..)) {
+                        1
+                    } else {
+                        3
+                    }
+            ),
+        ),
         ("calculated", json!(false)),
         ("calculatedFormula", json!(null)),
         ("cascadeDelete", json!(false)),
@@ -159,7 +172,10 @@ fn field(access: Access<'_>, object: &Object, f: &Field) -> Value {
         ("filterable", json!(f.is_filterable())),
         ("filteredLookupInfo", json!(null)),
         ("formulaTreatNullNumberAsZero", json!(false)),
-        ("groupable", json!(sortable && !matches!(f.kind, Kind::Time | Kind::Double))),
+        (
+            "groupable",
+            json!(sortable && !matches!(f.kind, Kind::Time | Kind::Double)),
+        ),
         ("highScaleNumber", json!(false)),
         ("htmlFormatted", json!(false)),
         ("idLookup", json!(f.lookup)),
@@ -169,7 +185,7 @@ fn field(access: Access<'_>, object: &Object, f: &Field) -> Value {
         ("mask", json!(null)),
         ("maskType", json!(null)),
         ("name", json!(f.name)),
-        ("nameField", json!(f.name_field)),
+        ("nameField", json!(f.names)),
         ("namePointing", json!(false)),
         ("nillable", json!(f.nillable)),
         ("permissionable", json!(f.create && f.nillable)),
@@ -192,5 +208,10 @@ fn field(access: Access<'_>, object: &Object, f: &Field) -> Value {
         ("updateable", json!(f.update && writes)),
         ("writeRequiresMasterRead", json!(false)),
     ];
-    Value::Object(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    Value::Object(
+        pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
 }

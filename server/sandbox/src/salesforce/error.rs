@@ -20,7 +20,13 @@ pub(crate) struct ApiError {
 impl ApiError {
     /// An error of the call as a whole.
     pub(crate) fn call(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), fields: None, duplicates: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            fields: None,
+            duplicates: None,
+        }
     }
 
     /// An error of one row: its status follows from the code.
@@ -31,7 +37,13 @@ impl ApiError {
             _ => 400,
         };
         let fields = Some(fields.iter().map(|f| (*f).to_owned()).collect());
-        Self { status, code, message: message.into(), fields, duplicates: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            fields,
+            duplicates: None,
+        }
     }
 
     pub(crate) fn not_found() -> Self {
@@ -43,7 +55,11 @@ impl ApiError {
     }
 
     pub(crate) fn no_column(field: &str, object: &str) -> Self {
-        Self::call(400, "INVALID_FIELD", format!("No such column '{field}' on sobject of type {object}"))
+        Self::call(
+            400,
+            "INVALID_FIELD",
+            format!("No such column '{field}' on sobject of type {object}"),
+        )
     }
 
     /// The element of the array that answers a failed call.

@@ -60,7 +60,12 @@ impl Salesforce {
         now: Now,
     ) -> Self {
         let state = Mutex::new(State::new(company, options.tandem_key, now().div_euclid(1000)));
-        Self(Arc::new(Inner { state, faults, log, now }))
+        Self(Arc::new(Inner {
+            state,
+            faults,
+            log,
+            now,
+        }))
     }
 
     /// All addresses of the service.
@@ -85,7 +90,9 @@ impl Salesforce {
         let (segments, _) = composite::split(parts.uri.path());
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
         match names.as_slice() {
-            ["services", "oauth2", operation] => self.login(parts, body, |s, c| oauth::answer(s, c, operation)),
+            ["services", "oauth2", operation] => {
+                self.login(parts, body, |s, c| oauth::answer(s, c, operation))
+            }
             ["id", org, user] => self.login(parts, body, |s, c| oauth::identity(s, c, org, user)),
             ["services", "data"] => {
                 if parts.method == Method::GET {
@@ -115,16 +122,25 @@ impl Salesforce {
         work: impl FnOnce(&mut State, &oauth::Call<'_>) -> Answer,
     ) -> Response {
         let origin = origin(parts);
-        let call =
-            oauth::Call { parts, body, now_ms: self.now_ms(), origin: &origin, faults: &self.0.faults };
+        let call = oauth::Call {
+            parts,
+            body,
+            now_ms: self.now_ms(),
+            origin: &origin,
+            faults: &self.0.faults,
+        };
         let answer = work(&mut self.lock(), &call);
         match answer {
             Answer::Json(status, value) => json_response(status, &[], Some(&value)),
-            Answer::Page(status, html) => respond(status, &[("content-type", "text/html; charset=UTF-8")], html),
-            Answer::Redirect(to) => respond(302, &[("location", &to)], String::new()),
-            Answer::Text(status, text) => {
-                respond(status, &[("content-type", "text/plain; charset=UTF-8")], text.to_owned())
+            Answer::Page(status, html) => {
+                respond(status, &[("content-type", "text/html; charset=UTF-8")], html)
             }
+            Answer::Redirect(to) => respond(302, &[("location", &to)], String::new()),
+            Answer::Text(status, text) => respond(
+                status,
+                &[("content-type", "text/plain; charset=UTF-8")],
+                text.to_owned(),
+            ),
             Answer::Empty(status) => respond(status, &[], String::new()),
         }
     }
@@ -151,8 +167,16 @@ impl Salesforce {
         version: &str,
         rest: &[&str],
     ) -> Result<Reply, ApiError> {
-        if parts.uri.path_and_query().is_some_and(|p| p.as_str().len() > LONGEST_URI) {
-            return Err(ApiError::call(414, "URI_TOO_LONG", "The URI is longer than 16384 bytes"));
+        if parts
+            .uri
+            .path_and_query()
+            .is_some_and(|p| p.as_str().len() > LONGEST_URI)
+        {
+            return Err(ApiError::call(
+                414,
+                "URI_TOO_LONG",
+                "The URI is longer than 16384 bytes",
+            ));
         }
         let number = match composite::version(version) {
             Some(number) if VERSIONS.contains(&number) => number,
@@ -197,9 +221,15 @@ impl Salesforce {
             ));
         }
         if state.api_used >= state.knobs.api_limit
-            || call.fault(operation, |k| matches!(k, Kind::Throttle { .. })).is_some()
+            || call
+                .fault(operation, |k| matches!(k, Kind::Throttle { .. }))
+                .is_some()
         {
-            return Err(ApiError::call(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."));
+            return Err(ApiError::call(
+                403,
+                "REQUEST_LIMIT_EXCEEDED",
+                "TotalRequests Limit exceeded.",
+            ));
         }
         state.api_used += 1;
         state.requests += 1;
@@ -226,10 +256,18 @@ async fn handle(Extract(salesforce): Extract<Salesforce>, request: Request) -> R
 fn origin(parts: &Parts) -> String {
     if let Some(via) = parts.extensions.get::<Via>() {
         let origins = &via.origins;
-        let origin = if via.scheme == "https" { &origins.salesforce_https } else { &origins.salesforce_http };
+        let origin = if via.scheme == "https" {
+            &origins.salesforce_https
+        } else {
+            &origins.salesforce_http
+        };
         return origin.clone();
     }
-    let host = parts.headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
+    let host = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or("localhost");
     format!("http://{host}")
 }
 
@@ -237,15 +275,27 @@ fn json_body(parts: &Parts, body: &[u8]) -> Result<Option<Value>, ApiError> {
     if body.is_empty() || matches!(parts.method, Method::GET | Method::DELETE) {
         return Ok(None);
     }
-    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+    let kind = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    if !kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
+    {
         return Err(ApiError::call(
             415,
             "UNSUPPORTED_MEDIA_TYPE",
             format!("Content type '{kind}' is not supported for this resource."),
         ));
     }
-    serde_json::from_slice(body).map(Some).map_err(|error| ApiError::json(format!("Unexpected input: {error}")))
+    serde_json::from_slice(body)
+        .map(Some)
+        .map_err(|error| ApiError::json(format!("Unexpected input: {error}")))
 }
 
 /// <https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_versions.htm>
@@ -266,7 +316,10 @@ fn versions() -> Value {
 }
 
 fn json_response(status: u16, headers: &[(&str, &str)], body: Option<&Value>) -> Response {
-    let mut all: Vec<(&str, &str)> = vec![("cache-control", "no-cache,must-revalidate,max-age=0,no-store,private")];
+    let mut all: Vec<(&str, &str)> = vec![(
+        "cache-control",
+        "no-cache,must-revalidate,max-age=0,no-store,private",
+    )];
     if body.is_some() {
         all.push(("content-type", "application/json;charset=UTF-8"));
     }
@@ -289,7 +342,11 @@ fn respond(status: u16, headers: &[(&str, &str)], body: String) -> Response {
 impl Service for Salesforce {
     fn service(&self, parts: &Parts) -> &'static str {
         let path = parts.uri.path();
-        if path.starts_with("/services/oauth2") || path.starts_with("/id/") { "login" } else { "salesforce" }
+        if path.starts_with("/services/oauth2") || path.starts_with("/id/") {
+            "login"
+        } else {
+            "salesforce"
+        }
     }
 
     fn operation(&self, parts: &Parts, _body: &[u8]) -> String {
@@ -309,15 +366,14 @@ impl Service for Salesforce {
 
     fn user(&self, parts: &Parts, body: &[u8]) -> Option<String> {
         let state = self.lock();
-        let user = match state.auth.token(&parts.headers) {
-            Some(token) => token.user,
-            None => {
-                let form = Form::parse(body);
-                if let Some(name) = form.get("username") {
-                    return Some(name.trim().to_owned());
-                }
-                state.auth.user_of_form(&form)?
+        let user = if let Some(token) = state.auth.token(&parts.headers) {
+            token.user
+        } else {
+            let form = Form::parse(body);
+            if let Some(name) = form.get("username") {
+                return Some(name.trim().to_owned());
             }
+            state.auth.user_of_form(&form)?
         };
         Some(state.users[user].username.clone())
     }

@@ -251,7 +251,9 @@ impl Call<'_> {
     }
 
     fn refuses_credentials(&self, operation: &str, user: &str) -> bool {
-        self.faults.take("login", operation, Some(user), |k| *k == Kind::CredentialsWrong).is_some()
+        self.faults
+            .take("login", operation, Some(user), |k| *k == Kind::CredentialsWrong)
+            .is_some()
     }
 }
 
@@ -288,9 +290,19 @@ fn with_query(redirect: &Url, pairs: &[(&str, &str)]) -> Answer {
 }
 
 fn authorize(state: &mut State, call: &Call<'_>) -> Answer {
-    let form = if call.is_post() { Form::parse(call.body) } else { call.query() };
+    let form = if call.is_post() {
+        Form::parse(call.body)
+    } else {
+        call.query()
+    };
     let wrong = |error: &str, description: &str| {
-        Answer::Page(400, page("Error", &format!("<p>error={error}&amp;error_description={description}</p>")))
+        Answer::Page(
+            400,
+            page(
+                "Error",
+                &format!("<p>error={error}&amp;error_description={description}</p>"),
+            ),
+        )
     };
     let Some(client) = form.get("client_id") else {
         return wrong("invalid_request", "missing required parameter: client_id");
@@ -305,7 +317,14 @@ fn authorize(state: &mut State, call: &Call<'_>) -> Answer {
     };
     let echo = form.get("state").unwrap_or_default().to_owned();
     let back = |error: &str, description: &str| {
-        with_query(&redirect, &[("error", error), ("error_description", description), ("state", &echo)])
+        with_query(
+            &redirect,
+            &[
+                ("error", error),
+                ("error_description", description),
+                ("state", &echo),
+            ],
+        )
     };
     if form.get("response_type") != Some("code") {
         return back("unsupported_response_type", "response type not supported");
@@ -322,12 +341,17 @@ fn authorize(state: &mut State, call: &Call<'_>) -> Answer {
     }
     let scopes = match form.get("scope").map(str::trim).filter(|s| !s.is_empty()) {
         // Without a scope the app gets all that are assigned to it.
-        None => ["api", "refresh_token", "openid", "id"].map(str::to_owned).to_vec(),
+        None => ["api", "refresh_token", "openid", "id"]
+            .map(str::to_owned)
+            .to_vec(),
         Some(text) => {
             let scopes: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
             if let Some(unknown) = scopes.iter().find(|s| !SCOPES.contains(&s.as_str())) {
                 tracing::warn!(unknown, "unknown OAuth scope");
-                return back("invalid_scope", "the requested scope is invalid, unknown, or malformed");
+                return back(
+                    "invalid_scope",
+                    "the requested scope is invalid, unknown, or malformed",
+                );
             }
             scopes
         }
@@ -367,7 +391,10 @@ fn authorize(state: &mut State, call: &Call<'_>) -> Answer {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 fn page(title: &str, content: &str) -> String {
@@ -391,10 +418,18 @@ fn login_page(form: &Form, error: Option<&str>) -> String {
     }
     content.push_str("<form method=\"post\" action=\"/services/oauth2/authorize\">");
     for (name, value) in form.0.iter().filter(|(n, _)| n != "username" && n != "password") {
-        let _ =
-            write!(content, "<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value));
+        let _ = write!(
+            content,
+            "<input type=\"hidden\" name=\"{}\" value=\"{}\">",
+            escape(name),
+            escape(value)
+        );
     }
-    let username = escape(form.get("username").or_else(|| form.get("login_hint")).unwrap_or_default());
+    let username = escape(
+        form.get("username")
+            .or_else(|| form.get("login_hint"))
+            .unwrap_or_default(),
+    );
     let _ = write!(
         content,
         "<label for=\"username\">Username</label>\
@@ -408,14 +443,22 @@ fn login_page(form: &Form, error: Option<&str>) -> String {
 
 /// The client of a token request, from the form or from `Authorization: Basic`.
 fn check_client(state: &State, call: &Call<'_>, form: &Form) -> Result<(), Answer> {
-    let basic = call.parts.headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| {
-        let text = STANDARD.decode(v.strip_prefix("Basic ")?.trim()).ok()?;
-        let text = String::from_utf8(text).ok()?;
-        let (id, secret) = text.split_once(':')?;
-        let plain =
-            |t: &str| percent_encoding::percent_decode_str(&t.replace('+', " ")).decode_utf8_lossy().into_owned();
-        Some((plain(id), plain(secret)))
-    });
+    let basic = call
+        .parts
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| {
+            let text = STANDARD.decode(v.strip_prefix("Basic ")?.trim()).ok()?;
+            let text = String::from_utf8(text).ok()?;
+            let (id, secret) = text.split_once(':')?;
+            let plain = |t: &str| {
+                percent_encoding::percent_decode_str(&t.replace('+', " "))
+                    .decode_utf8_lossy()
+                    .into_owned()
+            };
+            Some((plain(id), plain(secret)))
+        });
     let (id, secret) = basic.unwrap_or_else(|| {
         let part = |name: &str| form.get(name).unwrap_or_default().to_owned();
         (part("client_id"), part("client_secret"))
@@ -463,7 +506,10 @@ fn by_code(state: &mut State, call: &Call<'_>, form: &Form) -> Result<Answer, An
         return Err(refuse("invalid_grant", "expired authorization code"));
     }
     if form.get("redirect_uri") != Some(code.redirect.as_str()) {
-        return Err(refuse("redirect_uri_mismatch", "redirect_uri must match configuration"));
+        return Err(refuse(
+            "redirect_uri_mismatch",
+            "redirect_uri must match configuration",
+        ));
     }
     if let Some(challenge) = &code.challenge {
         let Some(verifier) = form.get("code_verifier").filter(|v| !v.is_empty()) else {
@@ -475,20 +521,38 @@ fn by_code(state: &mut State, call: &Call<'_>, form: &Form) -> Result<Answer, An
         }
     }
     check_active(state, code.user)?;
-    let offline = code.scopes.iter().any(|s| s == "refresh_token" || s == "offline_access");
+    let offline = code
+        .scopes
+        .iter()
+        .any(|s| s == "refresh_token" || s == "offline_access");
     let grant = offline.then(|| state.auth.new_grant(code.user, &code.scopes, call.now_ms));
     let refresh = grant.as_ref().map(|g| g.refresh.clone());
-    Ok(issue(state, call, code.user, &code.scopes, grant.map(|g| g.number), refresh, code.nonce.as_deref()))
+    Ok(issue(
+        state,
+        call,
+        code.user,
+        &code.scopes,
+        grant.map(|g| g.number),
+        refresh,
+        code.nonce.as_deref(),
+    ))
 }
 
 fn check_active(state: &State, user: usize) -> Result<(), Answer> {
-    if state.users[user].active { Ok(()) } else { Err(refuse("inactive_user", "user is inactive")) }
+    if state.users[user].active {
+        Ok(())
+    } else {
+        Err(refuse("inactive_user", "user is inactive"))
+    }
 }
 
 fn by_refresh(state: &mut State, call: &Call<'_>, form: &Form) -> Result<Answer, Answer> {
     let expired = || refuse("invalid_grant", "expired access/refresh token");
     let Some(given) = form.get("refresh_token") else {
-        return Err(refuse("invalid_request", "missing required parameter: refresh_token"));
+        return Err(refuse(
+            "invalid_request",
+            "missing required parameter: refresh_token",
+        ));
     };
     let Some(at) = state.auth.grants.iter().position(|g| g.refresh == given) else {
         // Somebody else may hold the token that replaced it: nobody shall go on.
@@ -514,7 +578,15 @@ fn by_refresh(state: &mut State, call: &Call<'_>, form: &Form) -> Result<Answer,
         state.auth.grants[at].refresh.clone_from(&new);
         refresh = Some(new);
     }
-    Ok(issue(state, call, grant.user, &grant.scopes, Some(grant.number), refresh, None))
+    Ok(issue(
+        state,
+        call,
+        grant.user,
+        &grant.scopes,
+        Some(grant.number),
+        refresh,
+        None,
+    ))
 }
 
 fn identity_url(state: &State, call: &Call<'_>, user: usize) -> String {
@@ -543,7 +615,12 @@ fn issue(
     let access = format!("{}!AQ{}", state.org_id.short(), state.auth.random(92));
     state.auth.tokens.insert(
         access.clone(),
-        Token { user, scopes: scopes.to_vec(), grant, issued_ms: call.now_ms },
+        Token {
+            user,
+            scopes: scopes.to_vec(),
+            grant,
+            issued_ms: call.now_ms,
+        },
     );
     let id = identity_url(state, call, user);
     let issued_at = call.now_ms.to_string();
@@ -590,11 +667,21 @@ fn id_token(state: &State, call: &Call<'_>, subject: &str, nonce: Option<&str>) 
 }
 
 fn revoke(state: &mut State, call: &Call<'_>) -> Answer {
-    let form = if call.is_post() { Form::parse(call.body) } else { call.query() };
+    let form = if call.is_post() {
+        Form::parse(call.body)
+    } else {
+        call.query()
+    };
     let Some(given) = form.get("token") else {
         return refuse("invalid_request", "missing required parameter: token");
     };
-    if let Some(number) = state.auth.grants.iter().find(|g| g.refresh == given).map(|g| g.number) {
+    if let Some(number) = state
+        .auth
+        .grants
+        .iter()
+        .find(|g| g.refresh == given)
+        .map(|g| g.number)
+    {
         state.auth.end_grant(number);
     } else if let Some(token) = state.auth.tokens.remove(given) {
         // The access token stands for its authorization: the refresh token goes with it.
@@ -639,7 +726,10 @@ fn introspect(state: &State, call: &Call<'_>) -> Answer {
 fn identity_token<'a>(state: &'a State, call: &Call<'_>, form: &Form) -> Option<&'a Token> {
     let token = match state.auth.token(&call.parts.headers) {
         Some(token) => token,
-        None => state.auth.tokens.get(form.get("access_token").or_else(|| form.get("oauth_token"))?)?,
+        None => state
+            .auth
+            .tokens
+            .get(form.get("access_token").or_else(|| form.get("oauth_token"))?)?,
     };
     let may = ["openid", "id", "profile", "api"].iter().any(|s| token.has(s));
     (may && state.users[token.user].active).then_some(token)
@@ -662,7 +752,11 @@ fn urls(state: &State, call: &Call<'_>, user: &Login) -> Value {
 
 /// <https://help.salesforce.com/s/articleView?id=sf.remoteaccess_using_userinfo_endpoint.htm>
 fn userinfo(state: &State, call: &Call<'_>) -> Answer {
-    let form = if call.is_post() { Form::parse(call.body) } else { call.query() };
+    let form = if call.is_post() {
+        Form::parse(call.body)
+    } else {
+        call.query()
+    };
     let Some(token) = identity_token(state, call, &form) else {
         return Answer::Text(403, "Bad_OAuth_Token");
     };
@@ -757,6 +851,8 @@ mod tests {
         let form = Form::parse(b"state=%22%3E%3Cscript%3E&username=a%22b");
         let page = login_page(&form, Some("<no>"));
         assert!(page.contains("value=\"&quot;&gt;&lt;script&gt;\""));
-        assert!(page.contains("value=\"a&quot;b\"") && page.contains("&lt;no&gt;") && !page.contains("<script"));
+        assert!(
+            page.contains("value=\"a&quot;b\"") && page.contains("&lt;no&gt;") && !page.contains("<script")
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Answers SOQL from the rows, for the eyes of one user.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
@@ -38,7 +39,13 @@ enum Filter<'a> {
     And(Vec<Filter<'a>>),
     Or(Vec<Filter<'a>>),
     Not(Box<Filter<'a>>),
-    Test { path: Resolved<'a>, op: Op, values: Vec<Operand> },
+    Test {
+        path: Resolved<'a>,
+        op: Op,
+        values: Vec<Operand>,
+        /// The values as they compare, where all of them are texts: lists of `IN` are long.
+        texts: Option<HashSet<String>>,
+    },
 }
 
 /// What a query found.
@@ -59,18 +66,30 @@ impl<'a> View<'a> {
                 format!(
                     "{}sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to \
                      append the '__c' after the entity name.",
-                    place(text, text.to_lowercase().find(&soql.from.to_lowercase()).unwrap_or_default()),
+                    place(
+                        text,
+                        text.to_lowercase()
+                            .find(&soql.from.to_lowercase())
+                            .unwrap_or_default()
+                    ),
                     soql.from
                 ),
             ));
         };
         let selected: Option<Vec<Resolved<'a>>> = match &soql.select {
             Select::Count => None,
-            Select::Fields(paths) => {
-                Some(paths.iter().map(|p| self.resolve(text, object, p)).collect::<Result<_, _>>()?)
-            }
+            Select::Fields(paths) => Some(
+                paths
+                    .iter()
+                    .map(|p| self.resolve(text, object, p))
+                    .collect::<Result<_, _>>()?,
+            ),
         };
-        let filter = soql.filter.as_ref().map(|f| self.compile(text, object, f)).transpose()?;
+        let filter = soql
+            .filter
+            .as_ref()
+            .map(|f| self.compile(text, object, f))
+            .transpose()?;
         let mut order = Vec::new();
         for by in &soql.order {
             let path = self.resolve(text, object, &by.path)?;
@@ -99,7 +118,15 @@ impl<'a> View<'a> {
         if !order.is_empty() {
             let mut keyed: Vec<(Vec<Val>, (&Row, &Fields))> = hits
                 .into_iter()
-                .map(|hit| (order.iter().map(|(p, ..)| self.value(p, &hit.0.id, hit.1)).collect(), hit))
+                .map(|hit| {
+                    (
+                        order
+                            .iter()
+                            .map(|(p, ..)| self.value(p, &hit.0.id, hit.1))
+                            .collect(),
+                        hit,
+                    )
+                })
                 .collect();
             keyed.sort_by(|(a, _), (b, _)| {
                 order
@@ -113,32 +140,46 @@ impl<'a> View<'a> {
             });
             hits = keyed.into_iter().map(|(_, hit)| hit).collect();
         }
-        let hits: Vec<_> =
-            hits.into_iter().skip(soql.offset).take(soql.limit.unwrap_or(usize::MAX)).collect();
+        let hits: Vec<_> = hits
+            .into_iter()
+            .skip(soql.offset)
+            .take(soql.limit.unwrap_or(usize::MAX))
+            .collect();
         let records = match &selected {
             None => Vec::new(),
-            Some(paths) => hits.iter().map(|(row, fields)| self.record(object, paths, &row.id, fields)).collect(),
+            Some(paths) => hits
+                .iter()
+                .map(|(row, fields)| self.record(object, paths, &row.id, fields))
+                .collect(),
         };
-        Ok(Found { total: hits.len(), records })
+        Ok(Found {
+            total: hits.len(),
+            records,
+        })
     }
 
     fn resolve(&self, text: &str, object: &'a Object, path: &Path) -> Result<Resolved<'a>, ApiError> {
         let mut parts = path.parts.as_slice();
         // `Contact.Email` in a query from Contact is the field itself.
-        if parts.len() > 1 && parts[0].eq_ignore_ascii_case(object.name) && object.relation(&parts[0]).is_none() {
+        if parts.len() > 1
+            && parts[0].eq_ignore_ascii_case(object.name)
+            && object.relation(&parts[0]).is_none()
+        {
             parts = &parts[1..];
         }
         let mut at = object;
         let mut hops = Vec::new();
-        let (last, relations) = match parts.split_last() {
-            Some(split) => split,
-            None => return Err(ApiError::call(400, "MALFORMED_QUERY", "a field has no name")),
+        let Some((last, relations)) = parts.split_last() else {
+            return Err(ApiError::call(400, "MALFORMED_QUERY", "a field has no name"));
         };
         for relation in relations {
-            let step = at.relation(relation).filter(|f| self.access.sees(at, f)).and_then(|f| match f.kind {
-                Kind::Reference([target, ..], _) => Some((f, self.access.object(target)?)),
-                _ => None,
-            });
+            let step = at
+                .relation(relation)
+                .filter(|f| self.access.sees(at, f))
+                .and_then(|f| match f.kind {
+                    Kind::Reference([target, ..], _) => Some((f, self.access.object(target)?)),
+                    _ => None,
+                });
             let Some((field, target)) = step else {
                 return Err(ApiError::call(
                     400,
@@ -193,11 +234,18 @@ impl<'a> View<'a> {
                 }
                 let values = values
                     .iter()
-                    .map(|v| operand(resolved.field, *op, v).map_err(|e| {
-                        ApiError::call(400, e.0, format!("{}{}", place(text, path.at), e.1))
-                    }))
-                    .collect::<Result<_, _>>()?;
-                Filter::Test { path: resolved, op: *op, values }
+                    .map(|v| {
+                        operand(resolved.field, *op, v)
+                            .map_err(|e| ApiError::call(400, e.0, format!("{}{}", place(text, path.at), e.1)))
+                    })
+                    .collect::<Result<Vec<Operand>, ApiError>>()?;
+                let texts = texts_of(resolved.field, &values);
+                Filter::Test {
+                    path: resolved,
+                    op: *op,
+                    values,
+                    texts,
+                }
             }
         })
     }
@@ -207,8 +255,17 @@ impl<'a> View<'a> {
             Filter::And(terms) => terms.iter().all(|t| self.fits(t, id, fields)),
             Filter::Or(terms) => terms.iter().any(|t| self.fits(t, id, fields)),
             Filter::Not(term) => !self.fits(term, id, fields),
-            Filter::Test { path, op, values } => {
+            Filter::Test {
+                path,
+                op,
+                values,
+                texts,
+            } => {
                 let value = self.value(path, id, fields);
+                if let (Some(texts), Op::In | Op::NotIn) = (texts, op) {
+                    let text = value.as_text().map(|t| comparable(path.field, t));
+                    return text.is_some_and(|t| texts.contains(&t)) == (*op == Op::In);
+                }
                 let is = |operand: &Operand| match operand {
                     Operand::Value(Val::Null) => value == Val::Null,
                     Operand::Value(other) => {
@@ -237,22 +294,24 @@ impl<'a> View<'a> {
     }
 
     /// The row that the relationships lead to.
-    fn follow(&self, hops: &[(&'a Field, &'a Object)], id: &Id, fields: &Fields) -> Option<(Id, Fields)> {
-        let mut at = (id.clone(), fields.clone());
+    fn follow<'x>(
+        &'x self,
+        hops: &[(&'a Field, &'a Object)],
+        id: &'x Id,
+        fields: &'x Fields,
+    ) -> Option<(&'x Id, &'x Fields)> {
+        let mut at = (id, fields);
         for (field, target) in hops {
             let next = Id::parse(at.1.get(field.name)?.as_text()?)?;
             let row = self.rows.get(target.name, &next)?;
-            at = (next, row.fields.clone());
+            at = (&row.id, &row.fields);
         }
         Some(at)
     }
 
     fn value(&self, path: &Resolved<'a>, id: &Id, fields: &Fields) -> Val {
-        if path.hops.is_empty() {
-            return stored(path.field, id, fields);
-        }
         self.follow(&path.hops, id, fields)
-            .map_or(Val::Null, |(id, fields)| stored(path.field, &id, &fields))
+            .map_or(Val::Null, |(id, fields)| stored(path.field, id, fields))
     }
 
     fn record(&self, object: &Object, paths: &[Resolved<'a>], id: &Id, fields: &Fields) -> Value {
@@ -276,16 +335,18 @@ impl<'a> View<'a> {
             out.insert(field.name.to_owned(), field_json(field, id, fields));
             return;
         };
-        let Kind::Reference(_, relation) = reference.kind else { return };
+        let Kind::Reference(_, relation) = reference.kind else {
+            return;
+        };
         let Some((parent_id, parent)) = self.follow(&hops[..1], id, fields) else {
             out.insert(relation.to_owned(), Value::Null);
             return;
         };
         let nested = out
             .entry(relation)
-            .or_insert_with(|| json!({ "attributes": self.attributes(target, &parent_id) }));
+            .or_insert_with(|| json!({ "attributes": self.attributes(target, parent_id) }));
         if let Value::Object(nested) = nested {
-            self.insert(nested, rest, field, &parent_id, &parent);
+            self.insert(nested, rest, field, parent_id, parent);
         }
     }
 
@@ -307,6 +368,25 @@ impl<'a> View<'a> {
     }
 }
 
+/// A text such that two of them are equal if Salesforce says so.
+fn comparable(field: &Field, text: &str) -> String {
+    if field.is_exact() {
+        text.to_owned()
+    } else {
+        text.to_lowercase()
+    }
+}
+
+fn texts_of(field: &Field, values: &[Operand]) -> Option<HashSet<String>> {
+    values
+        .iter()
+        .map(|v| match v {
+            Operand::Value(Val::Text(text)) => Some(comparable(field, text)),
+            _ => None,
+        })
+        .collect()
+}
+
 fn is_true(fields: &Fields, name: &str) -> bool {
     fields.get(name).is_some_and(Val::is_true)
 }
@@ -320,7 +400,9 @@ fn stored(field: &Field, id: &Id, fields: &Fields) -> Val {
 
 /// A field on the wire; addresses are put together from their parts.
 pub(crate) fn field_json(field: &Field, id: &Id, fields: &Fields) -> Value {
-    let Kind::Address(prefix) = field.kind else { return stored(field, id, fields).to_json() };
+    let Kind::Address(prefix) = field.kind else {
+        return stored(field, id, fields).to_json();
+    };
     let part = |name: &str| {
         let name = format!("{prefix}{name}");
         fields.get(name.as_str()).map_or(Value::Null, Val::to_json)
@@ -342,8 +424,20 @@ pub(crate) fn field_json(field: &Field, id: &Id, fields: &Fields) -> Value {
 fn compare(a: &Val, b: &Val, field: &Field, descending: bool, nulls_last: bool) -> Ordering {
     match (a == &Val::Null, b == &Val::Null) {
         (true, true) => Ordering::Equal,
-        (true, false) => if nulls_last { Ordering::Greater } else { Ordering::Less },
-        (false, true) => if nulls_last { Ordering::Less } else { Ordering::Greater },
+        (true, false) => {
+            if nulls_last {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            }
+        }
+        (false, true) => {
+            if nulls_last {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
         (false, false) => {
             let order = a.order(b, field.is_exact()).unwrap_or(Ordering::Equal);
             if descending { order.reverse() } else { order }
@@ -354,7 +448,11 @@ fn compare(a: &Val, b: &Val, field: &Field, descending: bool, nulls_last: bool) 
 /// The lines with which Salesforce shows where in a query an error is.
 fn place(text: &str, at: usize) -> String {
     let column = at + 1;
-    format!("\n{}\n{}^\nERROR at Row:1:Column:{column}\n", text.replace('\n', " "), " ".repeat(at))
+    format!(
+        "\n{}\n{}^\nERROR at Row:1:Column:{column}\n",
+        text.replace('\n', " "),
+        " ".repeat(at)
+    )
 }
 
 type Refusal = (&'static str, String);
@@ -364,12 +462,18 @@ fn operand(field: &Field, op: Op, literal: &Literal) -> Result<Operand, Refusal>
     let kind = field.type_name();
     let no_operator = || {
         let name = field.name;
-        Err(("INVALID_FIELD", format!("invalid operator on {kind} field '{name}'")))
+        Err((
+            "INVALID_FIELD",
+            format!("invalid operator on {kind} field '{name}'"),
+        ))
     };
     let wrong = |quotes: &str| {
         Err((
             "INVALID_FIELD",
-            format!("value of filter criterion for field '{}' must be of type {kind}{quotes}", field.name),
+            format!(
+                "value of filter criterion for field '{}' must be of type {kind}{quotes}",
+                field.name
+            ),
         ))
     };
     let ordered = matches!(op, Op::Lt | Op::Le | Op::Gt | Op::Ge);
@@ -381,7 +485,11 @@ fn operand(field: &Field, op: Op, literal: &Literal) -> Result<Operand, Refusal>
         };
     }
     if *literal == Literal::Null {
-        return if ordered { no_operator() } else { Ok(Operand::Value(Val::Null)) };
+        return if ordered {
+            no_operator()
+        } else {
+            Ok(Operand::Value(Val::Null))
+        };
     }
     match (field.kind, literal) {
         (Kind::Id | Kind::Reference(..), Literal::Text(chars)) => {
@@ -389,16 +497,20 @@ fn operand(field: &Field, op: Op, literal: &Literal) -> Result<Operand, Refusal>
             match Id::parse(&text) {
                 Some(id) => Ok(Operand::Value(Val::Text(id.to_string()))),
                 None if text.is_empty() => Ok(Operand::Value(Val::Null)),
-                None => Err(("INVALID_QUERY_FILTER_OPERATOR", format!("invalid ID field: {text}"))),
+                None => Err((
+                    "INVALID_QUERY_FILTER_OPERATOR",
+                    format!("invalid ID field: {text}"),
+                )),
             }
         }
         (Kind::Bool, Literal::Bool(_)) if ordered => no_operator(),
         (Kind::Bool, Literal::Bool(b)) => Ok(Operand::Value(Val::Bool(*b))),
-        (Kind::Bool, _) => wrong(" and should not be enclosed in quotes"),
         (Kind::Date, Literal::Date(date)) => Ok(Operand::Value(Val::Date(*date))),
         (Kind::Time, Literal::Time(ms)) => Ok(Operand::Value(Val::Time(*ms))),
         (Kind::Double, Literal::Number(n)) => Ok(Operand::Value(Val::Number(*n))),
-        (Kind::Date | Kind::Time | Kind::Double, _) => wrong(" and should not be enclosed in quotes"),
+        (Kind::Bool | Kind::Date | Kind::Time | Kind::Double, _) => {
+            wrong(" and should not be enclosed in quotes")
+        }
         (_, Literal::Text(chars)) => Ok(Operand::Value(Val::text(Literal::plain(chars)))),
         _ => wrong(" and should be enclosed in quotes"),
     }

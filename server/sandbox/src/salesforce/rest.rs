@@ -46,7 +46,9 @@ impl Ask<'_> {
     pub(crate) fn object(&self) -> Result<&Map<String, Value>, ApiError> {
         match &self.body {
             Some(Value::Object(map)) => Ok(map),
-            Some(_) => Err(ApiError::json("Unexpected type: the body must be a JSON object at [line:1, column:1]")),
+            Some(_) => Err(ApiError::json(
+                "Unexpected type: the body must be a JSON object at [line:1, column:1]",
+            )),
             None => Err(ApiError::json("No content to map to Object due to end of input")),
         }
     }
@@ -68,7 +70,8 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// A fault of the service's own kinds that is due now.
     pub(crate) fn fault(&self, operation: &str, wanted: impl Fn(&Kind) -> bool) -> Option<Kind> {
-        self.faults.take("salesforce", operation, Some(&self.username), wanted)
+        self.faults
+            .take("salesforce", operation, Some(&self.username), wanted)
     }
 
     /// `UNABLE_TO_LOCK_ROW`, if a rule wants it now.
@@ -94,21 +97,37 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn ok(body: Value) -> Self {
-        Self { status: 200, headers: Vec::new(), body: Some(body) }
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            body: Some(body),
+        }
     }
 
     fn created(location: String, body: Value) -> Self {
-        Self { status: 201, headers: vec![("Location", location)], body: Some(body) }
+        Self {
+            status: 201,
+            headers: vec![("Location", location)],
+            body: Some(body),
+        }
     }
 
     fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: None,
+        }
     }
 }
 
 impl From<ApiError> for Reply {
     fn from(error: ApiError) -> Self {
-        Self { status: error.status, headers: Vec::new(), body: Some(json!([error.to_json()])) }
+        Self {
+            status: error.status,
+            headers: Vec::new(),
+            body: Some(json!([error.to_json()])),
+        }
     }
 }
 
@@ -132,9 +151,13 @@ pub(crate) use writer;
 
 /// `Sforce-Duplicate-Rule-Header: allowSave=true; includeRecordDetails=…; runAsCurrentUser=…`
 pub(crate) fn allows_duplicates(headers: &HeaderMap) -> bool {
-    headers.get("Sforce-Duplicate-Rule-Header").and_then(|v| v.to_str().ok()).is_some_and(|text| {
-        text.split([';', ',']).any(|part| part.replace(' ', "").eq_ignore_ascii_case("allowSave=true"))
-    })
+    headers
+        .get("Sforce-Duplicate-Rule-Header")
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|text| {
+            text.split([';', ','])
+                .any(|part| part.replace(' ', "").eq_ignore_ascii_case("allowSave=true"))
+        })
 }
 
 /// The name in log, rules and counters.
@@ -185,8 +208,12 @@ pub(crate) fn answer(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Reply
 
 fn dispatch(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Result<Reply, ApiError> {
     let segments: Vec<&str> = ask.segments.iter().map(String::as_str).collect();
-    let access =
-        Access { schema: &state.schema, knobs: &state.knobs, user: &state.users[call.user], all: false };
+    let access = Access {
+        schema: &state.schema,
+        knobs: &state.knobs,
+        user: &state.users[call.user],
+        all: false,
+    };
     let base = call.base.as_str();
     let known = |name: &str| access.object(name).ok_or_else(ApiError::not_found);
     match segments.as_slice() {
@@ -211,7 +238,11 @@ fn dispatch(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Result<Reply, 
         ["sobjects", name] => {
             known(name)?;
             only(ask, &["GET", "POST"])?;
-            if ask.method == Method::POST { create(state, call, ask, name) } else { brief(state, call, name) }
+            if ask.method == Method::POST {
+                create(state, call, ask, name)
+            } else {
+                brief(state, call, name)
+            }
         }
         ["sobjects", name, "describe"] => {
             let object = known(name)?;
@@ -227,7 +258,11 @@ fn dispatch(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Result<Reply, 
             known(name)?;
             only(ask, &["GET", "PATCH", "DELETE"])?;
             let Some(id) = Id::parse(id) else {
-                return Err(ApiError::row("MALFORMED_ID", format!("malformed id {id}"), &["Id"]));
+                return Err(ApiError::row(
+                    "MALFORMED_ID",
+                    format!("malformed id {id}"),
+                    &["Id"],
+                ));
             };
             one_row(state, call, ask, name, &id)
         }
@@ -267,7 +302,10 @@ fn dispatch(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Result<Reply, 
             collections::upsert(state, call, ask, name, field)
         }
         _ => {
-            tracing::warn!(path = ask.segments.join("/"), "the sandbox does not play this resource");
+            tracing::warn!(
+                path = ask.segments.join("/"),
+                "the sandbox does not play this resource"
+            );
             Err(ApiError::not_found())
         }
     }
@@ -290,23 +328,39 @@ fn object<'a>(state: &'a State, name: &str) -> Result<&'a Object, ApiError> {
 }
 
 fn view<'a>(state: &'a State, call: &'a Call<'_>) -> View<'a> {
-    let access =
-        Access { schema: &state.schema, knobs: &state.knobs, user: &state.users[call.user], all: false };
-    View { access, rows: &state.rows, n: call.n, base: &call.base }
+    let access = Access {
+        schema: &state.schema,
+        knobs: &state.knobs,
+        user: &state.users[call.user],
+        all: false,
+    };
+    View {
+        access,
+        rows: &state.rows,
+        n: call.n,
+        base: &call.base,
+    }
 }
 
 fn brief(state: &State, call: &Call<'_>, name: &str) -> Result<Reply, ApiError> {
     let object = object(state, name)?;
-    Ok(Reply::ok(json!({ "objectDescribe": describe::brief(object, &call.base), "recentItems": [] })))
+    Ok(Reply::ok(
+        json!({ "objectDescribe": describe::brief(object, &call.base), "recentItems": [] }),
+    ))
 }
 
 fn create(state: &mut State, call: &Call<'_>, ask: &Ask<'_>, name: &str) -> Result<Reply, ApiError> {
     call.locked("create")?;
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else { return Err(ApiError::not_found()) };
+    let Some(object) = state.schema.object(name) else {
+        return Err(ApiError::not_found());
+    };
     let id = state.rows.create(&writer, object, ask.object()?)?;
     let location = format!("{}/sobjects/{}/{id}", call.base, object.name);
-    Ok(Reply::created(location, json!({ "id": id.as_str(), "success": true, "errors": [] })))
+    Ok(Reply::created(
+        location,
+        json!({ "id": id.as_str(), "success": true, "errors": [] }),
+    ))
 }
 
 /// The fields that `?fields=` names.
@@ -318,7 +372,9 @@ pub(crate) fn named_fields<'a>(
     names
         .map(|n| {
             let name = n.as_ref().trim();
-            access.field(object, name).ok_or_else(|| ApiError::no_column(name, object.name))
+            access
+                .field(object, name)
+                .ok_or_else(|| ApiError::no_column(name, object.name))
         })
         .collect()
 }
@@ -331,7 +387,9 @@ fn one_row(
     id: &Id,
 ) -> Result<Reply, ApiError> {
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else { return Err(ApiError::not_found()) };
+    let Some(object) = state.schema.object(name) else {
+        return Err(ApiError::not_found());
+    };
     match ask.method.as_str() {
         "PATCH" => {
             call.locked("update")?;
@@ -347,10 +405,16 @@ fn one_row(
         _ => {
             let row = state.rows.find(&writer, object, id).map_err(|error| {
                 // Reading tells deleted rows no differently from those that never were.
-                if error.code == "ENTITY_IS_DELETED" { ApiError::not_found() } else { error }
+                if error.code == "ENTITY_IS_DELETED" {
+                    ApiError::not_found()
+                } else {
+                    error
+                }
             })?;
             let names = ask.query.get("fields").filter(|f| !f.trim().is_empty());
-            let fields = names.map(|n| named_fields(writer.access, object, n.split(','))).transpose()?;
+            let fields = names
+                .map(|n| named_fields(writer.access, object, n.split(',')))
+                .transpose()?;
             Ok(Reply::ok(view(state, call).whole(object, row, fields.as_deref())))
         }
     }
@@ -368,21 +432,39 @@ fn conditions(
     id: &Id,
 ) -> Result<(), ApiError> {
     let failed = || {
-        ApiError::call(412, "PRECONDITION_FAILED", "one or more of the request's preconditions are not satisfied")
+        ApiError::call(
+            412,
+            "PRECONDITION_FAILED",
+            "one or more of the request's preconditions are not satisfied",
+        )
     };
     if call.fault("update", |k| *k == Kind::StaleVersion).is_some() {
         return Err(failed());
     }
-    let Some(text) = ask.header("If-Unmodified-Since") else { return Ok(()) };
+    let Some(text) = ask.header("If-Unmodified-Since") else {
+        return Ok(());
+    };
     let limit = jiff::fmt::rfc2822::parse(text).map_err(|_| {
-        ApiError::call(400, "INVALID_REQUEST", format!("If-Unmodified-Since: not a date: {text}"))
+        ApiError::call(
+            400,
+            "INVALID_REQUEST",
+            format!("If-Unmodified-Since: not a date: {text}"),
+        )
     })?;
     let row = state.rows.find(writer, object, id)?;
-    if row.stamp().div_euclid(1000) > limit.timestamp().as_second() { Err(failed()) } else { Ok(()) }
+    if row.stamp().div_euclid(1000) > limit.timestamp().as_second() {
+        Err(failed())
+    } else {
+        Ok(())
+    }
 }
 
 /// A field that rows can be addressed by.
-pub(crate) fn key_field<'a>(access: Access<'_>, object: &'a Object, name: &str) -> Result<&'a Field, ApiError> {
+pub(crate) fn key_field<'a>(
+    access: Access<'_>,
+    object: &'a Object,
+    name: &str,
+) -> Result<&'a Field, ApiError> {
     access.field(object, name).filter(|f| f.lookup).ok_or_else(|| {
         ApiError::call(
             404,
@@ -401,10 +483,15 @@ fn by_external_id(
     value: &str,
 ) -> Result<Reply, ApiError> {
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else { return Err(ApiError::not_found()) };
+    let Some(object) = state.schema.object(name) else {
+        return Err(ApiError::not_found());
+    };
     let field = key_field(writer.access, object, field)?;
     let found = if field.name == "Id" {
-        Id::parse(value).into_iter().filter(|i| state.rows.find(&writer, object, i).is_ok()).collect()
+        Id::parse(value)
+            .into_iter()
+            .filter(|i| state.rows.find(&writer, object, i).is_ok())
+            .collect()
     } else {
         state.rows.matches(object, field, value)
     };
@@ -423,13 +510,21 @@ fn by_external_id(
             call.locked("upsert")?;
             let body = keyless(ask.object()?, field)?;
             state.rows.update(&writer, object, id, &body)?;
-            Ok(Reply::ok(json!({ "id": id.as_str(), "success": true, "errors": [], "created": false })))
+            Ok(Reply::ok(
+                json!({ "id": id.as_str(), "success": true, "errors": [], "created": false }),
+            ))
         }
         [id] => one_row(state, call, ask, name, &id.clone()),
         several => {
-            let urls: Vec<String> =
-                several.iter().map(|id| format!("{}/sobjects/{}/{id}", call.base, object.name)).collect();
-            Ok(Reply { status: 300, headers: Vec::new(), body: Some(json!(urls)) })
+            let urls: Vec<String> = several
+                .iter()
+                .map(|id| format!("{}/sobjects/{}/{id}", call.base, object.name))
+                .collect();
+            Ok(Reply {
+                status: 300,
+                headers: Vec::new(),
+                body: Some(json!(urls)),
+            })
         }
     }
 }
@@ -439,7 +534,10 @@ fn keyless(body: &Map<String, Value>, field: &Field) -> Result<Map<String, Value
         return Err(ApiError::call(
             400,
             "INVALID_FIELD",
-            format!("The {} field should not be specified in the sobject data.", field.name),
+            format!(
+                "The {} field should not be specified in the sobject data.",
+                field.name
+            ),
         ));
     }
     Ok(body.clone())
@@ -449,13 +547,19 @@ fn batch_size(ask: &Ask<'_>) -> Option<usize> {
     let text = ask.header("Sforce-Query-Options")?;
     let (name, value) = text.split_once('=')?;
     let size: usize = value.trim().parse().ok()?;
-    name.trim().eq_ignore_ascii_case("batchSize").then(|| size.clamp(200, PAGE))
+    name.trim()
+        .eq_ignore_ascii_case("batchSize")
+        .then(|| size.clamp(200, PAGE))
 }
 
 fn query(state: &mut State, call: &Call<'_>, ask: &Ask<'_>, with_deleted: bool) -> Result<Reply, ApiError> {
     let operation = if with_deleted { "queryAll" } else { "query" };
     let Some(text) = ask.query.get("q").filter(|q| !q.trim().is_empty()) else {
-        return Err(ApiError::call(400, "MALFORMED_QUERY", "A query string has to be specified"));
+        return Err(ApiError::call(
+            400,
+            "MALFORMED_QUERY",
+            "A query string has to be specified",
+        ));
     };
     let soql = soql::parse(text)?;
     listing(state, call, operation);
@@ -471,7 +575,9 @@ fn query(state: &mut State, call: &Call<'_>, ask: &Ask<'_>, with_deleted: bool) 
     }
     let batch = batch_size(ask).unwrap_or(PAGE);
     if found.records.len() <= batch {
-        return Ok(Reply::ok(json!({ "totalSize": found.total, "done": true, "records": found.records })));
+        return Ok(Reply::ok(
+            json!({ "totalSize": found.total, "done": true, "records": found.records }),
+        ));
     }
     let first: Vec<Value> = found.records.iter().take(batch).cloned().collect();
     let total = found.total;
@@ -491,13 +597,23 @@ fn query_more(state: &State, call: &Call<'_>, ask: &Ask<'_>, given: &str) -> Res
     }
     let (locator, at) = given.rsplit_once('-').ok_or_else(invalid)?;
     let at: usize = at.parse().map_err(|_| invalid())?;
-    let cursor = state.cursor(locator, call.user, call.now_ms).ok_or_else(invalid)?;
+    let cursor = state
+        .cursor(locator, call.user, call.now_ms)
+        .ok_or_else(invalid)?;
     if at >= cursor.records.len() {
         return Err(invalid());
     }
-    let end = at.saturating_add(batch_size(ask).unwrap_or(cursor.batch)).min(cursor.records.len());
-    let repeat =
-        if call.fault("queryMore", |k| *k == Kind::DuplicateChanges).is_some() { at.min(3) } else { 0 };
+    let end = at
+        .saturating_add(batch_size(ask).unwrap_or(cursor.batch))
+        .min(cursor.records.len());
+    let repeat = if call
+        .fault("queryMore", |k| *k == Kind::DuplicateChanges)
+        .is_some()
+    {
+        at.min(3)
+    } else {
+        0
+    };
     let mut body = json!({
         "totalSize": cursor.records.len(),
         "done": end == cursor.records.len(),
@@ -532,11 +648,19 @@ fn changes(
     let refuse = |text: &str| Err(ApiError::call(400, "INVALID_REPLICATION_DATE", text));
     let time = |name: &str| -> Result<i64, ApiError> {
         let Some(text) = ask.query.get(name) else {
-            return Err(ApiError::call(400, "MISSING_ARGUMENT", format!("{name} parameter is missing")));
+            return Err(ApiError::call(
+                400,
+                "MISSING_ARGUMENT",
+                format!("{name} parameter is missing"),
+            ));
         };
         // A plus that was not encoded arrives as a space.
         let ms = read_stamp(&text.trim().replace(' ', "+")).ok_or_else(|| {
-            ApiError::call(400, "INVALID_REPLICATION_DATE", format!("{name}: not a date and time: {text}"))
+            ApiError::call(
+                400,
+                "INVALID_REPLICATION_DATE",
+                format!("{name}: not a date and time: {text}"),
+            )
         })?;
         // Seconds are ignored.
         Ok(ms.div_euclid(MINUTE_MS) * MINUTE_MS)
@@ -567,8 +691,10 @@ fn changes(
         .collect();
     let covered = stamp(end.min(call.now_ms.div_euclid(MINUTE_MS) * MINUTE_MS));
     Ok(Reply::ok(if deleted {
-        let records: Vec<Value> =
-            hits.iter().map(|(id, at)| json!({ "id": id, "deletedDate": stamp(*at) })).collect();
+        let records: Vec<Value> = hits
+            .iter()
+            .map(|(id, at)| json!({ "id": id, "deletedDate": stamp(*at) }))
+            .collect();
         json!({
             "deletedRecords": records,
             "earliestDateAvailable": stamp(earliest),

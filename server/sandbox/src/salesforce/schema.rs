@@ -27,6 +27,10 @@ pub(crate) enum Kind {
 
 /// One field.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the properties that describe tells"
+)]
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) label: &'static str,
@@ -40,7 +44,7 @@ pub(crate) struct Field {
     pub(crate) external: bool,
     pub(crate) unique: bool,
     pub(crate) lookup: bool,
-    pub(crate) name_field: bool,
+    pub(crate) names: bool,
     pub(crate) compound: Option<&'static str>,
 }
 
@@ -58,7 +62,7 @@ impl Field {
             external: false,
             unique: false,
             lookup: false,
-            name_field: false,
+            names: false,
             compound: None,
         }
     }
@@ -86,7 +90,7 @@ impl Field {
     }
 
     fn named(mut self) -> Self {
-        self.name_field = true;
+        self.names = true;
         self
     }
 
@@ -123,13 +127,7 @@ impl Field {
     pub(crate) fn is_text(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Text
-                | Kind::Area
-                | Kind::Long
-                | Kind::Phone
-                | Kind::Email
-                | Kind::Url
-                | Kind::Picklist(_)
+            Kind::Text | Kind::Area | Kind::Long | Kind::Phone | Kind::Email | Kind::Url | Kind::Picklist(_)
         )
     }
 
@@ -201,7 +199,9 @@ pub(crate) struct Schema {
 
 impl Schema {
     pub(crate) fn new() -> Self {
-        Self { objects: vec![account(), contact(), lead(), user(), organization()] }
+        Self {
+            objects: vec![account(), contact(), lead(), user(), organization()],
+        }
     }
 
     /// By name, without regard to case.
@@ -218,13 +218,46 @@ impl Schema {
 pub(crate) const TANDEM_KEY: &str = "Tandem_Key__c";
 
 const SALUTATIONS: &[&str] = &["Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "Mx."];
-const SOURCES: &[&str] = &["Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other"];
-const STATUSES: &[&str] =
-    &["Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted"];
-const INDUSTRIES: &[&str] =
-    &["Agriculture", "Banking", "Consulting", "Energy", "Healthcare", "Manufacturing", "Retail", "Technology"];
-const ACCOUNT_TYPES: &[&str] = &["Prospect", "Customer - Direct", "Customer - Channel", "Partner", "Other"];
-const ACCURACY: &[&str] = &["Address", "NearAddress", "Block", "Street", "Zip", "City", "State", "Unknown"];
+const SOURCES: &[&str] = &[
+    "Web",
+    "Phone Inquiry",
+    "Partner Referral",
+    "Purchased List",
+    "Other",
+];
+const STATUSES: &[&str] = &[
+    "Open - Not Contacted",
+    "Working - Contacted",
+    "Closed - Converted",
+    "Closed - Not Converted",
+];
+const INDUSTRIES: &[&str] = &[
+    "Agriculture",
+    "Banking",
+    "Consulting",
+    "Energy",
+    "Healthcare",
+    "Manufacturing",
+    "Retail",
+    "Technology",
+];
+const ACCOUNT_TYPES: &[&str] = &[
+    "Prospect",
+    "Customer - Direct",
+    "Customer - Channel",
+    "Partner",
+    "Other",
+];
+const ACCURACY: &[&str] = &[
+    "Address",
+    "NearAddress",
+    "Block",
+    "Street",
+    "Zip",
+    "City",
+    "State",
+    "Unknown",
+];
 
 const USER: &[&str] = &["User"];
 const CONTACT: &[&str] = &["Contact"];
@@ -265,7 +298,11 @@ fn refer(
 }
 
 fn id(object_label: &'static str) -> Field {
-    Field::new("Id", object_label, Kind::Id, 18).required().defaulted().read_only().lookup()
+    Field::new("Id", object_label, Kind::Id, 18)
+        .required()
+        .defaulted()
+        .read_only()
+        .lookup()
 }
 
 fn owner(label: &'static str) -> Field {
@@ -276,9 +313,13 @@ fn owner(label: &'static str) -> Field {
 fn system() -> Vec<Field> {
     vec![
         time("CreatedDate", "Created Date").defaulted(),
-        refer("CreatedById", "Created By ID", USER, "CreatedBy").defaulted().read_only(),
+        refer("CreatedById", "Created By ID", USER, "CreatedBy")
+            .defaulted()
+            .read_only(),
         time("LastModifiedDate", "Last Modified Date").defaulted(),
-        refer("LastModifiedById", "Last Modified By ID", USER, "LastModifiedBy").defaulted().read_only(),
+        refer("LastModifiedById", "Last Modified By ID", USER, "LastModifiedBy")
+            .defaulted()
+            .read_only(),
         time("SystemModstamp", "System Modstamp").defaulted(),
     ]
 }
@@ -298,18 +339,43 @@ fn person() -> Vec<Field> {
 macro_rules! address {
     ($prefix:literal, $compound:literal, $label:literal) => {
         vec![
-            Field::new(concat!($prefix, "Street"), concat!($label, "Street"), Kind::Area, 255)
-                .part_of($compound),
+            Field::new(
+                concat!($prefix, "Street"),
+                concat!($label, "Street"),
+                Kind::Area,
+                255,
+            )
+            .part_of($compound),
             text(concat!($prefix, "City"), concat!($label, "City"), 40).part_of($compound),
             text(concat!($prefix, "State"), concat!($label, "State/Province"), 80).part_of($compound),
-            text(concat!($prefix, "PostalCode"), concat!($label, "Zip/Postal Code"), 20).part_of($compound),
+            text(
+                concat!($prefix, "PostalCode"),
+                concat!($label, "Zip/Postal Code"),
+                20,
+            )
+            .part_of($compound),
             text(concat!($prefix, "Country"), concat!($label, "Country"), 80).part_of($compound),
-            Field::new(concat!($prefix, "Latitude"), concat!($label, "Latitude"), Kind::Double, 0)
-                .part_of($compound),
-            Field::new(concat!($prefix, "Longitude"), concat!($label, "Longitude"), Kind::Double, 0)
-                .part_of($compound),
-            pick(concat!($prefix, "GeocodeAccuracy"), concat!($label, "Geocode Accuracy"), ACCURACY, 40)
-                .part_of($compound),
+            Field::new(
+                concat!($prefix, "Latitude"),
+                concat!($label, "Latitude"),
+                Kind::Double,
+                0,
+            )
+            .part_of($compound),
+            Field::new(
+                concat!($prefix, "Longitude"),
+                concat!($label, "Longitude"),
+                Kind::Double,
+                0,
+            )
+            .part_of($compound),
+            pick(
+                concat!($prefix, "GeocodeAccuracy"),
+                concat!($label, "Geocode Accuracy"),
+                ACCURACY,
+                40,
+            )
+            .part_of($compound),
             Field::new($compound, concat!($label, "Address"), Kind::Address($prefix), 0).read_only(),
         ]
     };
@@ -404,7 +470,10 @@ fn lead() -> Object {
         refer("MasterRecordId", "Master Record ID", LEAD, "MasterRecord").read_only(),
     ];
     fields.extend(person());
-    fields.extend([text("Title", "Title", 128), text("Company", "Company", 255).required()]);
+    fields.extend([
+        text("Title", "Title", 128),
+        text("Company", "Company", 255).required(),
+    ]);
     fields.extend(address!("", "Address", ""));
     fields.extend([
         phone("Phone", "Phone"),
@@ -419,8 +488,20 @@ fn lead() -> Object {
         owner("Owner ID"),
         flag("IsConverted", "Converted").read_only(),
         date("ConvertedDate", "Converted Date").read_only(),
-        refer("ConvertedAccountId", "Converted Account ID", ACCOUNT, "ConvertedAccount").read_only(),
-        refer("ConvertedContactId", "Converted Contact ID", CONTACT, "ConvertedContact").read_only(),
+        refer(
+            "ConvertedAccountId",
+            "Converted Account ID",
+            ACCOUNT,
+            "ConvertedAccount",
+        )
+        .read_only(),
+        refer(
+            "ConvertedContactId",
+            "Converted Contact ID",
+            CONTACT,
+            "ConvertedContact",
+        )
+        .read_only(),
     ]);
     fields.extend(system());
     Object {
@@ -439,11 +520,17 @@ fn user() -> Object {
     let mut fields = vec![
         id("User ID"),
         text("Username", "Username", 80).required().read_only().lookup(),
-        text("LastName", "Last Name", 80).required().read_only().part_of("Name"),
+        text("LastName", "Last Name", 80)
+            .required()
+            .read_only()
+            .part_of("Name"),
         text("FirstName", "First Name", 40).read_only().part_of("Name"),
         text("Name", "Full Name", 121).required().read_only().named(),
         text("CompanyName", "Company Name", 80).read_only(),
-        Field::new("Email", "Email", Kind::Email, 128).required().read_only().lookup(),
+        Field::new("Email", "Email", Kind::Email, 128)
+            .required()
+            .read_only()
+            .lookup(),
         text("Alias", "Alias", 8).required().read_only(),
         flag("IsActive", "Active").read_only(),
         text("TimeZoneSidKey", "Time Zone", 40).required().read_only(),

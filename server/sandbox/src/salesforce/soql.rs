@@ -60,7 +60,11 @@ pub(crate) enum Expr {
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
-    Test { path: Path, op: Op, values: Vec<Literal> },
+    Test {
+        path: Path,
+        op: Op,
+        values: Vec<Literal>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -104,10 +108,18 @@ fn malformed(message: impl Into<String>) -> ApiError {
 /// Reads a query.
 pub(crate) fn parse(text: &str) -> Result<Soql, ApiError> {
     if text.chars().count() > LONGEST {
-        return Err(ApiError::call(400, "QUERY_TOO_COMPLICATED", "SOQL statements cannot be longer than 100000 characters."));
+        return Err(ApiError::call(
+            400,
+            "QUERY_TOO_COMPLICATED",
+            "SOQL statements cannot be longer than 100000 characters.",
+        ));
     }
     let tokens = lex(text)?;
-    let mut parser = Parser { tokens, next: 0, depth: 0 };
+    let mut parser = Parser {
+        tokens,
+        next: 0,
+        depth: 0,
+    };
     let query = parser.query()?;
     match parser.tokens.get(parser.next) {
         None => Ok(query),
@@ -121,7 +133,9 @@ fn unexpected(token: &Token) -> String {
         Token::Text(chars) => format!("'{}'", Literal::plain(chars)),
         Token::Symbol(symbol) => (*symbol).to_owned(),
     };
-    let clause = ["GROUP", "HAVING", "WITH", "FOR", "USING", "UPDATE", "ALL", "TYPEOF"];
+    let clause = [
+        "GROUP", "HAVING", "WITH", "FOR", "USING", "UPDATE", "ALL", "TYPEOF",
+    ];
     if clause.iter().any(|c| name.eq_ignore_ascii_case(c)) {
         format!("unexpected token: '{name}' (the sandbox does not play this clause)")
     } else {
@@ -140,7 +154,10 @@ fn lex(text: &str) -> Result<Vec<(Token, usize)>, ApiError> {
             continue;
         }
         if c.is_ascii_alphabetic() {
-            while chars.get(i).is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_') {
+            while chars
+                .get(i)
+                .is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_')
+            {
                 i += 1;
             }
             tokens.push((Token::Word(chars[at..i].iter().collect()), at));
@@ -148,7 +165,10 @@ fn lex(text: &str) -> Result<Vec<(Token, usize)>, ApiError> {
             || (matches!(c, '-' | '+') && chars.get(i + 1).is_some_and(char::is_ascii_digit))
         {
             i += 1;
-            while chars.get(i).is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '+' | '-')) {
+            while chars
+                .get(i)
+                .is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '+' | '-'))
+            {
                 i += 1;
             }
             tokens.push((Token::Value(chars[at..i].iter().collect()), at));
@@ -202,14 +222,18 @@ fn lex_text(chars: &[char], mut i: usize) -> Result<(Token, usize), ApiError> {
                     Some(same @ ('"' | '\'' | '\\' | '_' | '%')) => same,
                     Some('u' | 'U') => {
                         let hex: String = chars.iter().skip(i).take(4).collect();
-                        let code = (hex.len() == 4).then(|| u32::from_str_radix(&hex, 16).ok()).flatten();
+                        let code = (hex.len() == 4)
+                            .then(|| u32::from_str_radix(&hex, 16).ok())
+                            .flatten();
                         i += 4;
                         code.and_then(char::from_u32)
                             .ok_or_else(|| malformed(format!("Illegal unicode escape '\\u{hex}'")))?
                     }
                     other => {
                         let other = other.map(String::from).unwrap_or_default();
-                        return Err(malformed(format!("Invalid string literal: illegal escape '\\{other}'")));
+                        return Err(malformed(format!(
+                            "Invalid string literal: illegal escape '\\{other}'"
+                        )));
                     }
                 };
                 out.push((plain, true));
@@ -258,11 +282,19 @@ impl Parser {
     }
 
     fn expect_word(&mut self, word: &str) -> Result<(), ApiError> {
-        if self.take_word(word) { Ok(()) } else { self.fail(&format!("'{word}'")) }
+        if self.take_word(word) {
+            Ok(())
+        } else {
+            self.fail(&format!("'{word}'"))
+        }
     }
 
     fn expect_symbol(&mut self, symbol: &str) -> Result<(), ApiError> {
-        if self.take_symbol(symbol) { Ok(()) } else { self.fail(&format!("'{symbol}'")) }
+        if self.take_symbol(symbol) {
+            Ok(())
+        } else {
+            self.fail(&format!("'{symbol}'"))
+        }
     }
 
     fn name(&mut self) -> Result<String, ApiError> {
@@ -293,7 +325,11 @@ impl Parser {
         let select = self.select()?;
         self.expect_word("FROM")?;
         let from = self.name()?;
-        let filter = if self.take_word("WHERE") { Some(self.expression()?) } else { None };
+        let filter = if self.take_word("WHERE") {
+            Some(self.expression()?)
+        } else {
+            None
+        };
         let mut order = Vec::new();
         if self.take_word("ORDER") {
             self.expect_word("BY")?;
@@ -304,8 +340,16 @@ impl Parser {
                 }
             }
         }
-        let limit = if self.take_word("LIMIT") { Some(self.count()?) } else { None };
-        let offset = if self.take_word("OFFSET") { self.count()? } else { 0 };
+        let limit = if self.take_word("LIMIT") {
+            Some(self.count()?)
+        } else {
+            None
+        };
+        let offset = if self.take_word("OFFSET") {
+            self.count()?
+        } else {
+            0
+        };
         if offset > 2000 {
             return Err(ApiError::call(
                 400,
@@ -313,14 +357,23 @@ impl Parser {
                 "Maximum SOQL offset allowed is 2000",
             ));
         }
-        Ok(Soql { select, from, filter, order, limit, offset })
+        Ok(Soql {
+            select,
+            from,
+            filter,
+            order,
+            limit,
+            offset,
+        })
     }
 
     fn select(&mut self) -> Result<Select, ApiError> {
         if self.is_word("COUNT") && matches!(self.tokens.get(self.next + 1), Some((Token::Symbol("("), _))) {
             self.next += 2;
             if !self.take_symbol(")") {
-                return Err(malformed("COUNT(field): aggregates other than COUNT() are not played by the sandbox"));
+                return Err(malformed(
+                    "COUNT(field): aggregates other than COUNT() are not played by the sandbox",
+                ));
             }
             return Ok(Select::Count);
         }
@@ -332,11 +385,16 @@ impl Parser {
             let path = self.path()?;
             if self.take_symbol("(") {
                 let name = path.parts.join(".");
-                return Err(malformed(format!("function {name}() is not played by the sandbox")));
+                return Err(malformed(format!(
+                    "function {name}() is not played by the sandbox"
+                )));
             }
             let same = |f: &Path| f.parts.join(".").eq_ignore_ascii_case(&path.parts.join("."));
             if fields.iter().any(same) {
-                return Err(malformed(format!("duplicate field selected: {}", path.parts.join("."))));
+                return Err(malformed(format!(
+                    "duplicate field selected: {}",
+                    path.parts.join(".")
+                )));
             }
             fields.push(path);
             if !self.take_symbol(",") {
@@ -358,14 +416,19 @@ impl Parser {
                 self.expect_word("FIRST")?;
             }
         }
-        Ok(Order { path, descending, nulls_last })
+        Ok(Order {
+            path,
+            descending,
+            nulls_last,
+        })
     }
 
     fn count(&mut self) -> Result<usize, ApiError> {
         match self.peek() {
             Some(Token::Value(text)) if text.bytes().all(|b| b.is_ascii_digit()) => {
-                let number =
-                    text.parse().map_err(|_| malformed(format!("the number {text} is too large")))?;
+                let number = text
+                    .parse()
+                    .map_err(|_| malformed(format!("the number {text} is too large")))?;
                 self.next += 1;
                 Ok(number)
             }
@@ -419,7 +482,9 @@ impl Parser {
         let path = self.path()?;
         if self.take_symbol("(") {
             let name = path.parts.join(".");
-            return Err(malformed(format!("function {name}() is not played by the sandbox")));
+            return Err(malformed(format!(
+                "function {name}() is not played by the sandbox"
+            )));
         }
         let op = match self.peek() {
             Some(Token::Symbol("=")) => Op::Eq,
@@ -477,7 +542,9 @@ fn value(text: &str) -> Result<Literal, ApiError> {
     if let Some(ms) = read_stamp(text) {
         return Ok(Literal::Time(ms));
     }
-    let numeric = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+'));
+    let numeric = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+'));
     match text.parse() {
         Ok(number) if numeric => Ok(Literal::Number(number)),
         _ => Err(malformed(format!("unexpected token: '{text}'"))),
@@ -485,16 +552,21 @@ fn value(text: &str) -> Result<Literal, ApiError> {
 }
 
 fn is_keyword(word: &str) -> bool {
-    ["SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "ORDER", "BY", "LIMIT", "NULL", "TRUE", "FALSE"]
-        .iter()
-        .any(|k| k.eq_ignore_ascii_case(word))
+    [
+        "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "ORDER", "BY", "LIMIT", "NULL", "TRUE",
+        "FALSE",
+    ]
+    .iter()
+    .any(|k| k.eq_ignore_ascii_case(word))
 }
 
 /// `%` and `_` as wildcards unless escaped, without regard to case.
 pub(crate) fn is_like(text: &str, pattern: &Chars) -> bool {
     let text: Vec<char> = text.to_lowercase().chars().collect();
-    let lowered: Chars =
-        pattern.iter().flat_map(|(c, escaped)| c.to_lowercase().map(move |l| (l, *escaped))).collect();
+    let lowered: Chars = pattern
+        .iter()
+        .flat_map(|(c, escaped)| c.to_lowercase().map(move |l| (l, *escaped)))
+        .collect();
     // Where in the text the pattern read so far can end.
     let mut ends = vec![false; text.len() + 1];
     ends[0] = true;
@@ -557,7 +629,9 @@ mod tests {
         assert_eq!(soql.from, "Contact");
         assert_eq!((soql.limit, soql.offset), (Some(5), 2));
         assert!(soql.order[0].descending && soql.order[0].nulls_last && !soql.order[1].descending);
-        let Some(Expr::And(terms)) = soql.filter else { panic!("no AND") };
+        let Some(Expr::And(terms)) = soql.filter else {
+            panic!("no AND")
+        };
         assert_eq!(terms.len(), 3);
         assert!(matches!(&terms[2], Expr::Test { op: Op::Ge, values, .. }
             if values == &[Literal::Time(1_795_370_400_000)]));
@@ -600,10 +674,17 @@ mod tests {
             let error = parse(bad).unwrap_err();
             assert_eq!((error.code, error.status), ("MALFORMED_QUERY", 400), "{bad}");
         }
-        let deep = format!("SELECT Id FROM Contact WHERE {}a = 1{}", "(".repeat(5000), ")".repeat(5000));
+        let deep = format!(
+            "SELECT Id FROM Contact WHERE {}a = 1{}",
+            "(".repeat(5000),
+            ")".repeat(5000)
+        );
         assert_eq!(parse(&deep).unwrap_err().code, "MALFORMED_QUERY");
         let nots = format!("SELECT Id FROM Contact WHERE {} a = 1", "NOT ".repeat(5000));
         assert_eq!(parse(&nots).unwrap_err().code, "MALFORMED_QUERY");
-        assert_eq!(parse("SELECT Id FROM Contact OFFSET 2001").unwrap_err().code, "NUMBER_OUTSIDE_VALID_RANGE");
+        assert_eq!(
+            parse("SELECT Id FROM Contact OFFSET 2001").unwrap_err().code,
+            "NUMBER_OUTSIDE_VALID_RANGE"
+        );
     }
 }

@@ -162,7 +162,10 @@ impl State {
                 ("Name", Val::text(user.name())),
                 ("CompanyName", Val::text(domain.clone())),
                 ("Email", Val::text(user.email.clone())),
-                ("Alias", Val::text(user.username.chars().take(8).collect::<String>())),
+                (
+                    "Alias",
+                    Val::text(user.username.chars().take(8).collect::<String>()),
+                ),
                 ("IsActive", Val::Bool(true)),
                 ("TimeZoneSidKey", Val::text("Europe/Berlin")),
                 ("LocaleSidKey", Val::text("en_US")),
@@ -172,17 +175,20 @@ impl State {
         }
     }
 
-    fn seed_row(
-        &mut self,
-        name: &str,
-        owner: usize,
-        body: &Map<String, Value>,
-        now_ms: i64,
-    ) -> Option<Id> {
+    fn seed_row(&mut self, name: &str, owner: usize, body: &Map<String, Value>, now_ms: i64) -> Option<Id> {
         let object = self.schema.object(name)?;
-        let access =
-            Access { schema: &self.schema, knobs: &self.knobs, user: self.users.get(owner)?, all: true };
-        let writer = Writer { access, now_ms, allow_duplicates: true, base: "" };
+        let access = Access {
+            schema: &self.schema,
+            knobs: &self.knobs,
+            user: self.users.get(owner)?,
+            all: true,
+        };
+        let writer = Writer {
+            access,
+            now_ms,
+            allow_duplicates: true,
+            base: "",
+        };
         match self.rows.create(&writer, object, body) {
             Ok(id) => Some(id),
             Err(error) => {
@@ -199,10 +205,17 @@ impl State {
             let number = self.users[owner].next_person;
             self.users[owner].next_person += 1;
             let person = self.company.contact_of(owner, number);
-            let name = self.company.accounts.get(person.account_index).map(|a| a.name.clone());
+            let name = self
+                .company
+                .accounts
+                .get(person.account_index)
+                .map(|a| a.name.clone());
             let account = name.and_then(|name| {
                 let object = self.schema.object("Account")?;
-                self.rows.matches(object, object.field("Name")?, &name).into_iter().next()
+                self.rows
+                    .matches(object, object.field("Name")?, &name)
+                    .into_iter()
+                    .next()
             });
             ids.extend(self.seed_row("Contact", owner, &contact_body(&person, account.as_ref()), now_ms));
         }
@@ -210,7 +223,9 @@ impl State {
     }
 
     pub(crate) fn user(&self, username: &str) -> Option<usize> {
-        self.users.iter().position(|u| u.username.eq_ignore_ascii_case(username))
+        self.users
+            .iter()
+            .position(|u| u.username.eq_ignore_ascii_case(username))
     }
 
     /// Keeps the rows of a query; the locator finds them again.
@@ -221,7 +236,13 @@ impl State {
         {
             self.cursors.remove(oldest);
         }
-        self.cursors.push_back(Cursor { locator: locator.clone(), user, records, batch, at_ms: now_ms });
+        self.cursors.push_back(Cursor {
+            locator: locator.clone(),
+            user,
+            records,
+            batch,
+            at_ms: now_ms,
+        });
         locator
     }
 

@@ -20,7 +20,11 @@ pub(crate) enum Val {
 impl Val {
     pub(crate) fn text(text: impl Into<String>) -> Self {
         let text = text.into();
-        if text.is_empty() { Self::Null } else { Self::Text(text) }
+        if text.is_empty() {
+            Self::Null
+        } else {
+            Self::Text(text)
+        }
     }
 
     pub(crate) fn as_text(&self) -> Option<&str> {
@@ -79,14 +83,23 @@ pub(crate) fn read_stamp(text: &str) -> Option<i64> {
     } else {
         text.parse::<Timestamp>()
     };
-    parsed.ok().map(|t| t.as_millisecond())
+    parsed.ok().map(Timestamp::as_millisecond)
 }
 
 /// `YYYY-MM-DD`, years 1700 to 4000 as in Salesforce.
 pub(crate) fn read_date(text: &str) -> Option<Date> {
     let shape = text.len() == 10
-        && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
-    shape.then(|| text.parse::<Date>().ok()).flatten().filter(|d| (1700..=4000).contains(&d.year()))
+        && text.bytes().enumerate().all(|(i, b)| {
+            if i == 4 || i == 7 {
+                b == b'-'
+            } else {
+                b.is_ascii_digit()
+            }
+        });
+    shape
+        .then(|| text.parse::<Date>().ok())
+        .flatten()
+        .filter(|d| (1700..=4000).contains(&d.year()))
 }
 
 #[cfg(test)]
@@ -112,7 +125,14 @@ mod tests {
     #[test]
     fn dates_are_real_days() {
         assert!(read_date("2024-02-29").is_some());
-        for bad in ["2023-02-29", "1699-12-31", "4001-01-01", "2024-2-9", "2024-02-29T00:00:00Z", "20240229"] {
+        for bad in [
+            "2023-02-29",
+            "1699-12-31",
+            "4001-01-01",
+            "2024-2-9",
+            "2024-02-29T00:00:00Z",
+            "20240229",
+        ] {
             assert_eq!(read_date(bad), None, "{bad}");
         }
     }

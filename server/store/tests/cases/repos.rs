@@ -789,7 +789,7 @@ pub(crate) async fn overview(store: Store) {
         found.map_or(0, |c| c.connections)
     };
     assert_eq!(count(SyncState::Active, reason), 1);
-    assert_eq!(count(SyncState::Active, Some(StateReason::WaitingForPreview)), 2);
+    assert_eq!(count(SyncState::Active, None), 2);
     assert_eq!(count(SyncState::Paused, None), 1);
     assert_eq!(count(SyncState::NotActivated, None), 1);
     assert_eq!(

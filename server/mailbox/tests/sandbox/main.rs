@@ -1,0 +1,9 @@
+//! The connector against the sandbox's Exchange, over TLS.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod activation;
+mod faults;
+mod reading;
+mod support;
+mod writing;

@@ -1,0 +1,293 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tandem_mailbox::{Ews, EwsAccount, EwsLimits, EwsPolicy};
+use tandem_net::{Net, NetConfig};
+use tandem_sandbox::{Options, Sandbox, UserInfo};
+use tandem_sync::model::{
+    Change, Cursor, Field, FieldValue, ItemId, LinkKey, Outcome, Record, Snapshot, Write,
+};
+use tandem_sync::ports::{Endpoint as _, Mailbox as _};
+use tandem_types::ItemKind;
+use url::form_urlencoded::byte_serialize;
+
+pub(crate) const FOLDER: &str = "Salesforce Contacts";
+
+/// A sandbox, its first user, and a way to both.
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) net: Net,
+    pub(crate) user: UserInfo,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let net = Net::new(&config(&sandbox)).unwrap();
+        let user = sandbox.info().users[0].clone();
+        Self { sandbox, net, user }
+    }
+
+    /// A session, as the worker makes one.
+    pub(crate) fn session(&self) -> Ews {
+        self.session_with(&self.user.exchange_password)
+    }
+
+    pub(crate) fn session_with(&self, password: &str) -> Ews {
+        let account = EwsAccount {
+            url: self.sandbox.info().ews_url.parse().unwrap(),
+            login: self.user.exchange_login.clone(),
+            password: SecretString::from(password),
+            address: self.user.mailbox.clone(),
+        };
+        let limits = EwsLimits {
+            read_timeout: Duration::from_secs(3),
+            write_timeout: Duration::from_secs(3),
+            ..EwsLimits::default()
+        };
+        Ews::with_limits(self.net.clone(), account, limits)
+    }
+
+    /// Folder and categories made, everything listed once: the cursor.
+    pub(crate) async fn settled(&self) -> Cursor {
+        let ews = self.session();
+        ews.prepare().await.unwrap();
+        listing(&ews, None).await.1
+    }
+
+    pub(crate) async fn control(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, answer) = self.sandbox.control(method, path, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    fn contacts_path(&self) -> String {
+        format!("/exchange/mailboxes/{}/contacts", self.user.mailbox)
+    }
+
+    /// The user makes a contact.
+    pub(crate) async fn add(&self, entry: Value) -> ItemId {
+        id_of(&self.control("POST", &self.contacts_path(), entry).await)
+    }
+
+    pub(crate) async fn change(&self, id: &ItemId, entry: Value) {
+        let path = format!("{}?id={}", self.contacts_path(), encoded(&id.0));
+        self.control("PATCH", &path, entry).await;
+    }
+
+    pub(crate) async fn delete(&self, id: &ItemId, hard: bool) {
+        let path = format!("{}?id={}&hard={hard}", self.contacts_path(), encoded(&id.0));
+        self.control("DELETE", &path, Value::Null).await;
+    }
+
+    pub(crate) async fn shift(&self, id: &ItemId, folder: &str) -> ItemId {
+        let path = format!(
+            "{}/move?id={}&folder={}",
+            self.contacts_path(),
+            encoded(&id.0),
+            encoded(folder)
+        );
+        id_of(&self.control("POST", &path, Value::Null).await)
+    }
+
+    /// All contacts as the sandbox holds them.
+    pub(crate) async fn contacts(&self) -> Vec<Value> {
+        self.control("GET", &self.contacts_path(), Value::Null)
+            .await
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+
+    pub(crate) async fn mailbox(&self) -> Value {
+        self.control(
+            "GET",
+            &format!("/exchange/mailboxes/{}", self.user.mailbox),
+            Value::Null,
+        )
+        .await
+    }
+
+    pub(crate) async fn set_mailbox(&self, change: Value) {
+        self.control(
+            "PUT",
+            &format!("/exchange/mailboxes/{}", self.user.mailbox),
+            change,
+        )
+        .await;
+    }
+
+    pub(crate) async fn remove_folder(&self, name: &str) {
+        let path = format!(
+            "/exchange/mailboxes/{}/folders?name={}",
+            self.user.mailbox,
+            encoded(name)
+        );
+        self.control("DELETE", &path, Value::Null).await;
+    }
+
+    pub(crate) async fn add_folder(&self, name: &str, parent: &str) {
+        let path = format!("/exchange/mailboxes/{}/folders", self.user.mailbox);
+        self.control("POST", &path, json!({ "name": name, "parent": parent }))
+            .await;
+    }
+
+    pub(crate) async fn fault(&self, operation: Option<&str>, kind: Value) {
+        let mut rule = kind;
+        rule["service"] = json!("exchange");
+        if let Some(operation) = operation {
+            rule["operation"] = json!(operation);
+        }
+        self.control("POST", "/faults", rule).await;
+    }
+
+    pub(crate) async fn no_faults(&self) {
+        self.control("DELETE", "/faults", Value::Null).await;
+    }
+
+    /// The operations since the counters were reset, and how often each.
+    pub(crate) async fn operations(&self) -> BTreeMap<String, u64> {
+        let counters = self.control("GET", "/counters", Value::Null).await;
+        serde_json::from_value(counters["exchange"]["by_operation"].clone()).unwrap()
+    }
+
+    pub(crate) async fn requests(&self) -> u64 {
+        self.operations().await.values().sum()
+    }
+
+    pub(crate) async fn reset(&self) {
+        self.control("POST", "/counters/reset", Value::Null).await;
+    }
+
+    pub(crate) async fn failed_logons(&self) -> u64 {
+        let counters = self.control("GET", "/counters", Value::Null).await;
+        let logons: BTreeMap<String, u64> =
+            serde_json::from_value(counters["exchange"]["failed_logons"].clone()).unwrap();
+        logons.values().sum()
+    }
+}
+
+/// What a server of ours would be configured with for this sandbox.
+pub(crate) fn config(sandbox: &Sandbox) -> NetConfig {
+    let info = sandbox.info();
+    let port = info.exchange.https.rsplit(':').next().unwrap().parse().unwrap();
+    let here = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let domain = &info.autodiscover_domain;
+    let hosts = [
+        "",
+        "autodiscover.",
+        "mail.",
+        "exchange.",
+        "autodiscover.exchange.",
+    ];
+    NetConfig {
+        extra_roots_pem: vec![std::fs::read(&info.ca_pem).unwrap()],
+        allow_loopback: true,
+        resolve: hosts
+            .iter()
+            .map(|host| (format!("{host}{domain}"), here))
+            .collect(),
+        ..NetConfig::default()
+    }
+}
+
+pub(crate) fn policy(world: &World) -> EwsPolicy {
+    EwsPolicy {
+        allowed_hosts: vec!["localhost".to_owned()],
+        mail_domains: vec![world.sandbox.info().autodiscover_domain.clone()],
+        timeout: Duration::from_secs(3),
+        ..EwsPolicy::default()
+    }
+}
+
+fn encoded(text: &str) -> String {
+    byte_serialize(text.as_bytes()).collect()
+}
+
+fn id_of(contact: &Value) -> ItemId {
+    ItemId(contact["id"].as_str().unwrap().to_owned())
+}
+
+/// All pages of a round: what was there (the last one wins), where it goes on, whether everything was listed.
+pub(crate) async fn listing(ews: &Ews, since: Option<&Cursor>) -> (Listed, Cursor, bool) {
+    let mut listed = Listed::default();
+    let mut at = since.cloned();
+    for _ in 0..100 {
+        let page = ews.changes(at.as_ref()).await.unwrap();
+        listed.pages += 1;
+        for change in page.items {
+            match change {
+                Change::Present(snapshot) => {
+                    listed.absent.retain(|id| *id != snapshot.id);
+                    listed.present.insert(snapshot.id.clone(), *snapshot);
+                }
+                Change::Absent(id) => {
+                    listed.present.remove(&id);
+                    listed.absent.push(id);
+                }
+                other => panic!("a mailbox proves nothing: {other:?}"),
+            }
+        }
+        if !page.more {
+            return (listed, page.cursor, page.full);
+        }
+        at = Some(page.cursor);
+    }
+    panic!("the round does not end");
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) present: BTreeMap<ItemId, Snapshot>,
+    pub(crate) absent: Vec<ItemId>,
+    pub(crate) pages: usize,
+}
+
+pub(crate) fn key(n: u32) -> LinkKey {
+    LinkKey(format!("{n:032x}"))
+}
+
+pub(crate) fn person(given: &str, surname: &str, email: &str) -> Record {
+    Record::new(ItemKind::Contact)
+        .with(Field::GivenName, given)
+        .with(Field::Surname, surname)
+        .with(Field::Email, email)
+}
+
+pub(crate) fn create(n: u32, record: Record) -> Write {
+    Write::Create { key: key(n), record }
+}
+
+pub(crate) fn update(of: &Snapshot, set: &[(Field, FieldValue)]) -> Write {
+    Write::Update {
+        id: of.id.clone(),
+        version: of.version.clone(),
+        set: set.iter().cloned().collect(),
+        key: None,
+        mark: None,
+    }
+}
+
+pub(crate) fn known(text: &str) -> FieldValue {
+    FieldValue::Known(text.to_owned())
+}
+
+/// The item as read back.
+pub(crate) fn written(outcome: &Outcome) -> Snapshot {
+    match outcome {
+        Outcome::Written { now, .. } => (**now).clone(),
+        other => panic!("not written: {other:?}"),
+    }
+}
+
+/// One contact made by us.
+pub(crate) async fn make(ews: &Ews, n: u32, record: Record) -> Snapshot {
+    let outcomes = ews.write(&[create(n, record)]).await.unwrap();
+    written(&outcomes[0])
+}

@@ -1,0 +1,949 @@
+//! Two sides, a store and a clock in memory, with everything that can go wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tandem_sync::model::{
+    Access, Candidate, Change, Changes, Cursor, Fate, Field, FieldRule, FieldValue, ItemId, LinkKey, MatchKey,
+    Outcome, Profile, Record, Refusal, Scope, Snapshot, Version, Write,
+};
+use tandem_sync::normalise::{email, fit, normalise};
+use tandem_sync::ports::{
+    Clock, Closing, Commit, Crm, Endpoint, HashKey, IssueKey, JournalAct, JournalEntry, Lease, LinkAsk, Mailbox,
+    Observer, Opening, Pick, Rng, Store, StoreError,
+};
+use tandem_sync::session::{Context, Limits, Report, run};
+use tandem_sync::{Fault, FaultKind, Link, LinkState};
+use tandem_types::{
+    IssueCode, ItemKind, LinkId, Progress, SessionId, Settings, Side, StateReason, SyncState, Timestamp, UserId,
+};
+
+/// SplitMix64: the same seed, the same numbers.
+pub(crate) struct Seeded(AtomicU64);
+
+impl Seeded {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    pub(crate) fn next(&self) -> u64 {
+        let state = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&self, limit: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(limit.max(1)).unwrap()).unwrap()
+    }
+
+}
+
+impl Rng for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let n = self.next().to_le_bytes();
+            chunk.copy_from_slice(&n[..chunk.len()]);
+        }
+    }
+}
+
+pub(crate) struct Virtual(AtomicI64);
+
+#[async_trait]
+impl Clock for Virtual {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0
+            .fetch_add(i64::try_from(duration.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) record: Record,
+    pub(crate) version: u64,
+    pub(crate) key: Option<LinkKey>,
+    pub(crate) scope: Scope,
+    pub(crate) marked: bool,
+    pub(crate) created: Timestamp,
+    pub(crate) modified: Timestamp,
+    pub(crate) gone: Option<Option<ItemId>>,
+    /// Neither shown nor explained.
+    pub(crate) hidden: bool,
+    /// Filed under another id.
+    pub(crate) moved_to: Option<ItemId>,
+}
+
+/// Which faults happen. Counted down by the calls concerned.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    /// The n-th call fails.
+    pub(crate) call: Option<(u32, FaultKind)>,
+    /// The n-th call of `write` from now is lost: with or without its effect.
+    pub(crate) doubt: Option<(u32, bool)>,
+    /// Edits by the user between our reading and our writing.
+    pub(crate) meddle: Vec<(ItemId, Field, String)>,
+    /// Refused whenever it is written: by surname.
+    pub(crate) refuse: BTreeMap<String, Refusal>,
+    pub(crate) expired: bool,
+}
+
+pub(crate) struct State {
+    pub(crate) items: BTreeMap<ItemId, Item>,
+    pub(crate) log: Vec<ItemId>,
+    pub(crate) calls: Vec<&'static str>,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) faults: Faults,
+    pub(crate) page: usize,
+    pub(crate) shuffle: bool,
+    pub(crate) profile: Profile,
+    /// The server writes values its own way.
+    pub(crate) rewrites: bool,
+    counter: u64,
+}
+
+pub(crate) struct FakeSide {
+    pub(crate) side: Side,
+    pub(crate) state: Mutex<State>,
+    clock: std::sync::Arc<Virtual>,
+    rng: std::sync::Arc<Seeded>,
+}
+
+pub(crate) fn known(text: &str) -> FieldValue {
+    FieldValue::from_text(text)
+}
+
+impl FakeSide {
+    fn new(side: Side, clock: std::sync::Arc<Virtual>, rng: std::sync::Arc<Seeded>, holds_key: bool) -> Self {
+        let mut profile = Profile { holds_key, ..Profile::default() };
+        for &field in Field::CONTACT {
+            profile.fields.insert(field, FieldRule::default());
+        }
+        if side == Side::Crm {
+            profile.fields.insert(Field::JobTitle, FieldRule { max_chars: Some(10), ..FieldRule::default() });
+            profile.fields.insert(Field::Surname, FieldRule { required: true, ..FieldRule::default() });
+            profile.fields.insert(
+                Field::Company,
+                FieldRule { access: Access::CreateOnly, ..FieldRule::default() },
+            );
+            profile.fields.remove(&Field::OtherStreet);
+        }
+        Self {
+            side,
+            state: Mutex::new(State {
+                items: BTreeMap::new(),
+                log: Vec::new(),
+                calls: Vec::new(),
+                writes: Vec::new(),
+                faults: Faults::default(),
+                page: 7,
+                shuffle: false,
+                profile,
+                rewrites: false,
+                counter: 0,
+            }),
+            clock,
+            rng,
+        }
+    }
+
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        f(&mut self.state.lock().unwrap())
+    }
+
+    fn snapshot(&self, state: &State, id: &ItemId, item: &Item) -> Snapshot {
+        let mut record = item.record.clone();
+        record.fields.retain(|field, _| state.profile.fields.contains_key(field));
+        for field in state.profile.fields.keys() {
+            record.fields.entry(*field).or_insert(FieldValue::Empty);
+        }
+        Snapshot {
+            id: id.clone(),
+            version: Version(item.version.to_string()),
+            key: item.key.clone().filter(|_| state.profile.holds_key),
+            scope: item.scope,
+            record,
+            modified: item.modified,
+            created: item.created,
+            marked: item.marked,
+        }
+    }
+
+    pub(crate) fn add(&self, record: Record, scope: Scope) -> ItemId {
+        let now = self.clock.now();
+        self.with(|state| {
+            let marked = self.side == Side::Crm || scope == Scope::In;
+            put(state, self.side, record, scope, marked, None, now)
+        })
+    }
+
+    pub(crate) fn edit(&self, id: &ItemId, field: Field, text: &str) {
+        let now = self.clock.now();
+        self.with(|state| change(state, id, now, |item| item.record.set(field, known(text))));
+    }
+
+    pub(crate) fn touch(&self, id: &ItemId, f: impl FnOnce(&mut Item)) {
+        let now = self.clock.now();
+        self.with(|state| change(state, id, now, f));
+    }
+
+    pub(crate) fn delete(&self, id: &ItemId) {
+        self.touch(id, |item| item.gone = Some(None));
+    }
+
+    pub(crate) fn merge_into(&self, id: &ItemId, winner: &ItemId) {
+        self.touch(id, |item| item.gone = Some(Some(winner.clone())));
+    }
+
+    /// Filed into another folder: a new id, the same content and key.
+    pub(crate) fn file(&self, id: &ItemId) -> ItemId {
+        let now = self.clock.now();
+        self.with(|state| {
+            let mut item = state.items[id].clone();
+            state.counter += 1;
+            let new = ItemId(format!("{}-moved-{}", self.side.as_str(), state.counter));
+            item.version += 1;
+            item.modified = now;
+            state.items.insert(new.clone(), item);
+            change(state, id, now, |old| old.moved_to = Some(new.clone()));
+            state.log.push(new.clone());
+            new
+        })
+    }
+
+    pub(crate) fn here(&self) -> Vec<(ItemId, Item)> {
+        self.with(|state| {
+            state
+                .items
+                .iter()
+                .filter(|(_, item)| item.is_here())
+                .map(|(id, item)| (id.clone(), item.clone()))
+                .collect()
+        })
+    }
+
+    pub(crate) fn value(&self, id: &ItemId, field: Field) -> FieldValue {
+        self.with(|state| state.items[id].record.get(field).clone())
+    }
+
+    fn call(&self, name: &'static str) -> Result<(), Fault> {
+        self.clock.0.fetch_add(1_000, Ordering::Relaxed);
+        self.with(|state| {
+            state.calls.push(name);
+            if let Some((left, kind)) = state.faults.call {
+                if left == 0 {
+                    state.faults.call = None;
+                    return Err(Fault::new(kind, "as ordered"));
+                }
+                state.faults.call = Some((left - 1, kind));
+            }
+            Ok(())
+        })
+    }
+
+    fn found(&self, key: &MatchKey) -> Vec<Candidate> {
+        self.with(|state| {
+            state
+                .items
+                .iter()
+                .filter(|(_, item)| item.is_here())
+                .filter(|(_, item)| match key {
+                    MatchKey::Email(address) => email(item.record.get(Field::Email)).as_ref() == Some(address),
+                    MatchKey::Name { given, surname } => {
+                        let text = |field| match normalise(field, item.record.get(field)) {
+                            FieldValue::Known(text) => text.to_lowercase(),
+                            _ => String::new(),
+                        };
+                        text(Field::GivenName) == given.to_lowercase()
+                            && text(Field::Surname) == surname.to_lowercase()
+                    }
+                })
+                .map(|(id, item)| {
+                    if item.record.get(Field::Department) == &known("LEAD") {
+                        Candidate::Lead { id: id.clone(), email: String::new() }
+                    } else {
+                        Candidate::Same(Box::new(self.snapshot(state, id, item)))
+                    }
+                })
+                .collect()
+        })
+    }
+}
+
+impl Item {
+    pub(crate) fn is_here(&self) -> bool {
+        self.gone.is_none() && !self.hidden && self.moved_to.is_none()
+    }
+}
+
+fn put(
+    state: &mut State,
+    side: Side,
+    record: Record,
+    scope: Scope,
+    marked: bool,
+    key: Option<LinkKey>,
+    now: Timestamp,
+) -> ItemId {
+    state.counter += 1;
+    let id = ItemId(format!("{}-{:04}", side.as_str(), state.counter));
+    let item = Item {
+        record,
+        version: 1,
+        key,
+        scope,
+        marked,
+        created: now,
+        modified: now,
+        gone: None,
+        hidden: false,
+        moved_to: None,
+    };
+    state.items.insert(id.clone(), item);
+    state.log.push(id.clone());
+    id
+}
+
+fn change(state: &mut State, id: &ItemId, now: Timestamp, f: impl FnOnce(&mut Item)) {
+    let item = state.items.get_mut(id).unwrap();
+    f(item);
+    item.version += 1;
+    item.modified = now;
+    state.log.push(id.clone());
+}
+
+#[async_trait]
+impl Endpoint for FakeSide {
+    async fn profile(&self) -> Result<Profile, Fault> {
+        self.call("profile")?;
+        Ok(self.with(|state| state.profile.clone()))
+    }
+
+    async fn changes(&self, since: Option<&Cursor>) -> Result<Changes, Fault> {
+        self.call("changes")?;
+        self.with(|state| {
+            let end = state.log.len();
+            let (full, from, to, offset) = match since {
+                None => (true, 0, end, 0),
+                Some(cursor) => {
+                    if std::mem::take(&mut state.faults.expired) {
+                        return Err(Fault::new(FaultKind::CursorExpired, "expired"));
+                    }
+                    let mut parts = cursor.0.split(':');
+                    let kind = parts.next().unwrap();
+                    let mut number = || parts.next().map(|n| n.parse::<usize>().unwrap());
+                    let (from, to, offset) = (number(), number(), number());
+                    match kind {
+                        "since" => (false, from.unwrap(), end, 0),
+                        word => (word == "full", from.unwrap(), to.unwrap(), offset.unwrap()),
+                    }
+                }
+            };
+            let ids: BTreeSet<&ItemId> = if full {
+                state.items.keys().collect()
+            } else {
+                state.log[from..to].iter().collect()
+            };
+            let mut list: Vec<Change> = Vec::new();
+            for id in ids {
+                let item = &state.items[id];
+                let change = if item.is_here() {
+                    match (self.side, item.scope) {
+                        (Side::Crm, Scope::Out) if full => continue,
+                        (Side::Crm, Scope::Out) => Change::Left(id.clone()),
+                        _ => Change::Present(Box::new(self.snapshot(state, id, item))),
+                    }
+                } else if full {
+                    continue;
+                } else {
+                    match (&item.gone, self.side) {
+                        (Some(merged_into), Side::Crm) => Change::Deleted {
+                            id: id.clone(),
+                            merged_into: merged_into.clone(),
+                        },
+                        _ => Change::Absent(id.clone()),
+                    }
+                };
+                list.push(change);
+            }
+            let more = list.len() > offset + state.page;
+            let mut items: Vec<Change> = list.into_iter().skip(offset).take(state.page).collect();
+            if state.shuffle {
+                for n in (1..items.len()).rev() {
+                    items.swap(n, self.rng.below(n + 1));
+                }
+                if let Some(change) = items.first().cloned() {
+                    items.push(change);
+                }
+            }
+            let cursor = if more {
+                let word = if full { "full" } else { "part" };
+                format!("{word}:{from}:{to}:{}", offset + state.page)
+            } else {
+                format!("since:{to}")
+            };
+            Ok(Changes { items, cursor: Cursor(cursor), more, full })
+        })
+    }
+
+    async fn read(&self, ids: &[ItemId]) -> Result<Vec<Option<Snapshot>>, Fault> {
+        self.call("read")?;
+        Ok(self.with(|state| {
+            ids.iter()
+                .map(|id| {
+                    let item = state.items.get(id)?;
+                    item.is_here().then(|| self.snapshot(state, id, item))
+                })
+                .collect()
+        }))
+    }
+
+    async fn fates(&self, asked: &[(ItemId, LinkKey)]) -> Result<Vec<Fate>, Fault> {
+        self.call("fates")?;
+        Ok(self.with(|state| {
+            asked
+                .iter()
+                .map(|(id, key)| {
+                    let Some(item) = state.items.get(id) else { return Fault::transient("never was").unproved() };
+                    if item.is_here() {
+                        return Fate::Here(Box::new(self.snapshot(state, id, item)));
+                    }
+                    let by_key = state
+                        .items
+                        .iter()
+                        .find(|(_, item)| item.is_here() && item.key.as_ref() == Some(key));
+                    if let (Some((id, item)), true) = (by_key, state.profile.holds_key && self.side == Side::Mailbox) {
+                        return Fate::Here(Box::new(self.snapshot(state, id, item)));
+                    }
+                    match &item.gone {
+                        Some(merged_into) => Fate::Deleted { merged_into: merged_into.clone() },
+                        None => Fate::Unproved,
+                    }
+                })
+                .collect()
+        }))
+    }
+
+    async fn candidates(&self, keys: &[MatchKey]) -> Result<Vec<Vec<Candidate>>, Fault> {
+        self.call("candidates")?;
+        Ok(keys.iter().map(|key| self.found(key)).collect())
+    }
+
+    async fn created(&self, keys: &[LinkKey], since: Timestamp) -> Result<Vec<Snapshot>, Fault> {
+        self.call("created")?;
+        Ok(self.with(|state| {
+            state
+                .items
+                .iter()
+                .filter(|(_, item)| item.is_here())
+                .filter(|(_, item)| {
+                    if state.profile.holds_key {
+                        item.key.as_ref().is_some_and(|key| keys.contains(key))
+                    } else {
+                        item.created >= since
+                    }
+                })
+                .map(|(id, item)| self.snapshot(state, id, item))
+                .collect()
+        }))
+    }
+
+    fn batch(&self) -> usize {
+        3
+    }
+
+    async fn write(&self, writes: &[Write]) -> Result<Vec<Outcome>, Fault> {
+        assert!(writes.len() <= self.batch());
+        self.call("write")?;
+        let now = self.clock.now();
+        self.with(|state| {
+            for (id, field, text) in std::mem::take(&mut state.faults.meddle) {
+                if state.items.get(&id).is_some_and(Item::is_here) {
+                    change(state, &id, now, |item| item.record.set(field, known(&text)));
+                }
+            }
+            let lost = match state.faults.doubt {
+                Some((0, effect)) => {
+                    state.faults.doubt = None;
+                    Some(effect)
+                }
+                Some((n, effect)) => {
+                    state.faults.doubt = Some((n - 1, effect));
+                    None
+                }
+                None => None,
+            };
+            if lost == Some(false) {
+                return Ok(vec![Outcome::InDoubt; writes.len()]);
+            }
+            let outcomes: Vec<Outcome> = writes.iter().map(|write| self.one(state, write, now)).collect();
+            Ok(if lost.is_some() { vec![Outcome::InDoubt; writes.len()] } else { outcomes })
+        })
+    }
+}
+
+trait Unproved {
+    fn unproved(self) -> Fate;
+}
+
+impl Unproved for Fault {
+    fn unproved(self) -> Fate {
+        Fate::Unproved
+    }
+}
+
+impl FakeSide {
+    fn one(&self, state: &mut State, write: &Write, now: Timestamp) -> Outcome {
+        state.writes.push(write.clone());
+        let refusal = |state: &State, record: &Record| {
+            let surname = record.get(Field::Surname).known()?;
+            state.faults.refuse.get(surname).cloned()
+        };
+        let held = |state: &State, field: Field, value: &FieldValue| {
+            assert!(!value.is_unknown(), "unknown is never written");
+            let rule = state.profile.fields[&field];
+            assert_eq!(
+                &fit(field, value, rule),
+                value,
+                "longer than the side takes, or not for it"
+            );
+            let text = match value {
+                FieldValue::Known(text) if state.rewrites => FieldValue::Known(format!(" {text}\u{a0}")),
+                other => other.clone(),
+            };
+            if matches!(rule.access, Access::CreateOnly) { FieldValue::Empty } else { text }
+        };
+        match write {
+            Write::Create { key, record } => {
+                if let Some(refusal) = refusal(state, record) {
+                    return Outcome::Refused(refusal);
+                }
+                if self.side == Side::Crm {
+                    assert!(record.get(Field::Surname).known().is_some(), "Salesforce needs a last name");
+                }
+                let existing = state
+                    .items
+                    .iter()
+                    .find(|(_, item)| state.profile.holds_key && item.key.as_ref() == Some(key) && item.is_here())
+                    .map(|(id, _)| id.clone());
+                let id = existing.unwrap_or_else(|| {
+                    let mut taken = Record::new(ItemKind::Contact);
+                    for (field, value) in &record.fields {
+                        taken.set(*field, held(state, *field, value));
+                    }
+                    let key = state.profile.holds_key.then(|| key.clone());
+                    put(state, self.side, taken, Scope::In, true, key, now)
+                });
+                let now = self.snapshot(state, &id, &state.items[&id]);
+                Outcome::Written { now: Box::new(now), replaced: BTreeMap::new() }
+            }
+            Write::Update { id, version, set, key, mark } => {
+                let Some(item) = state.items.get(id).filter(|item| item.is_here()).cloned() else {
+                    return Outcome::Missing;
+                };
+                if item.version.to_string() != version.0 {
+                    return Outcome::Conflict(Box::new(self.snapshot(state, id, &item)));
+                }
+                if let Some(refusal) = refusal(state, &item.record) {
+                    return Outcome::Refused(refusal);
+                }
+                let mut replaced = BTreeMap::new();
+                let mut record = item.record.clone();
+                for (field, value) in set {
+                    replaced.insert(*field, record.get(*field).clone());
+                    let value = held(state, *field, value);
+                    record.set(*field, value);
+                }
+                for value in replaced.values_mut().filter(|value| value.is_unknown()) {
+                    *value = FieldValue::Empty;
+                }
+                change(state, id, now, |item| {
+                    item.record = record;
+                    item.key = key.clone().or(item.key.take());
+                    if *mark == Some(true) {
+                        item.marked = true;
+                        item.scope = Scope::In;
+                    }
+                });
+                let now = self.snapshot(state, id, &state.items[id]);
+                Outcome::Written { now: Box::new(now), replaced }
+            }
+            Write::Delete { id, version } => {
+                let Some(item) = state.items.get(id).filter(|item| item.is_here()).cloned() else {
+                    return Outcome::Missing;
+                };
+                if item.version.to_string() != version.0 {
+                    return Outcome::Conflict(Box::new(self.snapshot(state, id, &item)));
+                }
+                change(state, id, now, |item| item.gone = Some(None));
+                Outcome::Deleted
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Mailbox for FakeSide {
+    async fn prepare(&self) -> Result<(), Fault> {
+        self.call("prepare")
+    }
+}
+
+#[async_trait]
+impl Crm for FakeSide {
+    fn user(&self) -> UserId {
+        "005000000000001AAA".parse().unwrap()
+    }
+}
+
+/// What is durable.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) opening: Opening,
+    pub(crate) links: BTreeMap<LinkId, Link>,
+    pub(crate) journal: Vec<JournalEntry>,
+    pub(crate) issues: BTreeMap<IssueKey, String>,
+    pub(crate) closing: Option<Closing>,
+    pub(crate) fence: i64,
+    pub(crate) next_due: Option<Timestamp>,
+}
+
+pub(crate) struct FakeStore {
+    pub(crate) kept: Mutex<Kept>,
+    /// The n-th commit finds the database gone.
+    pub(crate) fuse: Mutex<Option<u32>>,
+    pub(crate) commits: AtomicU64,
+    pub(crate) asked: AtomicU64,
+    pub(crate) renewed: AtomicU64,
+}
+
+impl FakeStore {
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Kept) -> T) -> T {
+        f(&mut self.kept.lock().unwrap())
+    }
+
+    fn holds(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.with(|kept| {
+            if kept.fence == lease.fence {
+                Ok(())
+            } else {
+                Err(StoreError::LeaseLost)
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn claim(
+        &self,
+        _: &Pick,
+        _: &str,
+        session: SessionId,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
+        let fence = self.with(|kept| {
+            kept.fence += 1;
+            kept.fence
+        });
+        Ok(Some(Lease {
+            connection: "c".repeat(32).parse().unwrap(),
+            session,
+            org: "00D000000000001AAA".parse().unwrap(),
+            user: "005000000000001AAA".parse().unwrap(),
+            fence,
+            until: now.plus_seconds(i64::try_from(ttl.as_secs()).unwrap()),
+        }))
+    }
+
+    async fn renew(&self, lease: &Lease, now: Timestamp, ttl: Duration) -> Result<Lease, StoreError> {
+        self.holds(lease)?;
+        self.renewed.fetch_add(1, Ordering::Relaxed);
+        let until = now.plus_seconds(i64::try_from(ttl.as_secs()).unwrap());
+        Ok(Lease { until, ..lease.clone() })
+    }
+
+    async fn open(&self, lease: &Lease) -> Result<Opening, StoreError> {
+        self.holds(lease)?;
+        Ok(self.with(|kept| {
+            let live = kept.links.values().filter(|link| link.state == LinkState::Live).count();
+            Opening { live_links: u32::try_from(live).unwrap(), ..kept.opening.clone() }
+        }))
+    }
+
+    async fn links(&self, lease: &Lease, ask: &LinkAsk) -> Result<Vec<Link>, StoreError> {
+        self.holds(lease)?;
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Ok(self.with(|kept| {
+            let hit = |link: &&Link| match ask {
+                LinkAsk::All => true,
+                LinkAsk::Pending => link.intent.is_some(),
+                LinkAsk::Of { mailbox, crm, keys } => {
+                    link.mailbox_id.as_ref().is_some_and(|id| mailbox.contains(id))
+                        || link.crm_id.as_ref().is_some_and(|id| crm.contains(id))
+                        || keys.contains(&link.key)
+                }
+            };
+            kept.links.values().filter(hit).cloned().collect()
+        }))
+    }
+
+    async fn commit(&self, lease: &Lease, _: Timestamp, commit: Commit) -> Result<(), StoreError> {
+        self.holds(lease)?;
+        let mut fuse = self.fuse.lock().unwrap();
+        match *fuse {
+            Some(0) => {
+                *fuse = None;
+                return Err(StoreError::Unavailable("pulled the plug".to_owned()));
+            }
+            Some(n) => *fuse = Some(n - 1),
+            None => {}
+        }
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.with(|kept| {
+            for link in commit.links {
+                kept.links.insert(link.id.clone(), link);
+            }
+            kept.journal.extend(commit.journal);
+            for key in commit.solved {
+                kept.issues.remove(&key);
+            }
+            for issue in commit.issues {
+                kept.issues.insert(issue.key, issue.detail);
+            }
+            let opening = &mut kept.opening;
+            opening.mailbox_cursor = commit.mailbox_cursor.or(opening.mailbox_cursor.take());
+            opening.crm_cursor = commit.crm_cursor.or(opening.crm_cursor.take());
+            opening.last_full = commit.last_full.or(opening.last_full);
+            opening.first_round_done |= commit.first_round_done;
+        });
+        Ok(())
+    }
+
+    async fn close(&self, lease: &Lease, closing: Closing) -> Result<(), StoreError> {
+        self.holds(lease)?;
+        self.with(|kept| {
+            kept.opening.state = closing.state;
+            kept.opening.reason = closing.reason;
+            kept.opening.rejections = closing.rejections;
+            kept.opening.failures = closing.failures;
+            kept.opening.released &= !closing.release_used;
+            kept.next_due = closing.next_due;
+            kept.closing = Some(closing);
+        });
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Watch {
+    pub(crate) progress: Mutex<Vec<Progress>>,
+    pub(crate) stop_after: Mutex<Option<u32>>,
+}
+
+impl Observer for Watch {
+    fn progress(&self, progress: Progress) {
+        self.progress.lock().unwrap().push(progress);
+    }
+
+    fn should_stop(&self) -> bool {
+        let mut left = self.stop_after.lock().unwrap();
+        match *left {
+            Some(0) => true,
+            Some(n) => {
+                *left = Some(n - 1);
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) mailbox: FakeSide,
+    pub(crate) crm: FakeSide,
+    pub(crate) store: FakeStore,
+    pub(crate) clock: std::sync::Arc<Virtual>,
+    pub(crate) rng: std::sync::Arc<Seeded>,
+    pub(crate) watch: Watch,
+    pub(crate) limits: Limits,
+    pub(crate) dry_run: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self::keyed(seed, true, true)
+    }
+
+    /// An empty pair of sides whose first round is let through.
+    pub(crate) fn keyed(seed: u64, mailbox_keys: bool, crm_keys: bool) -> Self {
+        let rng = std::sync::Arc::new(Seeded::new(seed));
+        let clock = std::sync::Arc::new(Virtual(AtomicI64::new(1_700_000_000_000_000)));
+        let opening = Opening {
+            state: SyncState::Active,
+            reason: None,
+            settings: Settings::default(),
+            mailbox_cursor: None,
+            crm_cursor: None,
+            hash_key: HashKey([3; 32]),
+            live_links: 0,
+            rejections: 0,
+            failures: 0,
+            first_round_done: false,
+            released: true,
+            last_full: None,
+        };
+        Self {
+            mailbox: FakeSide::new(Side::Mailbox, clock.clone(), rng.clone(), mailbox_keys),
+            crm: FakeSide::new(Side::Crm, clock.clone(), rng.clone(), crm_keys),
+            store: FakeStore {
+                kept: Mutex::new(Kept {
+                    opening,
+                    links: BTreeMap::new(),
+                    journal: Vec::new(),
+                    issues: BTreeMap::new(),
+                    closing: None,
+                    fence: 0,
+                    next_due: None,
+                }),
+                fuse: Mutex::new(None),
+                commits: AtomicU64::new(0),
+                asked: AtomicU64::new(0),
+                renewed: AtomicU64::new(0),
+            },
+            clock,
+            rng,
+            watch: Watch::default(),
+            limits: Limits::default(),
+            dry_run: false,
+        }
+    }
+
+    pub(crate) fn side(&self, side: Side) -> &FakeSide {
+        match side {
+            Side::Mailbox => &self.mailbox,
+            Side::Crm => &self.crm,
+        }
+    }
+
+    pub(crate) fn settings(&self, f: impl FnOnce(&mut Settings)) {
+        self.store.with(|kept| f(&mut kept.opening.settings));
+    }
+
+    pub(crate) fn minutes(&self, minutes: i64) {
+        self.clock.0.fetch_add(minutes * 60_000_000, Ordering::Relaxed);
+    }
+
+    /// One session, ten minutes later.
+    pub(crate) fn try_session(&self) -> Result<Report, StoreError> {
+        self.minutes(10);
+        for side in Side::BOTH {
+            self.side(side).with(|state| {
+                state.calls.clear();
+                state.writes.clear();
+            });
+        }
+        futures::executor::block_on(async {
+            let session = "5".repeat(32).parse().unwrap();
+            let lease = self
+                .store
+                .claim(&Pick::Due, "test", session, self.clock.now(), self.limits.lease)
+                .await?
+                .unwrap();
+            let cx = Context {
+                mailbox: &self.mailbox,
+                crm: &self.crm,
+                store: &self.store,
+                clock: &*self.clock,
+                rng: &*self.rng,
+                observer: &self.watch,
+                dry_run: self.dry_run,
+                limits: self.limits,
+            };
+            run(&cx, lease).await
+        })
+    }
+
+    pub(crate) fn session(&self) -> Report {
+        self.try_session().unwrap()
+    }
+
+    pub(crate) fn calls(&self, side: Side) -> Vec<&'static str> {
+        self.side(side).with(|state| state.calls.clone())
+    }
+
+    pub(crate) fn writes(&self, side: Side) -> Vec<Write> {
+        self.side(side).with(|state| state.writes.clone())
+    }
+
+    pub(crate) fn wrote(&self) -> usize {
+        Side::BOTH.into_iter().map(|side| self.writes(side).len()).sum()
+    }
+
+    pub(crate) fn links(&self) -> Vec<Link> {
+        self.store.with(|kept| kept.links.values().cloned().collect())
+    }
+
+    pub(crate) fn issues(&self) -> Vec<(Side, IssueCode)> {
+        self.store
+            .with(|kept| kept.issues.keys().map(|key| (key.side, key.code)).collect())
+    }
+
+    pub(crate) fn reason(&self) -> Option<StateReason> {
+        self.store.with(|kept| kept.opening.reason)
+    }
+
+    /// Whether the journal holds this text as something that a side held.
+    pub(crate) fn journalled(&self, text: &str) -> bool {
+        self.store.with(|kept| {
+            kept.journal.iter().any(|entry| match &entry.act {
+                JournalAct::Changed { old: values }
+                | JournalAct::Deleted { old: values }
+                | JournalAct::LostToConflict { lost: values } => {
+                    values.iter().any(|(_, value)| value.known().is_some_and(|held| held.trim() == text))
+                }
+                _ => false,
+            })
+        })
+    }
+
+    /// Asserts that a session finds nothing to do, and asks each side once.
+    pub(crate) fn assert_quiet(&self) {
+        let report = self.session();
+        assert_eq!(self.wrote(), 0, "the session after writes: {:?}", report.lines);
+        for side in Side::BOTH {
+            let calls = self.calls(side);
+            assert!(calls.iter().all(|call| *call == "changes"), "{side:?}: {calls:?}");
+        }
+    }
+
+    /// Runs sessions until one writes nothing, then asserts that the next is quiet.
+    pub(crate) fn settle(&self) {
+        for _ in 0..8 {
+            self.session();
+            if self.wrote() == 0 {
+                self.session();
+                if self.wrote() == 0 {
+                    return;
+                }
+            }
+        }
+        panic!("not quiet after eight sessions");
+    }
+}
+
+pub(crate) fn person(given: &str, surname: &str, mail: &str) -> Record {
+    Record::new(ItemKind::Contact)
+        .with(Field::GivenName, given)
+        .with(Field::Surname, surname)
+        .with(Field::Email, mail)
+}

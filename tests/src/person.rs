@@ -1,0 +1,205 @@
+//! A person who uses the pane, without a browser: the same requests, in the same order.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use http::{HeaderMap, Method, StatusCode, header};
+use serde_json::{Value, json};
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use crate::http::{Answer, Body, call_with};
+use crate::sandbox::{SandboxProc, User};
+use crate::server::Tandem;
+
+/// How long a state may take to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A signed-in pane.
+#[derive(Debug)]
+pub struct Person {
+    pub user: User,
+    base: Url,
+    bearer: String,
+}
+
+impl Person {
+    /// Signs in with Salesforce, in a window of their own, and hands the session over to the pane.
+    pub async fn sign_in(tandem: &Tandem, sandbox: &SandboxProc, user: &User) -> Result<Self> {
+        let nonce = format!("{:064x}", u128::from(std::process::id()) << 64 | u128::from(user.name.len() as u64));
+        let mut window = Window::default();
+        let mut start = tandem.url.join("auth/start")?;
+        start.query_pairs_mut().append_pair("challenge", &sha256_hex(nonce.as_bytes()));
+        let mut answer = window.get(&start).await?;
+        let mut at = start;
+        // Salesforce's page, at most two rounds (who is it; then the grant for the sync), then the last page.
+        for _ in 0..8 {
+            if let Some(location) = answer.headers.get(header::LOCATION) {
+                at = at.join(location.to_str()?)?;
+                answer = window.get(&at).await?;
+                continue;
+            }
+            let page = answer.text();
+            if let Some(code) = between(&page, "<meta name=\"tandem-code\" content=\"", "\"") {
+                return Self::hand_over(tandem, user, code, &nonce).await;
+            }
+            ensure!(page.contains("name=\"password\""), "the sign-in window shows: {page}");
+            let mut form = Serializer::new(String::new());
+            for part in page.split("<input type=\"hidden\" name=\"").skip(1) {
+                let name = unescape(part.split('"').next().unwrap_or_default());
+                let value = unescape(between(part, "value=\"", "\"").unwrap_or_default());
+                form.append_pair(&name, &value);
+            }
+            form.append_pair("username", &user.salesforce_username);
+            form.append_pair("password", &user.salesforce_password);
+            at = Url::parse(&sandbox.info.salesforce.http)?.join("/services/oauth2/authorize")?;
+            answer = window.post(&at, form.finish()).await?;
+        }
+        anyhow::bail!("the sign-in goes round in circles at {at}")
+    }
+
+    async fn hand_over(tandem: &Tandem, user: &User, code: &str, nonce: &str) -> Result<Self> {
+        let url = tandem.url.join("api/handover")?;
+        let body = json!({ "code": code, "nonce": nonce }).to_string();
+        let origin = tandem.url.origin().ascii_serialization();
+        let headers =
+            [("origin", origin.as_str()), ("sec-fetch-site", "same-origin"), ("tandem-request", "1")];
+        let answer = call_with(Method::POST, &url, &headers, Body::Json(body)).await?;
+        ensure!(answer.status.is_success(), "hand-over: {} {}", answer.status, answer.text());
+        let bearer = answer.json()?["bearer"].as_str().context("no bearer")?.to_owned();
+        Ok(Self { user: user.clone(), base: tandem.url.clone(), bearer })
+    }
+
+    /// Calls a server function with the fields of a form; any status is an answer.
+    pub async fn call(&self, function: &str, fields: &[(&str, &str)]) -> Result<Answer> {
+        let url = self.base.join(&format!("api/{function}"))?;
+        let form = Serializer::new(String::new()).extend_pairs(fields).finish();
+        let origin = self.base.origin().ascii_serialization();
+        let bearer = format!("Bearer {}", self.bearer);
+        let headers = [
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("tandem-request", "1"),
+            ("accept", "application/json"),
+            ("authorization", bearer.as_str()),
+        ];
+        call_with(Method::POST, &url, &headers, Body::Form(form)).await
+    }
+
+    /// As [`Person::call`]; the JSON of a good answer.
+    pub async fn order(&self, function: &str, fields: &[(&str, &str)]) -> Result<Value> {
+        let answer = self.call(function, fields).await?;
+        ensure!(answer.status == StatusCode::OK, "{function}: {} {}", answer.status, answer.text());
+        answer.json()
+    }
+
+    /// What the pane shows.
+    pub async fn view(&self) -> Result<Value> {
+        self.order("pane", &[]).await
+    }
+
+    /// The connection's part of it.
+    pub async fn connection(&self) -> Result<Value> {
+        Ok(self.view().await?["connection"].take())
+    }
+
+    /// The id that the command line wants.
+    pub async fn connection_id(&self) -> Result<String> {
+        Ok(self.connection().await?["id"].as_str().context("no connection")?.to_owned())
+    }
+
+    /// *Connect to Exchange*.
+    pub async fn connect(&self, password: &str, ews_url: &str) -> Result<Answer> {
+        self.call(
+            "connect_exchange",
+            &[("login", &self.user.exchange_login), ("password", password), ("ews_url", ews_url)],
+        )
+        .await
+    }
+
+    /// Connects with the right password, found by Autodiscover.
+    pub async fn connect_well(&self) -> Result<()> {
+        let answer = self.connect(&self.user.exchange_password, "").await?;
+        ensure!(answer.status == StatusCode::OK, "connect: {} {}", answer.status, answer.text());
+        Ok(())
+    }
+
+    /// Waits until the connection is as wanted; fails with how it is instead.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut last = Value::Null;
+        let look = async {
+            let mut every = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                every.tick().await;
+                last = self.connection().await?;
+                if wanted(&last) {
+                    return Ok(last.clone());
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, look).await {
+            Ok(found) => found,
+            Err(_) => anyhow::bail!("waited in vain for {what}; it is {last:#}"),
+        }
+    }
+
+    /// Lets the first round through, whether or not it waits, and waits for its end.
+    pub async fn first_sync(&self) -> Result<Value> {
+        self.until("the preview", |c| !c["preview"].is_null()).await?;
+        self.order("release", &[]).await?;
+        self.until("the end of the first sync", |c| {
+            c["preview"].is_null() && c["progress"].is_null() && c["sessions"][0]["outcome"] == "done"
+        })
+        .await
+    }
+}
+
+/// A browser window that keeps cookies, for one sign-in.
+#[derive(Default)]
+struct Window {
+    cookies: Vec<(String, String, String)>,
+}
+
+impl Window {
+    async fn get(&mut self, url: &Url) -> Result<Answer> {
+        self.send(Method::GET, url, Body::None).await
+    }
+
+    async fn post(&mut self, url: &Url, form: String) -> Result<Answer> {
+        self.send(Method::POST, url, Body::Form(form)).await
+    }
+
+    async fn send(&mut self, method: Method, url: &Url, body: Body) -> Result<Answer> {
+        let site = url.origin().ascii_serialization();
+        let cookie: Vec<String> =
+            self.cookies.iter().filter(|(s, ..)| *s == site).map(|(_, n, v)| format!("{n}={v}")).collect();
+        let cookie = cookie.join("; ");
+        let headers: &[(&str, &str)] = if cookie.is_empty() { &[] } else { &[("cookie", &cookie)] };
+        let answer = call_with(method, url, headers, body).await?;
+        self.keep(&site, &answer.headers);
+        Ok(answer)
+    }
+
+    fn keep(&mut self, site: &str, headers: &HeaderMap) {
+        for value in headers.get_all(header::SET_COOKIE) {
+            let pair = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+            if let Some((name, value)) = pair.split_once('=') {
+                self.cookies.retain(|(s, n, _)| s != site || n != name);
+                self.cookies.push((site.to_owned(), name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+}
+
+fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
+    text.split_once(before)?.1.split_once(after).map(|(found, _)| found)
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&#39;", "'").replace("&amp;", "&")
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,187 @@
+//! The main job without a page: activate, first sync, both ways, again and again, with real processes.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tandem_tests::server::Options;
+use tandem_tests::{Person, SandboxProc, Tandem};
+
+/// Salesforce operations and EWS calls that change something there.
+fn is_write(entry: &Value) -> bool {
+    let operation = entry["operation"].as_str().unwrap_or_default();
+    ["CreateItem", "UpdateItem", "DeleteItem", "MoveItem", "CreateFolder", "UpdateUserConfiguration"]
+        .iter()
+        .any(|w| operation.contains(w))
+        || ["POST /composite/sobjects", "PATCH", "DELETE"].iter().any(|w| operation.starts_with(w))
+}
+
+struct Stage {
+    sandbox: SandboxProc,
+    tandem: Tandem,
+    nina: Person,
+    connection: String,
+}
+
+impl Stage {
+    async fn set(arguments: &[&str], options: &Options) -> Result<Self> {
+        let sandbox = SandboxProc::start(arguments).await?;
+        let tandem = Tandem::start(&sandbox, options).await?;
+        let nina = Person::sign_in(&tandem, &sandbox, &sandbox.nina().clone()).await?;
+        let connection = nina.connection_id().await?;
+        Ok(Self { sandbox, tandem, nina, connection })
+    }
+
+    /// Connected and through the first round.
+    async fn synced(arguments: &[&str], options: &Options) -> Result<Self> {
+        let stage = Self::set(arguments, options).await?;
+        stage.nina.connect_well().await?;
+        stage.nina.first_sync().await?;
+        Ok(stage)
+    }
+
+    async fn session(&self) -> Result<String> {
+        self.tandem.read(&["session", "run", "--connection", &self.connection]).await
+    }
+
+    async fn mark(&self) -> Result<u64> {
+        Ok(self.sandbox.requests_since(0).await?.last().map_or(0, |e| e["n"].as_u64().unwrap_or(0)))
+    }
+
+    /// One more session; asserts that it writes nothing and returns what it asked, per service.
+    async fn idle(&self) -> Result<(Vec<String>, Vec<String>)> {
+        let since = self.mark().await?;
+        let said = self.session().await?;
+        let entries = self.sandbox.requests_since(since).await?;
+        let writes: Vec<_> = entries.iter().filter(|e| is_write(e)).collect();
+        ensure!(writes.is_empty(), "a session without a change wrote: {writes:?}\n{said}");
+        let of = |service: &str| {
+            entries
+                .iter()
+                .filter(|e| e["service"] == service)
+                .map(|e| e["operation"].as_str().unwrap_or_default().to_owned())
+                .collect()
+        };
+        Ok((of("exchange"), of("salesforce")))
+    }
+
+    async fn in_mailbox(&self, surname: &str) -> Result<Vec<Value>> {
+        let all = self.sandbox.mailbox_contacts(&self.nina.user).await?;
+        Ok(all.into_iter().filter(|c| c["fields"]["Surname"] == surname).collect())
+    }
+
+    async fn in_salesforce(&self, last_name: &str) -> Result<Vec<Value>> {
+        let all = self.sandbox.records("Contact", &self.nina.user).await?;
+        Ok(all.into_iter().filter(|c| c["LastName"] == last_name && c["IsDeleted"] != true).collect())
+    }
+
+    fn contacts_path(&self) -> String {
+        format!("/exchange/mailboxes/{}/contacts", self.nina.user.mailbox)
+    }
+}
+
+fn encoded(id: &str) -> String {
+    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
+}
+
+#[tokio::test]
+async fn contacts_flow_both_ways_and_a_second_session_writes_nothing() -> Result<()> {
+    let stage = Stage::synced(&["--contacts", "20"], &Options::default()).await?;
+
+    // Everything of Nina's is in the mailbox now, once.
+    let mine = stage.sandbox.records("Contact", &stage.nina.user).await?;
+    let mine: Vec<_> =
+        mine.iter().filter(|c| c["OwnerId"] == stage.nina.user.salesforce_user_id.as_str()).collect();
+    ensure!(mine.len() >= 20, "{}", mine.len());
+    let mailbox = stage.sandbox.mailbox_contacts(&stage.nina.user).await?;
+    for record in &mine {
+        let email = record["Email"].as_str().unwrap_or_default().to_lowercase();
+        let there = mailbox
+            .iter()
+            .filter(|c| c["fields"]["EmailAddress1"].as_str().unwrap_or_default().to_lowercase() == email)
+            .count();
+        ensure!(there == 1, "{} is in the mailbox {there} times", record["LastName"]);
+    }
+    let (exchange, salesforce) = stage.idle().await?;
+    println!("after the first sync: Exchange {exchange:?}, Salesforce {salesforce:?}");
+
+    // Mailbox to Salesforce.
+    let made = json!({ "folder": "Salesforce Contacts", "fields": {
+        "GivenName": "Grażyna", "Surname": "Żółć-O'Neil", "EmailAddress1": "Grazyna@example.org",
+        "BusinessPhone": "+48 22 1", "JobTitle": "R&D <lead>" } });
+    stage.sandbox.post(&stage.contacts_path(), &made).await?;
+    println!("{}", stage.session().await?);
+    let found = stage.in_salesforce("Żółć-O'Neil").await?;
+    ensure!(found.len() == 1, "{found:?}");
+    ensure!(found[0]["Title"] == "R&D <lead>" && found[0]["Phone"] == "+48 22 1", "{:?}", found[0]);
+    stage.idle().await?;
+
+    // Salesforce to mailbox.
+    let record = json!({ "FirstName": "Jürgen", "LastName": "Größer", "Email": "j.groesser@example.org",
+        "OwnerId": stage.nina.user.salesforce_user_id });
+    stage
+        .sandbox
+        .post(&format!("/salesforce/records/Contact?as={}", stage.nina.user.salesforce_username), &record)
+        .await?;
+    println!("{}", stage.session().await?);
+    let came = stage.in_mailbox("Größer").await?;
+    ensure!(came.len() == 1 && came[0]["folder"] == "Salesforce Contacts", "{came:?}");
+    ensure!(came[0]["categories"].as_array().is_some_and(|c| c.contains(&json!("Salesforce"))), "{came:?}");
+    stage.idle().await?;
+
+    // Both change, different fields: both arrive. The same field: one wins, both end equal.
+    let crm_id = stage.in_salesforce("Größer").await?[0]["Id"].as_str().context("no id")?.to_owned();
+    let item = came[0]["id"].as_str().context("no id")?;
+    let path = format!("{}?id={}", stage.contacts_path(), encoded(item));
+    let record_path = format!("/salesforce/records/Contact/{crm_id}?as={}", stage.nina.user.salesforce_username);
+    stage.sandbox.patch(&path, &json!({ "fields": { "MobilePhone": "1", "JobTitle": "Chef" } })).await?;
+    stage.sandbox.patch(&record_path, &json!({ "Department": "Bau", "Title": "Boss" })).await?;
+    println!("{}", stage.session().await?);
+    let here = &stage.in_mailbox("Größer").await?[0];
+    let there = &stage.in_salesforce("Größer").await?[0];
+    ensure!(here["fields"]["Department"] == "Bau" && there["MobilePhone"] == "1", "{here:?} {there:?}");
+    // Within two minutes the mailbox wins.
+    ensure!(here["fields"]["JobTitle"] == "Chef" && there["Title"] == "Chef", "{here:?} {there:?}");
+    stage.idle().await?;
+
+    // Deleted in Salesforce: to Deleted Items.
+    stage.sandbox.delete(&record_path).await?;
+    println!("{}", stage.session().await?);
+    let gone = stage.in_mailbox("Größer").await?;
+    ensure!(gone.len() == 1 && gone[0]["folder"] == "Deleted Items", "{gone:?}");
+    stage.idle().await?;
+
+    // Deleted in the mailbox: kept in Salesforce, said in the pane, not created again.
+    let item = stage.in_mailbox("Żółć-O'Neil").await?[0]["id"].as_str().context("no id")?.to_owned();
+    stage.sandbox.delete(&format!("{}?id={}", stage.contacts_path(), encoded(&item))).await?;
+    println!("{}", stage.session().await?);
+    ensure!(stage.in_salesforce("Żółć-O'Neil").await?.len() == 1);
+    stage.idle().await?;
+    let issues = stage.nina.connection().await?["issues"].take();
+    ensure!(
+        issues.as_array().is_some_and(|all| all.iter().any(|i| i["code"] == "deleted_in_mailbox")),
+        "{issues:#}"
+    );
+    ensure!(stage.in_mailbox("Żółć-O'Neil").await?.iter().all(|c| c["folder"] == "Deleted Items"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_idle_session_asks_each_side_once() -> Result<()> {
+    let stage = Stage::synced(&["--contacts", "10"], &Options::default()).await?;
+    // The process of the command line starts with empty caches: the server's own session is measured.
+    stage.idle().await?;
+    let since = stage.mark().await?;
+    let before = stage.nina.connection().await?["sessions"][0]["id"].clone();
+    stage.nina.order("sync_now", &[]).await?;
+    stage
+        .nina
+        .until("the next session", |c| c["sessions"][0]["outcome"] == "done" && c["progress"].is_null() && c["sessions"][0]["id"] != before)
+        .await?;
+    let entries = stage.sandbox.requests_since(since).await?;
+    let of = |service: &str| {
+        entries.iter().filter(|e| e["service"] == service).map(|e| e["operation"].to_string()).collect::<Vec<_>>()
+    };
+    println!("idle session: Exchange {:?}, Salesforce {:?}", of("exchange"), of("salesforce"));
+    ensure!(of("exchange").len() == 1, "{:?}", of("exchange"));
+    ensure!(of("salesforce").len() == 1, "{:?}", of("salesforce"));
+    Ok(())
+}
