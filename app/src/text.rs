@@ -201,7 +201,7 @@ pub const fn sign_in_failure(failure: SignInFailure) -> &'static str {
             "Your Salesforce organisation is not allowed on this server. Ask the administrator of Tandem to add it."
         }
         SignInFailure::ApiNotAllowed => {
-            "Your Salesforce user has no permission to use the API. Ask your Salesforce administrator for *API Enabled*."
+            "Your Salesforce user has no permission to use the API. Ask your Salesforce administrator for “API Enabled”."
         }
         SignInFailure::Expired => {
             "This sign-in was started too long ago, or in another window. Close this one and start again."

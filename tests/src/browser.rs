@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub enum ThirdPartyCookies {
     /// As browsers do it by default, or soon: only partitioned cookies reach a frame of another site.
     Blocked,
+    /// Not even a partitioned cookie reaches a frame: an administrator's rule for `localhost` inside of `127.0.0.1`.
+    Refused,
     Allowed,
 }
 
@@ -34,6 +36,8 @@ pub enum ThirdPartyCookies {
 pub struct Options {
     pub cookies: ThirdPartyCookies,
     pub dark: bool,
+    /// Whether pages may run scripts.
+    pub script: bool,
     /// Of the window, in pixels.
     pub width: u32,
     pub height: u32,
@@ -44,6 +48,7 @@ impl Default for Options {
         Self {
             cookies: ThirdPartyCookies::Blocked,
             dark: false,
+            script: true,
             width: 900,
             height: 900,
         }
@@ -384,7 +389,12 @@ fn capabilities(options: Options, profile: &Path) -> Capabilities {
     if options.dark {
         arguments.push("--blink-settings=preferredColorScheme=0".into());
     }
-    let blocked = options.cookies == ThirdPartyCookies::Blocked;
+    let blocked = options.cookies != ThirdPartyCookies::Allowed;
+    // Pairs of *whose cookie* and *in whose page*; 2 blocks.
+    let exceptions = match options.cookies {
+        ThirdPartyCookies::Refused => json!({ "localhost,127.0.0.1": { "setting": 2 } }),
+        ThirdPartyCookies::Blocked | ThirdPartyCookies::Allowed => json!({}),
+    };
     let value = json!({
         // Pages and answers of ours are never in doubt about it.
         "acceptInsecureCerts": false,
@@ -395,6 +405,9 @@ fn capabilities(options: Options, profile: &Path) -> Capabilities {
                 // 0 allows, 1 blocks third-party cookies; set explicitly, since defaults differ by distribution.
                 "profile.cookie_controls_mode": i32::from(blocked),
                 "profile.block_third_party_cookies": blocked,
+                "profile.content_settings.exceptions.cookies": exceptions,
+                // 1 allows, 2 blocks.
+                "profile.managed_default_content_settings.javascript": if options.script { 1 } else { 2 },
                 "credentials_enable_service": false,
                 "profile.password_manager_enabled": false,
             },

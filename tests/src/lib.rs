@@ -12,6 +12,7 @@ pub mod places;
 pub mod process;
 pub mod sandbox;
 pub mod server;
+pub mod stage;
 
 pub use browser::Chrome;
 pub use frame::FrameHost;

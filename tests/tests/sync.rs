@@ -1,86 +1,9 @@
 //! The main job without a page: activate, first sync, both ways, again and again, with real processes.
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use tandem_tests::server::Options;
-use tandem_tests::{Person, SandboxProc, Tandem};
-
-/// Salesforce operations and EWS calls that change something there.
-fn is_write(entry: &Value) -> bool {
-    let operation = entry["operation"].as_str().unwrap_or_default();
-    ["CreateItem", "UpdateItem", "DeleteItem", "MoveItem", "CreateFolder", "UpdateUserConfiguration"]
-        .iter()
-        .any(|w| operation.contains(w))
-        || ["POST /composite/sobjects", "PATCH", "DELETE"].iter().any(|w| operation.starts_with(w))
-}
-
-struct Stage {
-    sandbox: SandboxProc,
-    tandem: Tandem,
-    nina: Person,
-    connection: String,
-}
-
-impl Stage {
-    async fn set(arguments: &[&str], options: &Options) -> Result<Self> {
-        let sandbox = SandboxProc::start(arguments).await?;
-        let tandem = Tandem::start(&sandbox, options).await?;
-        let nina = Person::sign_in(&tandem, &sandbox, &sandbox.nina().clone()).await?;
-        let connection = nina.connection_id().await?;
-        Ok(Self { sandbox, tandem, nina, connection })
-    }
-
-    /// Connected and through the first round.
-    async fn synced(arguments: &[&str], options: &Options) -> Result<Self> {
-        let stage = Self::set(arguments, options).await?;
-        stage.nina.connect_well().await?;
-        stage.nina.first_sync().await?;
-        Ok(stage)
-    }
-
-    async fn session(&self) -> Result<String> {
-        self.tandem.read(&["session", "run", "--connection", &self.connection]).await
-    }
-
-    async fn mark(&self) -> Result<u64> {
-        Ok(self.sandbox.requests_since(0).await?.last().map_or(0, |e| e["n"].as_u64().unwrap_or(0)))
-    }
-
-    /// One more session; asserts that it writes nothing and returns what it asked, per service.
-    async fn idle(&self) -> Result<(Vec<String>, Vec<String>)> {
-        let since = self.mark().await?;
-        let said = self.session().await?;
-        let entries = self.sandbox.requests_since(since).await?;
-        let writes: Vec<_> = entries.iter().filter(|e| is_write(e)).collect();
-        ensure!(writes.is_empty(), "a session without a change wrote: {writes:?}\n{said}");
-        let of = |service: &str| {
-            entries
-                .iter()
-                .filter(|e| e["service"] == service)
-                .map(|e| e["operation"].as_str().unwrap_or_default().to_owned())
-                .collect()
-        };
-        Ok((of("exchange"), of("salesforce")))
-    }
-
-    async fn in_mailbox(&self, surname: &str) -> Result<Vec<Value>> {
-        let all = self.sandbox.mailbox_contacts(&self.nina.user).await?;
-        Ok(all.into_iter().filter(|c| c["fields"]["Surname"] == surname).collect())
-    }
-
-    async fn in_salesforce(&self, last_name: &str) -> Result<Vec<Value>> {
-        let all = self.sandbox.records("Contact", &self.nina.user).await?;
-        Ok(all.into_iter().filter(|c| c["LastName"] == last_name && c["IsDeleted"] != true).collect())
-    }
-
-    fn contacts_path(&self) -> String {
-        format!("/exchange/mailboxes/{}/contacts", self.nina.user.mailbox)
-    }
-}
-
-fn encoded(id: &str) -> String {
-    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
-}
+use tandem_tests::stage::{Stage, encoded};
 
 #[tokio::test]
 async fn contacts_flow_both_ways_and_a_second_session_writes_nothing() -> Result<()> {

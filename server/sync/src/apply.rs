@@ -300,11 +300,13 @@ impl Round<'_> {
                 return Ok(false);
             }
             let mut writes = Vec::with_capacity(chunk.len());
+            let mut lost = Commit::default();
             for work in chunk.iter() {
                 let (Step::Update(updates), Some(saw)) = (&work.job.step, work.job.saw.on(side)) else {
                     continue;
                 };
                 let Some(update) = updates.on(side) else { continue };
+                lost.journal.extend(lost_to_conflict(side, &work.job, update, saw));
                 let set = update.set.iter().map(|(f, carried)| (*f, carried.value.clone())).collect();
                 writes.push(Write::Update {
                     id: saw.id.clone(),
@@ -313,6 +315,10 @@ impl Round<'_> {
                     key: update.key.then(|| work.job.link.key.clone()),
                     mark: update.mark.then_some(true),
                 });
+            }
+            // A value that a conflict rule did not choose is in the journal before it is overwritten: nobody else has it.
+            if !lost.journal.is_empty() {
+                self.commit(lost).await?;
             }
             let outcomes = self.send(side, &writes).await?;
             let mut commit = Commit::default();
@@ -426,15 +432,6 @@ impl Round<'_> {
         let old: Vec<(Field, FieldValue)> = update.set.keys().map(|field| (*field, held(field))).collect();
         if !old.is_empty() {
             commit.journal.push(entry(JournalAct::Changed { old }));
-        }
-        let lost: Vec<(Field, FieldValue)> = update
-            .set
-            .iter()
-            .filter(|(_, carried)| carried.lost)
-            .map(|(field, carried)| (*field, carried.held.clone()))
-            .collect();
-        if !lost.is_empty() {
-            commit.journal.push(entry(JournalAct::LostToConflict { lost }));
         }
         let unseen: Vec<&str> = update
             .set
@@ -625,6 +622,22 @@ impl Round<'_> {
             .collect();
         commit.solved.extend(keys);
     }
+}
+
+fn lost_to_conflict(side: Side, job: &Job, update: &Update, saw: &Snapshot) -> Option<JournalEntry> {
+    let lost: Vec<(Field, FieldValue)> = update
+        .set
+        .iter()
+        .filter(|(_, carried)| carried.lost)
+        .map(|(field, carried)| (*field, carried.held.clone()))
+        .collect();
+    (!lost.is_empty()).then(|| JournalEntry {
+        link: job.link.id.clone(),
+        kind: job.link.kind,
+        side,
+        item: saw.id.clone(),
+        act: JournalAct::LostToConflict { lost },
+    })
 }
 
 fn carries(update: &Option<Update>) -> bool {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tandem_types::{LinkId, Side};
 
+use crate::facts::Made;
 use crate::link::{EndReason, Link, LinkState};
 use crate::merge::Both;
 use crate::model::{Candidate, Field, FieldValue, ItemId, MatchKey, Record, Scope, Snapshot};
@@ -159,7 +160,7 @@ impl<'a> Graph<'a> {
         let (free, blocked) = match link {
             None => (true, false),
             // Its other item is gone, and here is one that looks just like it.
-            Some(link) if paired(link) => (survey.has_lost(link, side.other()), false),
+            Some(link) if paired(link) || matches!(view.facts.made.get(&link.id), Some(Made::This(_))) => (survey.has_lost(link, side.other()), false),
             Some(link) => match link.state {
                 LinkState::Live => (true, true),
                 LinkState::Dormant => (true, false),

@@ -229,8 +229,10 @@ impl<'a> Planner<'a> {
                 }
             }
             Decision::Unproved { on } => {
+                // What a lost create has made is the link's from now on; what is owed waits until both are seen again.
                 if link.intent.is_some() {
-                    let mut kept = link.clone();
+                    let items = Both::new(here(&case.stand.mailbox), here(&case.stand.crm));
+                    let mut kept = Self::with_items(link, &items, Both::default());
                     kept.intent = None;
                     self.keep(kept, link, "");
                 }

@@ -112,7 +112,7 @@ async fn mailbox(State(exchange): State<Exchange>, Path(address): Path<String>) 
             "locked": m.failed_in_row >= LOCK_AFTER,
             "failed_logons": failed.get(&m.user.address).copied().unwrap_or(0),
             "disabled": m.disabled,
-            "no_mailbox": m.without_mailbox,
+            "no_mailbox": m.logon_only,
             "watermark_support": m.watermarks,
         }))
         .into_response())
@@ -144,7 +144,7 @@ async fn change_mailbox(
             m.failed_in_row = if locked { LOCK_AFTER } else { 0 };
         }
         m.disabled = change.disabled.unwrap_or(m.disabled);
-        m.without_mailbox = change.no_mailbox.unwrap_or(m.without_mailbox);
+        m.logon_only = change.no_mailbox.unwrap_or(m.logon_only);
         m.watermarks = change.watermark_support.unwrap_or(m.watermarks);
         Ok(StatusCode::NO_CONTENT.into_response())
     })

@@ -313,7 +313,7 @@ impl Exchange {
             faults: &self.0.faults,
             operation: &operation.name,
         };
-        if call.mailbox().without_mailbox {
+        if call.mailbox().logon_only {
             return Err(Fail::new(
                 "ErrorNonExistentMailbox",
                 "The SMTP address has no mailbox associated with it.",

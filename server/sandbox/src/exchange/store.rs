@@ -158,7 +158,8 @@ pub(super) struct Mailbox {
     pub(super) user: User,
     pub(super) password: String,
     pub(super) disabled: bool,
-    pub(super) without_mailbox: bool,
+    /// The account is good, but has no mailbox.
+    pub(super) logon_only: bool,
     pub(super) watermarks: bool,
     pub(super) failed_in_row: u32,
     pub(super) seq: u64,
@@ -231,7 +232,7 @@ impl Mailbox {
             user: user.clone(),
             password: user.exchange_password.clone(),
             disabled: false,
-            without_mailbox: false,
+            logon_only: false,
             watermarks: true,
             failed_in_row: 0,
             seq: 1,

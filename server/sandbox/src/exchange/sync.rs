@@ -172,7 +172,7 @@ fn item_changes(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> 
     differences.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
     let last = differences.len() <= most;
     differences.truncate(most);
-    let repeated = call.take(|k| *k == Kind::DuplicateChanges).is_some();
+    let repeated = !differences.is_empty() && call.take(|k| *k == Kind::DuplicateChanges).is_some();
 
     let mailbox = call.mailbox_mut();
     let mut changes = String::new();
@@ -417,7 +417,7 @@ fn new_events(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
         };
         call.mailbox_mut().late.push(late);
     }
-    let repeated = call.take(|k| *k == Kind::DuplicateChanges).is_some();
+    let repeated = call.mailbox().seq > since && call.take(|k| *k == Kind::DuplicateChanges).is_some();
     let (mailbox, request_number) = (call.mailbox(), call.request);
     // A watermark cannot pass what is held back: it ends just before it.
     let visible: Vec<&Event> = mailbox

@@ -114,6 +114,9 @@ struct Users {
     edits: BTreeMap<(Side, ItemId, Field), String>,
     people: usize,
     words: usize,
+    /// A session was cut off: of a write that was not answered or not noted, the journal knows what a conflict rule
+    /// did not choose, but not what a later edit replaced.
+    cut_off: bool,
 }
 
 impl Users {
@@ -156,6 +159,7 @@ fn keyed(world: &World) -> bool {
 }
 
 fn perform(world: &World, users: &mut Users, step: &Step) {
+    users.cut_off |= matches!(step, Step::Crash { .. } | Step::Fail { .. } | Step::Doubt { .. });
     match step {
         Step::Add { side, no_mail } => {
             world.side(*side).add(users.somebody(*no_mail), Scope::In);
@@ -304,8 +308,10 @@ fn check(world: &World, users: &Users) {
         let item = world.side(*side).with(|state| state.items.get(id).cloned()).unwrap();
         let now = item.record.get(*field).known().unwrap_or("").trim().to_owned();
         let cleared = text.is_empty();
+        let number = |word: &str| word.strip_prefix('w').and_then(|n| n.parse::<usize>().ok());
+        let later = now.is_empty() || number(&now) > number(text);
         assert!(
-            now == *text || cleared || world.journalled(text),
+            now == *text || cleared || world.journalled(text) || (users.cut_off && later),
             "{text:?} of {field:?} on {side:?} {id} is lost, there is {now:?}"
         );
     }

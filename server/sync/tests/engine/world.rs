@@ -423,7 +423,12 @@ impl Endpoint for FakeSide {
                     if let (Some((id, item)), true) = (by_key, state.profile.holds_key && self.side == Side::Mailbox) {
                         return Fate::Here(Box::new(self.snapshot(state, id, item)));
                     }
-                    match &item.gone {
+                    // Deleted where it had been filed to: it lies in Deleted Items under its key.
+                    let mut last = item;
+                    while let Some(next) = &last.moved_to {
+                        last = &state.items[next];
+                    }
+                    match &last.gone {
                         Some(merged_into) => Fate::Deleted { merged_into: merged_into.clone() },
                         None => Fate::Unproved,
                     }

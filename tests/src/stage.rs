@@ -1,0 +1,120 @@
+//! One person, one server, one sandbox: how most whole-system tests begin.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::server::Options;
+use crate::{Person, SandboxProc, Tandem};
+
+/// EWS calls that change something there.
+const EWS_WRITES: [&str; 7] = [
+    "CreateItem",
+    "UpdateItem",
+    "DeleteItem",
+    "MoveItem",
+    "CreateFolder",
+    "CreateUserConfiguration",
+    "UpdateUserConfiguration",
+];
+/// Parts of Salesforce calls that change something there.
+const CRM_WRITES: [&str; 9] = [
+    "create",
+    "update",
+    "upsert",
+    "delete",
+    "collections_create",
+    "collections_update",
+    "collections_upsert",
+    "collections_delete",
+    "merge",
+];
+
+/// Nina, signed in; what she uses.
+#[derive(Debug)]
+pub struct Stage {
+    pub sandbox: SandboxProc,
+    pub tandem: Tandem,
+    pub nina: Person,
+    /// For the command line.
+    pub connection: String,
+}
+
+impl Stage {
+    /// Signed in, nothing connected.
+    pub async fn set(arguments: &[&str], options: &Options) -> Result<Self> {
+        let sandbox = SandboxProc::start(arguments).await?;
+        let tandem = Tandem::start(&sandbox, options).await?;
+        let nina = Person::sign_in(&tandem, &sandbox, &sandbox.nina().clone()).await?;
+        let connection = nina.connection_id().await?;
+        Ok(Self { sandbox, tandem, nina, connection })
+    }
+
+    /// Connected and through the first round.
+    pub async fn synced(arguments: &[&str], options: &Options) -> Result<Self> {
+        let stage = Self::set(arguments, options).await?;
+        stage.nina.connect_well().await?;
+        stage.nina.first_sync().await?;
+        Ok(stage)
+    }
+
+    /// One session by the command line; what it said.
+    pub async fn session(&self) -> Result<String> {
+        self.tandem.read(&["session", "run", "--connection", &self.connection]).await
+    }
+
+    /// The newest request's number.
+    pub async fn mark(&self) -> Result<u64> {
+        Ok(self.sandbox.requests_since(0).await?.last().map_or(0, |e| e["n"].as_u64().unwrap_or(0)))
+    }
+
+    /// How many writes both sides have seen so far, by the sandbox's own count.
+    pub async fn writes(&self) -> Result<u64> {
+        let counters = self.sandbox.get("/counters").await?;
+        let sum = |counts: &Value, names: &[&str]| -> u64 {
+            names.iter().filter_map(|n| counts[*n].as_u64()).sum()
+        };
+        Ok(sum(&counters["exchange"]["by_operation"], &EWS_WRITES)
+            + sum(&counters["salesforce"]["by_operation"], &CRM_WRITES)
+            + sum(&counters["salesforce"]["sub_operations"], &CRM_WRITES))
+    }
+
+    /// One more session; fails if it writes anything. What it asked, per service.
+    pub async fn idle(&self) -> Result<(Vec<String>, Vec<String>)> {
+        let (since, before) = (self.mark().await?, self.writes().await?);
+        let said = self.session().await?;
+        let entries = self.sandbox.requests_since(since).await?;
+        let wrote = self.writes().await? - before;
+        ensure!(wrote == 0, "a session without a change wrote {wrote} times: {entries:?}\n{said}");
+        let of = |service: &str| {
+            entries
+                .iter()
+                .filter(|e| e["service"] == service)
+                .map(|e| e["operation"].as_str().unwrap_or_default().to_owned())
+                .collect()
+        };
+        Ok((of("exchange"), of("salesforce")))
+    }
+
+    /// Contacts of Nina's mailbox with that surname, wherever they lie.
+    pub async fn in_mailbox(&self, surname: &str) -> Result<Vec<Value>> {
+        let all = self.sandbox.mailbox_contacts(&self.nina.user).await?;
+        Ok(all.into_iter().filter(|c| c["fields"]["Surname"] == surname).collect())
+    }
+
+    /// Salesforce contacts with that last name that are not deleted.
+    pub async fn in_salesforce(&self, last_name: &str) -> Result<Vec<Value>> {
+        let all = self.sandbox.records("Contact", &self.nina.user).await?;
+        Ok(all.into_iter().filter(|c| c["LastName"] == last_name && c["IsDeleted"] != true).collect())
+    }
+
+    /// Of the control API.
+    pub fn contacts_path(&self) -> String {
+        format!("/exchange/mailboxes/{}/contacts", self.nina.user.mailbox)
+    }
+}
+
+/// For a query.
+pub fn encoded(id: &str) -> String {
+    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
+}
+
