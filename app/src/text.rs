@@ -112,7 +112,7 @@ pub const OFF_LEAD: &str = "Tandem has given up its access, and the stored passw
 pub const NEEDS_MAIL_TITLE: &str = "Needs your sign-in";
 pub const NEEDS_CRM_TITLE: &str = "Salesforce needs your sign-in";
 pub const NEEDS_CRM_LEAD: &str =
-    "Salesforce has ended Tandem’s access. Sync stands still until you sign in again; nothing is lost.";
+    "Tandem’s access to Salesforce has ended. Sync stands still until you sign in again; nothing is lost.";
 pub const NEEDS_MICROSOFT_TITLE: &str = "Microsoft needs your sign-in";
 pub const NEEDS_MICROSOFT_LEAD: &str = "Microsoft has ended Tandem’s access to your mailbox. Sync stands still until you \
      connect it again; nothing is lost.";
@@ -596,16 +596,21 @@ pub fn direction_row(what: ItemKind, to: Side) -> String {
 
 /// `2 created, 1 changed`; `None` if nothing.
 pub fn op_counts(counts: OpCounts) -> Option<String> {
-    let parts: Vec<String> = [
-        (counts.created, "created"),
-        (counts.changed, "changed"),
-        (counts.deleted, "deleted"),
-        (counts.skipped, "skipped"),
-    ]
-    .into_iter()
-    .filter(|(n, _)| *n > 0)
-    .map(|(n, word)| format!("{} {word}", number(n)))
-    .collect();
+    op_words(counts, ["created", "changed", "deleted", "skipped"])
+}
+
+/// `2 to create, 1 to change`: what was only planned. `None` if nothing.
+pub fn op_plan(counts: OpCounts) -> Option<String> {
+    op_words(counts, ["to create", "to change", "to delete", "to skip"])
+}
+
+fn op_words(counts: OpCounts, words: [&str; 4]) -> Option<String> {
+    let parts: Vec<String> = [counts.created, counts.changed, counts.deleted, counts.skipped]
+        .into_iter()
+        .zip(words)
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{} {word}", number(n)))
+        .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
@@ -656,12 +661,17 @@ pub const fn outcome_tone(outcome: Option<SessionOutcome>) -> Tone {
     }
 }
 
-/// What a session did, one line per side and kind that moved.
+/// What a session did, or where it wrote nothing would have done; one line per side and kind that moves.
 pub fn session_lines(session: &SessionView) -> Vec<String> {
+    let planned = matches!(
+        session.outcome,
+        Some(SessionOutcome::Preview | SessionOutcome::StoppedByBrake)
+    );
+    let words = if planned { op_plan } else { op_counts };
     let mut lines = Vec::new();
     for counts in &session.counts {
         for (to, ops) in [(Side::Mailbox, counts.mailbox), (Side::Crm, counts.crm)] {
-            if let Some(done) = op_counts(ops) {
+            if let Some(done) = words(ops) {
                 lines.push(format!(
                     "{}, {}: {done}",
                     side(to),
@@ -670,10 +680,11 @@ pub fn session_lines(session: &SessionView) -> Vec<String> {
             }
         }
         if counts.adopted > 0 {
-            lines.push(format!(
-                "{} linked that were on both sides",
-                number(counts.adopted)
-            ));
+            lines.push(if planned {
+                format!("{} to link that are on both sides", number(counts.adopted))
+            } else {
+                format!("{} linked that were on both sides", number(counts.adopted))
+            });
         }
     }
     if session.issues > 0 {

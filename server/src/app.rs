@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use leptos::config::LeptosOptions;
+use secrecy::ExposeSecret as _;
 use tandem_crm::{ApiConfig, Platform, SalesforceApp};
 use tandem_mailbox::EwsPolicy;
 use tandem_net::{Net, Schemes};
@@ -43,7 +44,9 @@ pub struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("worker", &self.worker).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("worker", &self.worker)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,11 +83,19 @@ impl App {
     pub async fn connect(config: Config) -> Result<Self, StartError> {
         let vault = Arc::new(Vault::open_or_create(&config.master_key_file)?);
         let token_key = vault.server_key("web tokens");
-        let store = Store::connect(&config.database, vault).await?;
+        let store = Store::connect(config.database.expose_secret(), vault).await?;
         let net = Net::new(&net_config(&config)?)?;
         // The configuration takes plain HTTP for hosts on this machine only.
-        let plain = config.salesforce.login_hosts.iter().any(|host| host.scheme() == "http");
-        let schemes = if plain { Schemes::HttpToo } else { Schemes::HttpsOnly };
+        let plain = config
+            .salesforce
+            .login_hosts
+            .iter()
+            .any(|host| host.scheme() == "http");
+        let schemes = if plain {
+            Schemes::HttpToo
+        } else {
+            Schemes::HttpsOnly
+        };
         let salesforce = SalesforceApp {
             client_id: config.salesforce.client_id.clone(),
             client_secret: config.salesforce.client_secret.clone(),
@@ -105,9 +116,17 @@ impl App {
             net: net.clone(),
             clock: Arc::clone(&clock),
             cache: Arc::default(),
-            config: ApiConfig { key_field: config.salesforce.key_field.clone(), schemes, ..ApiConfig::default() },
+            config: ApiConfig {
+                key_field: config.salesforce.key_field.clone(),
+                schemes,
+                ..ApiConfig::default()
+            },
         };
-        let worker = format!("{}-{}", std::process::id(), BASE64.encode(&random_32(rng.as_ref())[..6]));
+        let worker = format!(
+            "{}-{}",
+            std::process::id(),
+            BASE64.encode(&random_32(rng.as_ref())[..6])
+        );
         let leptos = LeptosOptions::builder()
             .output_name("pane")
             .site_root(config.site_root.display().to_string())
@@ -162,16 +181,20 @@ fn own_url(config: &Config, path: &str) -> url::Url {
 
 /// Leptos looks for a relative name beside the executable.
 fn absolute(path: &std::path::Path) -> std::sync::Arc<str> {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string().into()
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
+        .into()
 }
 
 fn net_config(config: &Config) -> Result<tandem_net::NetConfig, StartError> {
     let mut roots = Vec::new();
     for path in &config.net.extra_roots {
-        roots.push(
-            std::fs::read(path)
-                .map_err(|source| StartError::Roots { path: path.display().to_string(), source })?,
-        );
+        roots.push(std::fs::read(path).map_err(|source| StartError::Roots {
+            path: path.display().to_string(),
+            source,
+        })?);
     }
     Ok(tandem_net::NetConfig {
         user_agent: format!("Tandem/{}", env!("CARGO_PKG_VERSION")),

@@ -14,7 +14,9 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the edge where time comes in")]
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
@@ -28,7 +30,10 @@ impl Clock for SystemClock {
 pub struct SystemRng;
 
 impl Rng for SystemRng {
-    #[expect(clippy::disallowed_methods, reason = "this is the edge where randomness comes in")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the edge where randomness comes in"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         // Without random numbers nothing here is safe; there is no way to go on.
         getrandom::fill(bytes).expect("the operating system gives random numbers");

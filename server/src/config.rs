@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -50,6 +51,7 @@ const KEYS: &[Key] = &[
     key("outlook", "frame_ancestors", Shape::List),
     key("outlook", "office_js", Shape::Text),
     key("worker", "sessions", Shape::Number),
+    key("worker", "lease_seconds", Shape::Number),
 ];
 
 /// Variables of the same prefix that are not keys.
@@ -59,7 +61,11 @@ const FOREIGN_PREFIXES: &[&str] = &["TANDEM_TEST_", "TANDEM_BIN", "TANDEM_SANDBO
 
 impl Key {
     fn path(&self) -> String {
-        if self.section.is_empty() { self.name.to_owned() } else { format!("{}.{}", self.section, self.name) }
+        if self.section.is_empty() {
+            self.name.to_owned()
+        } else {
+            format!("{}.{}", self.section, self.name)
+        }
     }
 
     fn variable(&self) -> String {
@@ -121,6 +127,7 @@ struct RawOutlook {
 #[serde(default, deny_unknown_fields)]
 struct RawWorker {
     sessions: Option<u32>,
+    lease_seconds: Option<u32>,
 }
 
 /// The configuration, parsed. See the README for what each key means.
@@ -129,8 +136,8 @@ pub struct Config {
     /// Where browsers reach this server: scheme, host, port; no path.
     pub public_url: Url,
     pub listen: SocketAddr,
-    /// `sqlite:PATH` or `postgres://…`.
-    pub database: String,
+    /// `sqlite:PATH` or `postgres://…`, which may hold a password.
+    pub database: SecretString,
     pub master_key_file: PathBuf,
     /// The folder that the web build wrote.
     pub site_root: PathBuf,
@@ -142,6 +149,8 @@ pub struct Config {
     pub outlook: OutlookConfig,
     /// Sessions at the same time.
     pub worker_sessions: usize,
+    /// How long a connection is taken at a time; so long it waits after its process has died.
+    pub worker_lease: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -173,7 +182,7 @@ pub struct NetSettings {
 
 #[derive(Clone, Debug)]
 pub struct OutlookConfig {
-    /// Who may show the pane in a frame.
+    /// Who may show the pane in a frame: origins.
     pub frame_ancestors: Vec<String>,
     /// Where the pane takes Office.js from; `None`: it runs without Outlook.
     pub office_js: Option<Url>,
@@ -219,18 +228,30 @@ pub fn load(
     file: Option<&Path>,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<(Config, Vec<Problem>), ConfigError> {
-    let one = |key: &str, what: String| ConfigError(vec![Problem { key: key.into(), what, fatal: true }]);
+    let one = |key: &str, what: String| {
+        ConfigError(vec![Problem {
+            key: key.into(),
+            what,
+            fatal: true,
+        }])
+    };
     let mut table = match file {
         None => toml::Table::new(),
         Some(path) => {
             let text = std::fs::read_to_string(path)
                 .map_err(|e| one("--config", format!("{} cannot be read: {e}", path.display())))?;
-            text.parse::<toml::Table>()
-                .map_err(|e| one("--config", format!("{} is not valid TOML: {}", path.display(), e.message())))?
+            text.parse::<toml::Table>().map_err(|e| {
+                one(
+                    "--config",
+                    format!("{} is not valid TOML: {}", path.display(), e.message()),
+                )
+            })?
         }
     };
     overlay(&mut table, variables).map_err(ConfigError)?;
-    let raw: Raw = table.try_into().map_err(|e: toml::de::Error| one("configuration", e.message().to_owned()))?;
+    let raw: Raw = table
+        .try_into()
+        .map_err(|e: toml::de::Error| one("configuration", e.message().to_owned()))?;
     check(raw)
 }
 
@@ -246,20 +267,26 @@ fn overlay(
         {
             continue;
         }
-        let mut wrong = |what: String| problems.push(Problem { key: variable.clone(), what, fatal: true });
+        let mut wrong = |what: String| {
+            problems.push(Problem {
+                key: variable.clone(),
+                what,
+                fatal: true,
+            });
+        };
         let Some(key) = KEYS.iter().find(|k| k.variable() == variable) else {
             wrong("there is no such setting".into());
             continue;
         };
         let value = match key.shape {
             Shape::Text => toml::Value::String(text),
-            Shape::Number => match text.trim().parse() {
-                Ok(number) => toml::Value::Integer(number),
-                Err(_) => {
+            Shape::Number => {
+                let Ok(number) = text.trim().parse() else {
                     wrong("must be a whole number".into());
                     continue;
-                }
-            },
+                };
+                toml::Value::Integer(number)
+            }
             Shape::Switch => match text.trim() {
                 "true" | "1" => toml::Value::Boolean(true),
                 "false" | "0" => toml::Value::Boolean(false),
@@ -279,7 +306,9 @@ fn overlay(
         if key.section.is_empty() {
             table.insert(key.name.into(), value);
         } else {
-            let section = table.entry(key.section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let section = table
+                .entry(key.section)
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
             match section.as_table_mut() {
                 Some(section) => {
                     section.insert(key.name.into(), value);
@@ -288,7 +317,11 @@ fn overlay(
             }
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
 }
 
 /// Collects what is wrong, so that an operator reads all of it at once.
@@ -297,26 +330,34 @@ struct Findings(Vec<Problem>);
 
 impl Findings {
     fn fatal(&mut self, key: &str, what: impl Into<String>) {
-        self.0.push(Problem { key: key.into(), what: what.into(), fatal: true });
+        self.0.push(Problem {
+            key: key.into(),
+            what: what.into(),
+            fatal: true,
+        });
     }
 
     fn limit(&mut self, key: &str, what: impl Into<String>) {
-        self.0.push(Problem { key: key.into(), what: what.into(), fatal: false });
+        self.0.push(Problem {
+            key: key.into(),
+            what: what.into(),
+            fatal: false,
+        });
     }
 }
 
 fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
     let mut found = Findings::default();
     let public_url = public_url(raw.public_url.as_deref(), &mut found);
-    let listen = match raw.listen.as_deref().unwrap_or("127.0.0.1:7433").parse() {
-        Ok(listen) => Some(listen),
-        Err(_) => {
-            found.fatal("listen", "must be ADDRESS:PORT, for example 127.0.0.1:7433");
-            None
-        }
-    };
+    let listen = raw.listen.as_deref().unwrap_or("127.0.0.1:7433").parse().ok();
+    if listen.is_none() {
+        found.fatal("listen", "must be ADDRESS:PORT, for example 127.0.0.1:7433");
+    }
     let database = raw.database.unwrap_or_else(|| "sqlite:tandem.db".into());
-    if !["sqlite:", "postgres://", "postgresql://"].iter().any(|p| database.starts_with(p)) {
+    if !["sqlite:", "postgres://", "postgresql://"]
+        .iter()
+        .any(|p| database.starts_with(p))
+    {
         found.fatal("database", "must begin with sqlite: or postgres://");
     }
     let salesforce = salesforce(raw.salesforce, &mut found);
@@ -327,15 +368,17 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
     if !(1..=512).contains(&sessions) {
         found.fatal("worker.sessions", "must be between 1 and 512");
     }
+    let lease = raw.worker.lease_seconds.unwrap_or(300);
+    if !(5..=3600).contains(&lease) {
+        found.fatal("worker.lease_seconds", "must be between 5 and 3600");
+    }
     let Findings(problems) = found;
-    match (public_url, listen, salesforce, net, outlook) {
-        (Some(public_url), Some(listen), Some(salesforce), Some(net), Some(outlook))
-            if problems.iter().all(|p| !p.fatal) =>
-        {
+    match (public_url, listen, net, outlook) {
+        (Some(public_url), Some(listen), Some(net), Some(outlook)) if problems.iter().all(|p| !p.fatal) => {
             let config = Config {
                 public_url,
                 listen,
-                database,
+                database: database.into(),
                 master_key_file: raw.master_key_file.unwrap_or_else(|| "tandem.key".into()),
                 site_root: raw.site_root.unwrap_or_else(|| "target/site".into()),
                 log: raw.log.unwrap_or_else(|| "info".into()),
@@ -344,6 +387,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 net,
                 outlook,
                 worker_sessions: sessions as usize,
+                worker_lease: Duration::from_secs(lease.into()),
             };
             Ok((config, problems))
         }
@@ -362,10 +406,18 @@ fn public_url(text: Option<&str>, found: &mut Findings) -> Option<Url> {
     };
     let local = is_local(&url);
     if url.scheme() != "https" && !(url.scheme() == "http" && local) {
-        found.fatal("public_url", "must be https (http only on localhost): Outlook opens nothing else");
+        found.fatal(
+            "public_url",
+            "must be https (http only on localhost): Outlook opens nothing else",
+        );
         return None;
     }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+    if url.path() != "/"
+        || url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
         found.fatal("public_url", "must be scheme, host and port only");
         return None;
     }
@@ -383,7 +435,14 @@ fn is_local(url: &Url) -> bool {
 
 fn origin(key: &str, text: &str, found: &mut Findings) -> Option<Url> {
     match Url::parse(text) {
-        Ok(url) if url.path() == "/" && url.query().is_none() && url.host_str().is_some() => {
+        Ok(url)
+            if url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.host_str().is_some() =>
+        {
             if url.scheme() == "https" || (url.scheme() == "http" && is_local(&url)) {
                 return Some(url);
             }
@@ -391,13 +450,16 @@ fn origin(key: &str, text: &str, found: &mut Findings) -> Option<Url> {
             None
         }
         _ => {
-            found.fatal(key, format!("{text} is not an origin such as https://login.salesforce.com"));
+            found.fatal(
+                key,
+                format!("{text} is not an origin such as https://login.salesforce.com"),
+            );
             None
         }
     }
 }
 
-fn salesforce(raw: RawSalesforce, found: &mut Findings) -> Option<SalesforceConfig> {
+fn salesforce(raw: RawSalesforce, found: &mut Findings) -> SalesforceConfig {
     let client_id = raw.client_id.unwrap_or_default();
     if client_id.is_empty() {
         found.fatal(
@@ -406,14 +468,21 @@ fn salesforce(raw: RawSalesforce, found: &mut Findings) -> Option<SalesforceConf
         );
     }
     if raw.client_secret.is_none() {
-        found.limit("salesforce.client_secret", "is not set: the app must allow the flow with PKCE alone");
+        found.limit(
+            "salesforce.client_secret",
+            "is not set: the app must allow the flow with PKCE alone",
+        );
     }
-    let hosts = raw.login_hosts.unwrap_or_else(|| vec!["https://login.salesforce.com".into()]);
+    let hosts = raw
+        .login_hosts
+        .unwrap_or_else(|| vec!["https://login.salesforce.com".into()]);
     if hosts.is_empty() {
         found.fatal("salesforce.login_hosts", "is empty: nobody can sign in");
     }
-    let login_hosts =
-        hosts.iter().filter_map(|h| origin("salesforce.login_hosts", h, found)).collect();
+    let login_hosts = hosts
+        .iter()
+        .filter_map(|h| origin("salesforce.login_hosts", h, found))
+        .collect();
     let orgs = raw.allowed_orgs.unwrap_or_default();
     if orgs.is_empty() {
         found.limit(
@@ -426,7 +495,10 @@ fn salesforce(raw: RawSalesforce, found: &mut Findings) -> Option<SalesforceConf
         match org.parse() {
             Ok(id) => allowed_orgs.push(id),
             Err(_) => {
-                found.fatal("salesforce.allowed_orgs", format!("{org} is not an 18-character organisation id (00D…)"));
+                found.fatal(
+                    "salesforce.allowed_orgs",
+                    format!("{org} is not an 18-character organisation id (00D…)"),
+                );
             }
         }
     }
@@ -434,22 +506,42 @@ fn salesforce(raw: RawSalesforce, found: &mut Findings) -> Option<SalesforceConf
     if !key_field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') || key_field.is_empty() {
         found.fatal("salesforce.key_field", "is not the API name of a field");
     }
-    Some(SalesforceConfig { client_id, client_secret: raw.client_secret, login_hosts, allowed_orgs, key_field })
+    SalesforceConfig {
+        client_id,
+        client_secret: raw.client_secret,
+        login_hosts,
+        allowed_orgs,
+        key_field,
+    }
 }
 
 fn ews(raw: RawEws, found: &mut Findings) -> EwsConfig {
     let lower = |list: Option<Vec<String>>| -> Vec<String> {
-        list.unwrap_or_default().iter().map(|s| s.trim().to_ascii_lowercase()).collect()
+        list.unwrap_or_default()
+            .iter()
+            .map(|s| s.trim().to_ascii_lowercase())
+            .collect()
     };
-    let config = EwsConfig { allowed_hosts: lower(raw.allowed_hosts), allowed_domains: lower(raw.allowed_domains) };
+    let config = EwsConfig {
+        allowed_hosts: lower(raw.allowed_hosts),
+        allowed_domains: lower(raw.allowed_domains),
+    };
     if config.allowed_hosts.is_empty() && config.allowed_domains.is_empty() {
-        found.limit("ews", "neither allowed_hosts nor allowed_domains is set: no Exchange can be connected");
+        found.limit(
+            "ews",
+            "neither allowed_hosts nor allowed_domains is set: no Exchange can be connected",
+        );
     }
-    for (key, names) in [("ews.allowed_hosts", &config.allowed_hosts), ("ews.allowed_domains", &config.allowed_domains)]
-    {
+    for (key, names) in [
+        ("ews.allowed_hosts", &config.allowed_hosts),
+        ("ews.allowed_domains", &config.allowed_domains),
+    ] {
         for name in names {
             if name.contains("://") || name.contains('/') || name.contains('@') || name.is_empty() {
-                found.fatal(key, format!("\"{name}\" must be a name alone, for example mail.example.com"));
+                found.fatal(
+                    key,
+                    format!("\"{name}\" must be a name alone, for example mail.example.com"),
+                );
             }
         }
     }
@@ -461,7 +553,9 @@ fn net(raw: RawNet, found: &mut Findings) -> Option<NetSettings> {
     let mut whole = true;
     for entry in raw.resolve.unwrap_or_default() {
         let parsed = entry.split_once('=').and_then(|(host, addr)| {
-            addr.parse().ok().map(|addr: SocketAddr| (host.trim().to_ascii_lowercase(), addr))
+            addr.parse()
+                .ok()
+                .map(|addr: SocketAddr| (host.trim().to_ascii_lowercase(), addr))
         });
         if let Some(pair) = parsed {
             resolve.push(pair);
@@ -473,7 +567,10 @@ fn net(raw: RawNet, found: &mut Findings) -> Option<NetSettings> {
     let extra_roots = raw.extra_roots.unwrap_or_default();
     for path in &extra_roots {
         if let Err(e) = std::fs::metadata(path) {
-            found.fatal("net.extra_roots", format!("{} cannot be read: {e}", path.display()));
+            found.fatal(
+                "net.extra_roots",
+                format!("{} cannot be read: {e}", path.display()),
+            );
             whole = false;
         }
     }
@@ -499,19 +596,30 @@ fn outlook(raw: RawOutlook, found: &mut Findings) -> Option<OutlookConfig> {
         .map(String::from)
         .to_vec()
     });
-    for ancestor in &frame_ancestors {
-        origin("outlook.frame_ancestors", ancestor, found)?;
-    }
-    let script = raw.office_js.unwrap_or_else(|| "https://appsforoffice.microsoft.com/lib/1/hosted/office.js".into());
+    // As they were parsed, not as they were written: they become a part of a header.
+    let frame_ancestors = frame_ancestors
+        .iter()
+        .map(|text| origin("outlook.frame_ancestors", text, found))
+        .map(|url| url.map(|url| url.origin().ascii_serialization()))
+        .collect::<Option<_>>()?;
+    let script = raw
+        .office_js
+        .unwrap_or_else(|| "https://appsforoffice.microsoft.com/lib/1/hosted/office.js".into());
     let office_js = if script.is_empty() {
         None
-    } else if let Ok(url) = Url::parse(&script) {
-        Some(url)
     } else {
-        found.fatal("outlook.office_js", "is not a URL");
-        return None;
+        match Url::parse(&script) {
+            Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && is_local(&url)) => Some(url),
+            _ => {
+                found.fatal("outlook.office_js", "is not an https URL");
+                return None;
+            }
+        }
     };
-    Some(OutlookConfig { frame_ancestors, office_js })
+    Some(OutlookConfig {
+        frame_ancestors,
+        office_js,
+    })
 }
 
 #[cfg(test)]
@@ -532,7 +640,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tandem.toml");
         std::fs::write(&path, text).unwrap();
-        load(Some(&path), vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+        load(
+            Some(&path),
+            vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+        )
     }
 
     fn fatal(text: &str, vars: &[(&str, &str)]) -> String {
@@ -541,7 +652,8 @@ mod tests {
 
     #[test]
     fn a_good_file_loads_and_variables_win() {
-        let (config, problems) = load_text(GOOD, &[("TANDEM_LISTEN", "127.0.0.1:9"), ("OTHER", "x")]).unwrap();
+        let (config, problems) =
+            load_text(GOOD, &[("TANDEM_LISTEN", "127.0.0.1:9"), ("OTHER", "x")]).unwrap();
         assert_eq!(config.listen.port(), 9);
         assert_eq!(config.ews.allowed_domains, ["example.com"]);
         assert_eq!(problems, []);
@@ -562,7 +674,9 @@ mod tests {
                 format!("[{}]\n{} = {value}", key.section, key.name)
             };
             let table: toml::Table = text.parse().unwrap();
-            table.try_into::<Raw>().unwrap_or_else(|e| panic!("{}: {e}", key.path()));
+            table
+                .try_into::<Raw>()
+                .unwrap_or_else(|e| panic!("{}: {e}", key.path()));
         }
     }
 
@@ -590,14 +704,41 @@ mod tests {
     }
 
     #[test]
+    fn what_becomes_a_header_is_an_origin() {
+        let framed_by = |list: &str| load_text(GOOD, &[("TANDEM_OUTLOOK_FRAME_ANCESTORS", list)]);
+        let (config, _) = framed_by("https://OWA.example.com/, https://*.contoso.example").unwrap();
+        assert_eq!(
+            config.outlook.frame_ancestors,
+            ["https://owa.example.com", "https://*.contoso.example"]
+        );
+        for wrong in [
+            "*",
+            "https://a.example/x",
+            "http://a.example",
+            "https://u:p@a.example",
+            "https://a.example; script-src *",
+        ] {
+            assert!(framed_by(wrong).is_err(), "{wrong}");
+        }
+        assert!(load_text(GOOD, &[("TANDEM_OUTLOOK_OFFICE_JS", "data:text/javascript,1")]).is_err());
+    }
+
+    #[test]
     fn nobody_may_sign_in_is_said() {
         let (_, problems) = load_text(GOOD, &[("TANDEM_SALESFORCE_ALLOWED_ORGS", "")]).unwrap();
-        assert!(problems.iter().any(|p| p.key == "salesforce.allowed_orgs" && !p.fatal));
+        assert!(
+            problems
+                .iter()
+                .any(|p| p.key == "salesforce.allowed_orgs" && !p.fatal)
+        );
     }
 
     #[test]
     fn the_secret_is_not_shown() {
         let (config, _) = load_text(GOOD, &[]).unwrap();
         assert!(!format!("{config:?}").contains("\"secret\""));
+        let with_password = [("TANDEM_DATABASE", "postgres://tandem:hunter2@db/tandem")];
+        let (config, _) = load_text(GOOD, &with_password).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

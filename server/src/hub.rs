@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tandem_types::{ConnectionId, PaneEvent, Progress};
 use tokio::sync::{Notify, broadcast};
 
+/// Streams of one connection at a time in this process: more than a person has windows.
+const STREAMS: usize = 32;
 /// A pane that lags behind by more than this asks for the whole view again anyway.
 const BACKLOG: usize = 16;
 
@@ -28,20 +30,25 @@ impl Hub {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything said about the connection from now on.
-    pub fn subscribe(&self, connection: &ConnectionId) -> broadcast::Receiver<PaneEvent> {
-        self.channels()
-            .entry(connection.clone())
-            .or_insert_with(|| Channel { sender: broadcast::channel(BACKLOG).0, progress: None })
-            .sender
-            .subscribe()
+    /// Everything said about the connection from now on; `None` where too many listen already.
+    pub fn subscribe(&self, connection: &ConnectionId) -> Option<broadcast::Receiver<PaneEvent>> {
+        let mut channels = self.channels();
+        let channel = channels.entry(connection.clone()).or_insert_with(|| Channel {
+            sender: broadcast::channel(BACKLOG).0,
+            progress: None,
+        });
+        (channel.sender.receiver_count() < STREAMS).then(|| channel.sender.subscribe())
     }
 
     /// The connections that somebody looks at. Forgets those that nobody does.
     pub fn watched(&self) -> Vec<ConnectionId> {
         let mut channels = self.channels();
         channels.retain(|_, c| c.sender.receiver_count() > 0 || c.progress.is_some());
-        channels.iter().filter(|(_, c)| c.sender.receiver_count() > 0).map(|(id, _)| id.clone()).collect()
+        channels
+            .iter()
+            .filter(|(_, c)| c.sender.receiver_count() > 0)
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     /// Something other than progress changed.
@@ -58,9 +65,10 @@ impl Hub {
         if progress.is_none() && !channels.contains_key(connection) {
             return;
         }
-        let channel = channels
-            .entry(connection.clone())
-            .or_insert_with(|| Channel { sender: broadcast::channel(BACKLOG).0, progress: None });
+        let channel = channels.entry(connection.clone()).or_insert_with(|| Channel {
+            sender: broadcast::channel(BACKLOG).0,
+            progress: None,
+        });
         channel.progress = progress;
         if let Some(progress) = progress {
             let _ = channel.sender.send(PaneEvent::Progress(progress));
@@ -92,19 +100,36 @@ mod tests {
     #[tokio::test]
     async fn a_pane_hears_its_own_connection_only() {
         let hub = Hub::default();
-        let (a, b): (ConnectionId, ConnectionId) = ("a".repeat(32).parse().unwrap(), "b".repeat(32).parse().unwrap());
-        let mut heard = hub.subscribe(&a);
+        let (a, b): (ConnectionId, ConnectionId) =
+            ("a".repeat(32).parse().unwrap(), "b".repeat(32).parse().unwrap());
+        let mut heard = hub.subscribe(&a).unwrap();
         hub.changed(&b);
         hub.changed(&a);
         assert_eq!(heard.recv().await.unwrap(), PaneEvent::Changed);
-        let progress = Progress { phase: ProgressPhase::Writing, done: 1, total: 2 };
+        let progress = Progress {
+            phase: ProgressPhase::Writing,
+            done: 1,
+            total: 2,
+        };
         hub.progressed(&a, Some(progress));
         assert_eq!(hub.progress(&a), Some(progress));
         assert_eq!(heard.recv().await.unwrap(), PaneEvent::Progress(progress));
         hub.progressed(&a, None);
         assert_eq!(hub.progress(&a), None);
-        assert_eq!(hub.watched(), [a.clone()]);
+        assert_eq!(hub.watched(), std::slice::from_ref(&a));
         drop(heard);
         assert_eq!(hub.watched(), Vec::<ConnectionId>::new());
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_so_many_streams_and_no_more() {
+        let hub = Hub::default();
+        let (a, b): (ConnectionId, ConnectionId) =
+            ("a".repeat(32).parse().unwrap(), "b".repeat(32).parse().unwrap());
+        let mut open: Vec<_> = (0..STREAMS).map(|_| hub.subscribe(&a).unwrap()).collect();
+        assert!(hub.subscribe(&a).is_none());
+        assert!(hub.subscribe(&b).is_some());
+        open.pop();
+        assert!(hub.subscribe(&a).is_some());
     }
 }

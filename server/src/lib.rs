@@ -7,6 +7,7 @@ pub mod config;
 mod grants;
 pub mod http;
 pub mod hub;
+mod patience;
 pub mod vault;
 mod watch;
 pub mod worker;

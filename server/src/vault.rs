@@ -56,7 +56,9 @@ impl Vault {
             Err(MasterKeyError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 match Self::create(path) {
                     // Two processes started at once: the other one was first, its key counts.
-                    Err(MasterKeyError::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+                    Err(MasterKeyError::Io { source, .. })
+                        if source.kind() == std::io::ErrorKind::AlreadyExists =>
+                    {
                         Self::open(path)
                     }
                     made => made,
@@ -79,19 +81,33 @@ impl Vault {
         }
         let mut text = String::new();
         file.take(256).read_to_string(&mut text).map_err(io)?;
-        let bytes = BASE64.decode(text.trim()).map_err(|_| MasterKeyError::Malformed(name()))?;
+        let bytes = BASE64
+            .decode(text.trim())
+            .map_err(|_| MasterKeyError::Malformed(name()))?;
         let key: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| MasterKeyError::Malformed(name()))?;
-        Ok(Self { master: SecretBox::new(Box::new(key)) })
+        Ok(Self {
+            master: SecretBox::new(Box::new(key)),
+        })
     }
 
     fn create(path: &Path) -> Result<Self, MasterKeyError> {
-        let io = |source| MasterKeyError::Io { path: path.display().to_string(), source };
+        let io = |source| MasterKeyError::Io {
+            path: path.display().to_string(),
+            source,
+        };
         let mut key = [0; KEY_BYTES];
         SystemRng.fill(&mut key);
         // Written beside and linked into place: a crash leaves no half key, and an existing key is never replaced.
-        let draft = path.with_extension(format!("new-{}", std::process::id()));
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(io)?;
+        // A name of its own each time: in a container every process has the same number.
+        let mut unique = [0; 8];
+        SystemRng.fill(&mut unique);
+        let draft = path.with_extension(format!("new-{:016x}", u64::from_be_bytes(unique)));
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft)
+            .map_err(io)?;
         let written = file
             .write_all(format!("{}\n", BASE64.encode(key)).as_bytes())
             .and_then(|()| file.sync_all())
@@ -99,7 +115,17 @@ impl Vault {
         let removed = std::fs::remove_file(&draft);
         written.map_err(io)?;
         removed.map_err(io)?;
-        Ok(Self { master: SecretBox::new(Box::new(key)) })
+        // A key that a power failure forgets takes all that it has sealed with it.
+        let folder = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        std::fs::File::open(folder)
+            .and_then(|f| f.sync_all())
+            .map_err(io)?;
+        Ok(Self {
+            master: SecretBox::new(Box::new(key)),
+        })
     }
 
     /// A key for one purpose of the whole server (tokens that are signed, not stored).
@@ -108,7 +134,8 @@ impl Vault {
     }
 
     fn unwrap_key(&self, key: &WrappedKey, aad: &str) -> Result<SecretBox<[u8; KEY_BYTES]>, VaultError> {
-        let plain = open(self.master.expose_secret(), &format!("key:{aad}"), &key.0).map_err(|_| VaultError::Key)?;
+        let plain =
+            open(self.master.expose_secret(), &format!("key:{aad}"), &key.0).map_err(|_| VaultError::Key)?;
         let key: [u8; KEY_BYTES] = plain.try_into().map_err(|_| VaultError::Key)?;
         Ok(SecretBox::new(Box::new(key)))
     }
@@ -125,20 +152,28 @@ impl tandem_store::Vault for Vault {
         seal(self.unwrap_key(key, key_aad)?.expose_secret(), aad, plain)
     }
 
-    fn open(&self, key: &WrappedKey, key_aad: &str, aad: &str, sealed: &[u8]) -> Result<SecretSlice<u8>, VaultError> {
+    fn open(
+        &self,
+        key: &WrappedKey,
+        key_aad: &str,
+        aad: &str,
+        sealed: &[u8],
+    ) -> Result<SecretSlice<u8>, VaultError> {
         open(self.unwrap_key(key, key_aad)?.expose_secret(), aad, sealed).map(Into::into)
     }
 
     fn derive(&self, key: &WrappedKey, key_aad: &str, purpose: &str) -> Result<[u8; 32], VaultError> {
-        Ok(mac(self.unwrap_key(key, key_aad)?.expose_secret(), &["derive", purpose]))
+        Ok(mac(
+            self.unwrap_key(key, key_aad)?.expose_secret(),
+            &["derive", purpose],
+        ))
     }
 }
 
 /// HMAC-SHA-256 over parts that cannot run into each other.
 pub fn mac(key: &[u8], parts: &[&str]) -> [u8; 32] {
-    let mut mac = match <Hmac<Sha256> as hmac::Mac>::new_from_slice(key) {
-        Ok(mac) => mac,
-        Err(_) => unreachable!("HMAC takes a key of any length"),
+    let Ok(mut mac) = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key) else {
+        unreachable!("HMAC takes a key of any length")
     };
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
@@ -151,7 +186,13 @@ fn seal(key: &[u8; KEY_BYTES], aad: &str, plain: &[u8]) -> Result<Vec<u8>, Vault
     let mut nonce = [0; NONCE_BYTES];
     SystemRng.fill(&mut nonce);
     let sealed = XChaCha20Poly1305::new(key.into())
-        .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: aad.as_bytes() })
+        .encrypt(
+            XNonce::from_slice(&nonce),
+            Payload {
+                msg: plain,
+                aad: aad.as_bytes(),
+            },
+        )
         .map_err(|_| VaultError::Failed)?;
     let mut out = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
     out.push(FORMAT);
@@ -161,10 +202,20 @@ fn seal(key: &[u8; KEY_BYTES], aad: &str, plain: &[u8]) -> Result<Vec<u8>, Vault
 }
 
 fn open(key: &[u8; KEY_BYTES], aad: &str, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
-    let Some((&FORMAT, rest)) = sealed.split_first() else { return Err(VaultError::Sealed) };
-    let Some((nonce, body)) = rest.split_at_checked(NONCE_BYTES) else { return Err(VaultError::Sealed) };
+    let Some((&FORMAT, rest)) = sealed.split_first() else {
+        return Err(VaultError::Sealed);
+    };
+    let Some((nonce, body)) = rest.split_at_checked(NONCE_BYTES) else {
+        return Err(VaultError::Sealed);
+    };
     XChaCha20Poly1305::new(key.into())
-        .decrypt(XNonce::from_slice(nonce), Payload { msg: body, aad: aad.as_bytes() })
+        .decrypt(
+            XNonce::from_slice(nonce),
+            Payload {
+                msg: body,
+                aad: aad.as_bytes(),
+            },
+        )
         .map_err(|_| VaultError::Sealed)
 }
 
@@ -184,7 +235,10 @@ mod tests {
     fn the_key_file_is_made_once_and_private() {
         let (dir, first) = vault();
         let path = dir.path().join("key");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let second = Vault::open_or_create(&path).unwrap();
         assert_eq!(first.master.expose_secret(), second.master.expose_secret());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
@@ -203,7 +257,10 @@ mod tests {
         let (dir, _) = vault();
         let path = dir.path().join("key");
         std::fs::write(&path, "half").unwrap();
-        assert!(matches!(Vault::open_or_create(&path), Err(MasterKeyError::Malformed(_))));
+        assert!(matches!(
+            Vault::open_or_create(&path),
+            Err(MasterKeyError::Malformed(_))
+        ));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "half");
     }
 
@@ -213,7 +270,13 @@ mod tests {
         let key = vault.new_data_key("connections/1/key").unwrap();
         let sealed = vault.seal(&key, "connections/1/key", "a/1", b"secret").unwrap();
         assert!(!sealed.windows(6).any(|w| w == b"secret"));
-        assert_eq!(vault.open(&key, "connections/1/key", "a/1", &sealed).unwrap().expose_secret(), b"secret");
+        assert_eq!(
+            vault
+                .open(&key, "connections/1/key", "a/1", &sealed)
+                .unwrap()
+                .expose_secret(),
+            b"secret"
+        );
         assert!(vault.open(&key, "connections/1/key", "a/2", &sealed).is_err());
         assert!(vault.open(&key, "connections/2/key", "a/1", &sealed).is_err());
         let other = vault.new_data_key("connections/1/key").unwrap();
@@ -221,7 +284,10 @@ mod tests {
         for at in 0..sealed.len() {
             let mut bent = sealed.clone();
             bent[at] ^= 1;
-            assert!(vault.open(&key, "connections/1/key", "a/1", &bent).is_err(), "byte {at}");
+            assert!(
+                vault.open(&key, "connections/1/key", "a/1", &bent).is_err(),
+                "byte {at}"
+            );
         }
         assert!(vault.open(&key, "connections/1/key", "a/1", &[]).is_err());
     }

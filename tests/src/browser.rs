@@ -246,6 +246,18 @@ impl Chrome {
             .collect())
     }
 
+    /// Keeps a cookie for the page that is open, as if its server had set it.
+    pub async fn keep_cookie(&self, name: &str, value: &str) -> Result<()> {
+        let cookie = json!({ "name": name, "value": value, "path": "/", "secure": true, "httpOnly": true });
+        self.client
+            .issue_cmd(Raw {
+                path: "cookie",
+                body: json!({ "cookie": cookie }),
+            })
+            .await?;
+        Ok(())
+    }
+
     /// Saves what the window shows as `NAME.png` under the target folder; returns its path.
     pub async fn screenshot(&self, name: &str) -> Result<PathBuf> {
         let path = places::screenshots()?.join(format!("{name}.png"));

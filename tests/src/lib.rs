@@ -7,6 +7,7 @@ pub mod browser;
 pub mod foreign;
 pub mod frame;
 pub mod http;
+pub mod pane;
 pub mod person;
 pub mod places;
 pub mod process;
@@ -16,6 +17,7 @@ pub mod stage;
 
 pub use browser::Chrome;
 pub use frame::FrameHost;
+pub use pane::Pane;
 pub use person::Person;
 pub use sandbox::SandboxProc;
 pub use server::Tandem;

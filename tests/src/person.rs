@@ -20,54 +20,60 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Person {
     pub user: User,
     base: Url,
-    bearer: String,
+    /// What a script sends: the frame's cookie may not arrive.
+    pub bearer: String,
+    /// The session's cookie, `NAME=VALUE`: what a browser keeps beside the bearer.
+    pub cookie: String,
 }
 
 impl Person {
     /// Signs in with Salesforce, in a window of their own, and hands the session over to the pane.
     pub async fn sign_in(tandem: &Tandem, sandbox: &SandboxProc, user: &User) -> Result<Self> {
-        let nonce = format!("{:064x}", u128::from(std::process::id()) << 64 | u128::from(user.name.len() as u64));
+        let nonce = format!(
+            "{:064x}",
+            u128::from(std::process::id()) << 64 | u128::from(user.name.len() as u64)
+        );
         let mut window = Window::default();
-        let mut start = tandem.url.join("auth/start")?;
-        start.query_pairs_mut().append_pair("challenge", &sha256_hex(nonce.as_bytes()));
-        let mut answer = window.get(&start).await?;
-        let mut at = start;
-        // Salesforce's page, at most two rounds (who is it; then the grant for the sync), then the last page.
-        for _ in 0..8 {
-            if let Some(location) = answer.headers.get(header::LOCATION) {
-                at = at.join(location.to_str()?)?;
-                answer = window.get(&at).await?;
-                continue;
+        let start = Window::start(tandem, &nonce)?;
+        match window.walk(start, sandbox, user, |_| false).await? {
+            Walked::Page(answer) => {
+                let page = answer.text();
+                let code = code_of(&page).with_context(|| format!("the sign-in window shows: {page}"))?;
+                Self::hand_over(tandem, user, code, &nonce).await
             }
-            let page = answer.text();
-            if let Some(code) = between(&page, "<meta name=\"tandem-code\" content=\"", "\"") {
-                return Self::hand_over(tandem, user, code, &nonce).await;
-            }
-            ensure!(page.contains("name=\"password\""), "the sign-in window shows: {page}");
-            let mut form = Serializer::new(String::new());
-            for part in page.split("<input type=\"hidden\" name=\"").skip(1) {
-                let name = unescape(part.split('"').next().unwrap_or_default());
-                let value = unescape(between(part, "value=\"", "\"").unwrap_or_default());
-                form.append_pair(&name, &value);
-            }
-            form.append_pair("username", &user.salesforce_username);
-            form.append_pair("password", &user.salesforce_password);
-            at = Url::parse(&sandbox.info.salesforce.http)?.join("/services/oauth2/authorize")?;
-            answer = window.post(&at, form.finish()).await?;
+            Walked::Stopped(at) => anyhow::bail!("stopped at {at}"),
         }
-        anyhow::bail!("the sign-in goes round in circles at {at}")
     }
 
     async fn hand_over(tandem: &Tandem, user: &User, code: &str, nonce: &str) -> Result<Self> {
         let url = tandem.url.join("api/handover")?;
         let body = json!({ "code": code, "nonce": nonce }).to_string();
         let origin = tandem.url.origin().ascii_serialization();
-        let headers =
-            [("origin", origin.as_str()), ("sec-fetch-site", "same-origin"), ("tandem-request", "1")];
+        let headers = [
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("tandem-request", "1"),
+        ];
         let answer = call_with(Method::POST, &url, &headers, Body::Json(body)).await?;
-        ensure!(answer.status.is_success(), "hand-over: {} {}", answer.status, answer.text());
+        ensure!(
+            answer.status.is_success(),
+            "hand-over: {} {}",
+            answer.status,
+            answer.text()
+        );
         let bearer = answer.json()?["bearer"].as_str().context("no bearer")?.to_owned();
-        Ok(Self { user: user.clone(), base: tandem.url.clone(), bearer })
+        let cookie = answer
+            .headers
+            .get(header::SET_COOKIE)
+            .context("no cookie")?
+            .to_str()?;
+        let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+        Ok(Self {
+            user: user.clone(),
+            base: tandem.url.clone(),
+            bearer,
+            cookie,
+        })
     }
 
     /// Calls a server function with the fields of a form; any status is an answer.
@@ -89,7 +95,12 @@ impl Person {
     /// As [`Person::call`]; the JSON of a good answer.
     pub async fn order(&self, function: &str, fields: &[(&str, &str)]) -> Result<Value> {
         let answer = self.call(function, fields).await?;
-        ensure!(answer.status == StatusCode::OK, "{function}: {} {}", answer.status, answer.text());
+        ensure!(
+            answer.status == StatusCode::OK,
+            "{function}: {} {}",
+            answer.status,
+            answer.text()
+        );
         answer.json()
     }
 
@@ -105,14 +116,21 @@ impl Person {
 
     /// The id that the command line wants.
     pub async fn connection_id(&self) -> Result<String> {
-        Ok(self.connection().await?["id"].as_str().context("no connection")?.to_owned())
+        Ok(self.connection().await?["id"]
+            .as_str()
+            .context("no connection")?
+            .to_owned())
     }
 
     /// *Connect to Exchange*.
     pub async fn connect(&self, password: &str, ews_url: &str) -> Result<Answer> {
         self.call(
             "connect_exchange",
-            &[("login", &self.user.exchange_login), ("password", password), ("ews_url", ews_url)],
+            &[
+                ("login", &self.user.exchange_login),
+                ("password", password),
+                ("ews_url", ews_url),
+            ],
         )
         .await
     }
@@ -120,7 +138,12 @@ impl Person {
     /// Connects with the right password, found by Autodiscover.
     pub async fn connect_well(&self) -> Result<()> {
         let answer = self.connect(&self.user.exchange_password, "").await?;
-        ensure!(answer.status == StatusCode::OK, "connect: {} {}", answer.status, answer.text());
+        ensure!(
+            answer.status == StatusCode::OK,
+            "connect: {} {}",
+            answer.status,
+            answer.text()
+        );
         Ok(())
     }
 
@@ -154,14 +177,77 @@ impl Person {
     }
 }
 
+/// The one-time code on the window's last page; `None` where the page says something else.
+pub fn code_of(page: &str) -> Option<&str> {
+    between(page, "<meta name=\"tandem-code\" content=\"", "\"")
+}
+
+/// How far a sign-in window came.
+#[derive(Debug)]
+pub enum Walked {
+    /// A page without a form to sign in with: the last one.
+    Page(Answer),
+    /// It was to stop before it went there.
+    Stopped(Url),
+}
+
 /// A browser window that keeps cookies, for one sign-in.
-#[derive(Default)]
-struct Window {
+#[derive(Debug, Default)]
+pub struct Window {
     cookies: Vec<(String, String, String)>,
 }
 
 impl Window {
-    async fn get(&mut self, url: &Url) -> Result<Answer> {
+    /// Where a pane that made this nonce opens its window.
+    pub fn start(tandem: &Tandem, nonce: &str) -> Result<Url> {
+        let mut start = tandem.url.join("auth/start")?;
+        start
+            .query_pairs_mut()
+            .append_pair("challenge", &sha256_hex(nonce.as_bytes()));
+        Ok(start)
+    }
+
+    /// Follows redirects and signs in at Salesforce's page wherever that comes, until the last page, or until it
+    /// would go to an address that `stop` takes.
+    pub async fn walk(
+        &mut self,
+        start: Url,
+        sandbox: &SandboxProc,
+        user: &User,
+        stop: impl Fn(&Url) -> bool,
+    ) -> Result<Walked> {
+        let mut at = start;
+        let mut answer = self.get(&at).await?;
+        // Salesforce's page, at most two rounds (who is it; then the grant for the sync), then the last page.
+        for _ in 0..8 {
+            if let Some(location) = answer.headers.get(header::LOCATION) {
+                at = at.join(location.to_str()?)?;
+                if stop(&at) {
+                    return Ok(Walked::Stopped(at));
+                }
+                answer = self.get(&at).await?;
+                continue;
+            }
+            let page = answer.text();
+            if !page.contains("name=\"password\"") {
+                return Ok(Walked::Page(answer));
+            }
+            let mut form = Serializer::new(String::new());
+            for part in page.split("<input type=\"hidden\" name=\"").skip(1) {
+                let name = unescape(part.split('"').next().unwrap_or_default());
+                let value = unescape(between(part, "value=\"", "\"").unwrap_or_default());
+                form.append_pair(&name, &value);
+            }
+            form.append_pair("username", &user.salesforce_username);
+            form.append_pair("password", &user.salesforce_password);
+            at = Url::parse(&sandbox.info.salesforce.http)?.join("/services/oauth2/authorize")?;
+            answer = self.post(&at, form.finish()).await?;
+        }
+        anyhow::bail!("the sign-in goes round in circles at {at}")
+    }
+
+    /// Asks for a page, with the cookies of its site.
+    pub async fn get(&mut self, url: &Url) -> Result<Answer> {
         self.send(Method::GET, url, Body::None).await
     }
 
@@ -171,10 +257,18 @@ impl Window {
 
     async fn send(&mut self, method: Method, url: &Url, body: Body) -> Result<Answer> {
         let site = url.origin().ascii_serialization();
-        let cookie: Vec<String> =
-            self.cookies.iter().filter(|(s, ..)| *s == site).map(|(_, n, v)| format!("{n}={v}")).collect();
+        let cookie: Vec<String> = self
+            .cookies
+            .iter()
+            .filter(|(s, ..)| *s == site)
+            .map(|(_, n, v)| format!("{n}={v}"))
+            .collect();
         let cookie = cookie.join("; ");
-        let headers: &[(&str, &str)] = if cookie.is_empty() { &[] } else { &[("cookie", &cookie)] };
+        let headers: &[(&str, &str)] = if cookie.is_empty() {
+            &[]
+        } else {
+            &[("cookie", &cookie)]
+        };
         let answer = call_with(method, url, headers, body).await?;
         self.keep(&site, &answer.headers);
         Ok(answer)
@@ -182,24 +276,40 @@ impl Window {
 
     fn keep(&mut self, site: &str, headers: &HeaderMap) {
         for value in headers.get_all(header::SET_COOKIE) {
-            let pair = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+            let pair = value
+                .to_str()
+                .unwrap_or_default()
+                .split(';')
+                .next()
+                .unwrap_or_default();
             if let Some((name, value)) = pair.split_once('=') {
                 self.cookies.retain(|(s, n, _)| s != site || n != name);
-                self.cookies.push((site.to_owned(), name.to_owned(), value.to_owned()));
+                self.cookies
+                    .push((site.to_owned(), name.to_owned(), value.to_owned()));
             }
         }
     }
 }
 
 fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
-    text.split_once(before)?.1.split_once(after).map(|(found, _)| found)
+    text.split_once(before)?
+        .1
+        .split_once(after)
+        .map(|(found, _)| found)
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&#39;", "'").replace("&amp;", "&")
+    text.replace("&quot;", "\"")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    sha2::Sha256::digest(bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }

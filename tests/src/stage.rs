@@ -1,6 +1,6 @@
 //! One person, one server, one sandbox: how most whole-system tests begin.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use crate::server::Options;

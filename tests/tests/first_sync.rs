@@ -83,7 +83,10 @@ async fn the_same_thousand(key: bool, options: Options) -> Result<()> {
             "{database}, key {key}: {name}: links {}, issues {}, {}",
             connection["links"], connection["issues_total"], connection["sessions"][0]["counts"]
         );
-        ensure!(connection["links"].as_u64().unwrap_or(0) >= MANY as u64, "{}", connection["links"]);
+        // A colleague's record is paired, and left alone with its reason; one's own is in step.
+        let told = connection["links"].as_u64().unwrap_or(0) + connection["issues_total"].as_u64().unwrap_or(0);
+        ensure!(told >= MANY as u64, "{} {}", connection["links"], connection["issues_total"]);
+        println!("for example {}", connection["issues"][0]);
     }
     stage.idle().await?;
     no_doubles(sandbox, &[nina, &tomas], before).await

@@ -119,6 +119,23 @@ async fn browser_finds_things_by_the_names_that_people_read() -> Result<()> {
 }
 
 #[tokio::test]
+async fn browser_can_be_dark() -> Result<()> {
+    let pane = serve().await?;
+    for dark in [true, false] {
+        let chrome = Chrome::start(Options {
+            dark,
+            ..Options::default()
+        })
+        .await?;
+        chrome.goto(&pane).await?;
+        let script = "return matchMedia('(prefers-color-scheme: dark)').matches";
+        assert_eq!(chrome.client.execute(script, vec![]).await?, dark);
+        chrome.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn browser_says_what_it_saw_instead() -> Result<()> {
     let pane = serve().await?;
     let mut chrome = Chrome::start(Options::default()).await?;

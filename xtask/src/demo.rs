@@ -17,7 +17,7 @@ use serde::Deserialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::layout::Layout;
+use crate::layout::{Layout, SELECTION};
 use crate::run::{group_of, remove_folder, run, signal_group};
 use crate::steps::{Steps, now};
 use crate::{wasm, web};
@@ -72,14 +72,11 @@ pub(crate) fn demo(
 ) -> Result<()> {
     web(layout, steps, choice)?;
     steps.run("build the server", || {
-        run(layout.cargo().args([
-            "build",
-            "--locked",
-            "--package",
-            "tandem-server",
-            "--features",
-            "sandbox",
-        ]))
+        run(layout
+            .cargo()
+            .arg("build")
+            .args(SELECTION)
+            .args(["--bin", "tandem"]))
     })?;
     let port = free_port(port)?;
     let scratch = layout.target.join("demo").join(port.to_string());

@@ -7,6 +7,17 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+/// One choice of packages and features for every build, so that nothing is compiled twice, whoever asks first. The
+/// browser's entry is left out: cargo would give its features of leptos to the server as well.
+pub(crate) const SELECTION: [&str; 6] = [
+    "--locked",
+    "--workspace",
+    "--exclude",
+    "tandem-frontend",
+    "--features",
+    "tandem-server/sandbox",
+];
+
 /// The folders of a checkout and of what is built from it.
 pub(crate) struct Layout {
     /// The workspace.

@@ -5,21 +5,10 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::layout::Layout;
+use crate::layout::{Layout, SELECTION};
 use crate::run::{read, run};
 use crate::steps::Steps;
 use crate::{install, wasm, web};
-
-/// One choice of packages and features for every build, so that nothing is compiled twice. The browser's entry is
-/// left out: cargo would give its features of leptos to the server as well.
-const SELECTION: [&str; 6] = [
-    "--locked",
-    "--workspace",
-    "--exclude",
-    "tandem-frontend",
-    "--features",
-    "tandem-server/sandbox",
-];
 
 /// Runs all of it; stops at the first stage that fails.
 pub(crate) fn test(

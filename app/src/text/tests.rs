@@ -353,6 +353,17 @@ fn what_a_session_did() {
             "1 item needs a look",
         ]
     );
+    for outcome in [SessionOutcome::Preview, SessionOutcome::StoppedByBrake] {
+        let only_planned = SessionView { outcome: Some(outcome), issues: 0, ..done.clone() };
+        assert_eq!(
+            session_lines(&only_planned),
+            [
+                "Mailbox, contacts: 2 to create",
+                "Salesforce, contacts: 1 to change, 1,000 to skip",
+                "7 to link that are on both sides",
+            ]
+        );
+    }
     assert!(
         session_lines(&session(Some(SessionOutcome::Failed))).is_empty(),
         "nothing is claimed of a failed one"

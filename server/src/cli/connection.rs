@@ -21,9 +21,7 @@ pub(super) enum Command {
         limit: u32,
     },
     /// One connection: its state, last sessions and issues.
-    Show {
-        id: ConnectionId,
-    },
+    Show { id: ConnectionId },
 }
 
 pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
@@ -36,7 +34,10 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Exit
 
 async fn list(app: &App, org: Option<&OrgId>, limit: u32) -> anyhow::Result<ExitCode> {
     let rows = app.store.connections(org, limit).await?;
-    println!("{:<32}  {:<16}  {:<24}  {:<34}  {:<20}  {:<20}  USER", "CONNECTION", "STATE", "REASON", "MAILBOX", "LAST SUCCESS", "NEXT");
+    println!(
+        "{:<32}  {:<16}  {:<24}  {:<34}  {:<20}  {:<20}  USER",
+        "CONNECTION", "STATE", "REASON", "MAILBOX", "LAST SUCCESS", "NEXT"
+    );
     for row in &rows {
         println!(
             "{:<32}  {:<16}  {:<24}  {:<34}  {:<20}  {:<20}  {}",
@@ -54,14 +55,20 @@ async fn list(app: &App, org: Option<&OrgId>, limit: u32) -> anyhow::Result<Exit
 }
 
 async fn show(app: &App, id: &ConnectionId) -> anyhow::Result<ExitCode> {
-    let row = app.store.connection(id).await?.with_context(|| format!("there is no connection {id}"))?;
+    let row = app
+        .store
+        .connection(id)
+        .await?
+        .with_context(|| format!("there is no connection {id}"))?;
     head(&row);
     for session in app.store.sessions(id, 10).await? {
         println!(
             "session {}  {}  {}  {} issues{}",
             session.id,
             when(Some(session.started)),
-            session.outcome.map_or("running", tandem_types::SessionOutcome::as_str),
+            session
+                .outcome
+                .map_or("running", tandem_types::SessionOutcome::as_str),
             session.issues,
             counts(&session.counts)
         );
@@ -69,39 +76,65 @@ async fn show(app: &App, id: &ConnectionId) -> anyhow::Result<ExitCode> {
     let (issues, total) = app.store.issues(id, 20).await?;
     println!("issues: {total}");
     for issue in issues {
-        println!("  {}  {}  since {}", issue.code.as_str(), issue.id, when(Some(issue.since)));
+        println!(
+            "  {}  {}  since {}",
+            issue.code.as_str(),
+            issue.id,
+            when(Some(issue.since))
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn head(row: &ConnectionRow) {
     println!("connection {}", row.id);
-    println!("  state:        {}{}", row.state.as_str(), row.reason.map(|r| format!(" ({})", r.as_str())).unwrap_or_default());
+    println!(
+        "  state:        {}{}",
+        row.state.as_str(),
+        row.reason
+            .map(|r| format!(" ({})", r.as_str()))
+            .unwrap_or_default()
+    );
     println!("  organisation: {}", row.org_id);
     println!("  user:         {}", row.user_id);
     if let Some(mailbox) = &row.mailbox {
         println!("  mailbox:      {} at {}", mailbox.address, mailbox.host);
     }
     println!("  links:        {}", row.links);
-    println!("  refused:      {} in a row; other failures: {}", row.rejections, row.failures);
-    println!("  last success: {}; next: {}", when(row.last_success), when(row.next_due));
+    println!(
+        "  refused:      {} in a row; other failures: {}",
+        row.rejections, row.failures
+    );
+    println!(
+        "  last success: {}; next: {}",
+        when(row.last_success),
+        when(row.next_due)
+    );
 }
 
 /// ` mailbox +1 ~2 -3 crm +4 ~5 -6 adopted 7`, kinds without any left out.
 pub(super) fn counts(counts: &[Counts]) -> String {
+    use std::fmt::Write as _;
     let mut text = String::new();
     for c in counts {
         if c.mailbox.is_zero() && c.crm.is_zero() && c.adopted == 0 {
             continue;
         }
-        let side = |o: &tandem_types::OpCounts| format!("+{} ~{} -{} skipped {}", o.created, o.changed, o.deleted, o.skipped);
-        text.push_str(&format!(
+        let side = |o: &tandem_types::OpCounts| {
+            format!(
+                "+{} ~{} -{} skipped {}",
+                o.created, o.changed, o.deleted, o.skipped
+            )
+        };
+        // Writing to a String does not fail.
+        let _ = write!(
+            text,
             "  {}: mailbox {}, salesforce {}, paired {}",
             c.kind.as_str(),
             side(&c.mailbox),
             side(&c.crm),
             c.adopted
-        ));
+        );
     }
     text
 }

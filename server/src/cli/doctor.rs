@@ -41,42 +41,78 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
         }
     };
     println!("ok      master key: {}", app.config.master_key_file.display());
+    let mut has_tables = false;
     match app.store.pending_migrations().await {
-        Ok(pending) if pending.is_empty() => println!("ok      database: reached, up to date"),
-        Ok(pending) => println!("LIMITED database: {} migrations wait; `tandem serve` or `tandem migrate` applies them", pending.len()),
+        Ok(pending) if pending.is_empty() => {
+            has_tables = true;
+            println!("ok      database: reached, up to date");
+        }
+        Ok(pending) => println!(
+            "LIMITED database: {} migrations wait; `tandem serve` or `tandem migrate` applies them",
+            pending.len()
+        ),
         Err(error) => wrong(format!("database: {error}")),
     }
     for host in &app.config.salesforce.login_hosts {
         let name = host.origin().ascii_serialization();
         let mut url = host.clone();
         url.set_path("/services/data");
-        let schemes = if host.scheme() == "http" { Schemes::HttpToo } else { Schemes::HttpsOnly };
-        let request = Request::get(url).schemes(schemes).timeout(Duration::from_secs(10)).max_bytes(1 << 20);
+        let schemes = if host.scheme() == "http" {
+            Schemes::HttpToo
+        } else {
+            Schemes::HttpsOnly
+        };
+        let request = Request::get(url)
+            .schemes(schemes)
+            .timeout(Duration::from_secs(10))
+            .max_bytes(1 << 20);
         match app.net.send(request).await {
             Ok(response) if response.status.is_success() => println!("ok      Salesforce: {name} answers"),
-            Ok(response) => wrong(format!("salesforce.login_hosts: {name} answers {}", response.status)),
+            Ok(response) => wrong(format!(
+                "salesforce.login_hosts: {name} answers {}",
+                response.status
+            )),
             Err(error) => wrong(format!(
                 "salesforce.login_hosts: {name} {}",
                 match error.kind {
-                    NetErrorKind::NotAllowed => "is at an address that is refused (see net.allow_loopback, net.allow_private)",
+                    NetErrorKind::NotAllowed =>
+                        "is at an address that is refused (see net.allow_loopback, net.allow_private)",
                     NetErrorKind::UnknownHost => "is not a known name",
-                    NetErrorKind::Certificate => "shows a certificate that is not trusted (see net.extra_roots)",
+                    NetErrorKind::Certificate =>
+                        "shows a certificate that is not trusted (see net.extra_roots)",
                     _ => "cannot be reached",
                 }
             )),
         }
     }
-    match app.store.overview(app.clock.now()).await {
-        Ok(overview) => {
-            for line in &overview.states {
-                let reason = line.reason.map(|r| format!(" ({})", r.as_str())).unwrap_or_default();
-                println!("ok      connections: {} {}{reason}", line.connections, line.state.as_str());
+    // Before the first start there is nobody to count.
+    if has_tables {
+        match app.store.overview(app.clock.now()).await {
+            Ok(overview) => {
+                for line in &overview.states {
+                    let reason = line
+                        .reason
+                        .map(|r| format!(" ({})", r.as_str()))
+                        .unwrap_or_default();
+                    println!(
+                        "ok      connections: {} {}{reason}",
+                        line.connections,
+                        line.state.as_str()
+                    );
+                }
+                if overview.overdue > 0 {
+                    wrong(format!(
+                        "connections: {} are overdue by more than an interval; is `tandem serve` running?",
+                        overview.overdue
+                    ));
+                }
             }
-            if overview.overdue > 0 {
-                wrong(format!("connections: {} are overdue by more than an interval; is `tandem serve` running?", overview.overdue));
-            }
+            Err(error) => wrong(format!("database: {error}")),
         }
-        Err(error) => wrong(format!("database: {error}")),
     }
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

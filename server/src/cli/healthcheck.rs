@@ -18,7 +18,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         allow_private: true,
         ..tandem_net::NetConfig::default()
     })?;
-    let url = format!("http://{address}/healthz").parse().context("no address to ask")?;
+    let url = format!("http://{address}/healthz")
+        .parse()
+        .context("no address to ask")?;
     let request = tandem_net::Request::get(url)
         .schemes(tandem_net::Schemes::HttpToo)
         .timeout(Duration::from_secs(5))
@@ -29,7 +31,11 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Ok(response) => {
-            println!("{}: {}", response.status, String::from_utf8_lossy(&response.body).trim());
+            println!(
+                "{}: {}",
+                response.status,
+                String::from_utf8_lossy(&response.body).trim()
+            );
             Ok(ExitCode::FAILURE)
         }
         Err(error) => {

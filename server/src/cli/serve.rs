@@ -21,7 +21,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot listen on {}", app.config.listen))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, public_url = %app.config.public_url, "serving");
-    let worker = tokio::spawn(worker::run(app.clone()));
+    let worker = tokio::spawn(run_worker(app.clone()));
     let watch = tokio::spawn(watch::run(app.clone()));
     let stop = app.stop.clone();
     tokio::spawn(async move {
@@ -29,17 +29,26 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         tracing::info!("ending: running sessions stop at their next safe point");
         stop.cancel();
     });
-    let stop = app.stop.clone();
-    let served = axum::serve(listener, http::router(&app))
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await;
-    app.stop.cancel();
-    if tokio::time::timeout(GRACE, worker).await.is_err() {
+    let (worker, ()) = tokio::join!(
+        async {
+            app.stop.cancelled().await;
+            tokio::time::timeout(GRACE, worker).await
+        },
+        http::listen::serve(&app, listener, http::router(&app), GRACE),
+    );
+    watch.await.ok();
+    if let Ok(ended) = worker {
+        ended.context("the worker broke off")?;
+    } else {
         tracing::warn!("a session did not end in time; its lease will");
     }
-    watch.await.ok();
-    served.context("the server broke off")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A server that answers and no longer syncs would look well: it ends with its worker.
+async fn run_worker(app: App) {
+    let _stop = app.stop.clone().drop_guard();
+    worker::run(app).await;
 }
 
 pub(super) async fn ended_by_signal() {

@@ -27,18 +27,29 @@ pub(super) enum Command {
 pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
     let Command::Run { connection, dry_run } = command;
     let app = App::start(config).await?;
-    let row =
-        app.store.connection(&connection).await?.with_context(|| format!("there is no connection {connection}"))?;
+    let row = app
+        .store
+        .connection(&connection)
+        .await?
+        .with_context(|| format!("there is no connection {connection}"))?;
     let pick = Pick::This(connection.clone());
     let id = new_id(app.rng.as_ref());
-    let Some(lease) =
-        app.store.claim(&pick, &app.worker, id, app.clock.now(), tandem_sync::lease::TTL).await?
+    let Some(lease) = app
+        .store
+        .claim(&pick, &app.worker, id, app.clock.now(), app.config.worker_lease)
+        .await?
     else {
         bail!(
             "the connection is {} and cannot run now: another session holds it, or it is not activated",
             row.state.as_str()
         );
     };
+    let stop = app.stop.clone();
+    // Ended by hand, it stops at its next safe point and gives the connection back.
+    tokio::spawn(async move {
+        super::serve::ended_by_signal().await;
+        stop.cancel();
+    });
     let mode = if dry_run { Mode::DryRun } else { Mode::Real };
     let Some(report) = session::run(&app, lease, mode).await else {
         bail!("the session lost its connection or its database; the log says why");

@@ -12,12 +12,18 @@ use super::App;
 use super::backend::RequestBackend;
 use super::session::MaybeViewer;
 
-pub(crate) async fn any(State(app): State<App>, MaybeViewer(viewer): MaybeViewer, request: Request) -> Response {
+pub(crate) async fn any(
+    State(app): State<App>,
+    MaybeViewer(viewer): MaybeViewer,
+    request: Request,
+) -> Response {
     let backend: Arc<dyn Backend> = Arc::new(RequestBackend::new(app, viewer));
     let mut response =
         leptos_axum::handle_server_fns_with_context(move || provide_context(backend.clone()), request)
             .await
             .into_response();
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

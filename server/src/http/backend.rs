@@ -1,22 +1,23 @@
 //! What the pane asks for and orders, for the viewer of one request.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use http::header::SET_COOKIE;
 use leptos::prelude::use_context;
 use secrecy::SecretString;
 use tandem_app::Backend;
 use tandem_mailbox::ActivationError;
-use tandem_store::{ConnectionRow, MailboxSecret, UserRow};
+use tandem_store::{ConnectionRow, GrantSecret, MailboxSecret, UserRow};
 use tandem_sync::ports::StoreError;
 use tandem_types::{
-    ActivateExchange, ActivationFailure, ApiError, ConnectionView, CrmAccount, InvalidField, IssueCure, IssueId,
-    MailboxAccount, MailboxServer, PaneView, StateReason, SyncState, Ticket, Timestamp, ViewerView,
+    ActivateExchange, ActivationFailure, ApiError, ConnectionId, ConnectionView, CrmAccount, InvalidField,
+    IssueCure, IssueId, MailboxAccount, MailboxServer, PaneView, Progress, ProgressPhase, StateReason,
+    SyncState, Ticket, Timestamp, ViewerView,
 };
 
 use super::App;
+use super::events;
 use super::session::{self, By, Viewer};
+use crate::patience;
 
 const SESSIONS_SHOWN: u32 = 10;
 const ISSUES_SHOWN: u32 = 50;
@@ -25,11 +26,16 @@ const TRIALS: u32 = 3;
 /// *Sync now* is refused where so many sessions began within the last minute.
 const SESSIONS_A_MINUTE: usize = 6;
 const TICKET_SECONDS: i64 = 30;
+const UNKNOWN_PROGRESS: Progress = Progress {
+    phase: ProgressPhase::Reading,
+    done: 0,
+    total: 0,
+};
 
 /// One request's door to the server.
 pub(crate) struct RequestBackend {
     app: App,
-    viewer: Option<Viewer>,
+    viewer: Result<Option<Viewer>, ApiError>,
 }
 
 /// A viewer with the rows that belong to him.
@@ -46,13 +52,36 @@ fn unavailable(error: StoreError) -> ApiError {
 
 impl RequestBackend {
     pub(crate) fn new(app: App, viewer: Option<Viewer>) -> Self {
-        Self { app, viewer }
+        Self {
+            app,
+            viewer: Ok(viewer),
+        }
+    }
+
+    /// For a request whose viewer could not be looked up.
+    pub(crate) fn failing(app: App, error: ApiError) -> Self {
+        Self {
+            app,
+            viewer: Err(error),
+        }
     }
 
     async fn known(&self) -> Result<Option<Known>, ApiError> {
-        let Some(viewer) = self.viewer.clone() else { return Ok(None) };
-        let user = self.app.store.user(&viewer.session.user_id).await.map_err(unavailable)?;
-        let row = self.app.store.connection_of(&viewer.session.user_id).await.map_err(unavailable)?;
+        let Some(viewer) = self.viewer.clone()? else {
+            return Ok(None);
+        };
+        let user = self
+            .app
+            .store
+            .user(&viewer.session.user_id)
+            .await
+            .map_err(unavailable)?;
+        let row = self
+            .app
+            .store
+            .connection_of(&viewer.session.user_id)
+            .await
+            .map_err(unavailable)?;
         Ok(user.zip(row).map(|(user, row)| Known { viewer, user, row }))
     }
 
@@ -63,14 +92,21 @@ impl RequestBackend {
     async fn view(&self, known: &Known) -> Result<ConnectionView, ApiError> {
         let store = &self.app.store;
         let row = &known.row;
-        let sessions = store.sessions(&row.id, SESSIONS_SHOWN).await.map_err(unavailable)?;
+        let sessions = store
+            .sessions(&row.id, SESSIONS_SHOWN)
+            .await
+            .map_err(unavailable)?;
         let (issues, issues_total) = store.issues(&row.id, ISSUES_SHOWN).await.map_err(unavailable)?;
-        let progress = self.app.hub.progress(&row.id);
+        let progress = self.app.hub.progress(&row.id).or_else(|| {
+            // In another process, or too young to have told anything.
+            let running = row.running_at(self.app.clock.now()).is_some();
+            running.then_some(UNKNOWN_PROGRESS)
+        });
         Ok(ConnectionView {
             id: row.id.clone(),
             state: row.state,
             reason: row.reason,
-            ask_activation: row.ask_activation,
+            ask_activation: asks(row),
             skipped: row.skipped,
             rejections: row.rejections,
             crm: crm_account(&known.user),
@@ -98,7 +134,13 @@ impl RequestBackend {
         let now = self.app.clock.now();
         self.app
             .store
-            .audit(&known.viewer.session.org_id, &known.viewer.session.user_id, action, "", now)
+            .audit(
+                &known.viewer.session.org_id,
+                &known.viewer.session.user_id,
+                action,
+                "",
+                now,
+            )
             .await
             .map_err(unavailable)
     }
@@ -108,10 +150,16 @@ impl RequestBackend {
         known: &Known,
         from: &[SyncState],
         to: SyncState,
+        reason: Option<StateReason>,
         due: Option<Timestamp>,
     ) -> Result<(), ApiError> {
         let now = self.app.clock.now();
-        let moved = self.app.store.set_state(&known.row.id, from, to, None, due, now).await.map_err(unavailable)?;
+        let moved = self
+            .app
+            .store
+            .set_state(&known.row.id, from, to, reason, due, now)
+            .await
+            .map_err(unavailable)?;
         if moved { Ok(()) } else { Err(ApiError::WrongState) }
     }
 }
@@ -121,7 +169,44 @@ fn crm_account(user: &UserRow) -> CrmAccount {
         .ok()
         .and_then(|url| url.host_str().map(str::to_owned))
         .unwrap_or_else(|| user.instance_url.clone());
-    CrmAccount { username: user.username.clone(), org_id: user.org_id.clone(), org_name: user.org_name.clone(), host }
+    CrmAccount {
+        username: user.username.clone(),
+        org_id: user.org_id.clone(),
+        org_name: user.org_name.clone(),
+        host,
+    }
+}
+
+/// Whether the dialog opens by itself. It asks for the mailbox's password, which is no answer to what Salesforce has ended.
+fn asks(row: &ConnectionRow) -> bool {
+    row.ask_activation
+        && match row.state {
+            SyncState::NotActivated => true,
+            SyncState::NeedsActivation => row.reason != Some(StateReason::SalesforceSignInEnded),
+            SyncState::Activating | SyncState::Active | SyncState::Paused | SyncState::Deactivated => false,
+        }
+}
+
+/// Whether a session may be made due now. Not with a password that was refused: once more could lock the account.
+fn may_run(row: &ConnectionRow) -> bool {
+    row.state == SyncState::Active && row.rejections == 0 && row.reason != Some(StateReason::StoppedByBrake)
+}
+
+/// By what trials are counted: `nina@contoso.example`, `CONTOSO\nina` and `nina` are one mailbox, and its account is
+/// what must not be locked. Two people of one name in two domains share a count: that costs a wait, no account.
+fn trial_subject(login: &str) -> String {
+    let user = login.rsplit(['\\', '/']).next().unwrap_or(login);
+    let user = user.rsplit_once('@').map_or(user, |(local, _)| local);
+    format!("login/{}", user.trim().to_lowercase())
+}
+
+async fn revoke(app: &App, connection: &ConnectionId, grant: &GrantSecret) {
+    let Some(host) = app.config.salesforce.login_hosts.first() else {
+        return;
+    };
+    if let Err(fault) = app.salesforce.revoke(&app.net, host, &grant.refresh_token).await {
+        tracing::warn!(%connection, %fault, "the grant was shredded here, but not revoked there");
+    }
 }
 
 /// What can be said about a form before anything is sent.
@@ -149,14 +234,23 @@ impl Backend for RequestBackend {
     async fn pane(&self) -> Result<PaneView, ApiError> {
         let now = self.app.clock.now();
         let Some(known) = self.known().await? else {
-            return Ok(PaneView { now, viewer: None, connection: None, form_token: None });
+            return Ok(PaneView {
+                now,
+                viewer: None,
+                connection: None,
+                form_token: None,
+            });
         };
         Ok(PaneView {
             now,
-            viewer: Some(ViewerView { name: known.user.name.clone(), crm: crm_account(&known.user) }),
+            viewer: Some(ViewerView {
+                name: known.user.name.clone(),
+                crm: crm_account(&known.user),
+            }),
             connection: Some(self.view(&known).await?),
             // A plain form travels with the cookie; where only the bearer works, scripts do.
-            form_token: (known.viewer.by == By::Cookie).then(|| self.app.form_token(&known.viewer.token_hash)),
+            form_token: (known.viewer.by == By::Cookie)
+                .then(|| self.app.form_token(&known.viewer.token_hash)),
         })
     }
 
@@ -168,20 +262,29 @@ impl Backend for RequestBackend {
         let url = form.ews_url.trim();
         let store = &self.app.store;
         // Counted before it is tried, so that two clicks at once cannot both be the third.
-        let subject = format!("login/{}", login.to_lowercase());
+        let subject = trial_subject(login);
         if store.trials(&subject, now).await.map_err(unavailable)? >= TRIALS
             || store.record_trial(&subject, now).await.map_err(unavailable)? > TRIALS
         {
             return Err(ApiError::Activation(ActivationFailure::TooManyTrials));
         }
         let password = SecretString::from(form.password);
-        let tried =
-            tandem_mailbox::activate(&self.app.net, &self.app.ews, login, &password, (!url.is_empty()).then_some(url))
-                .await;
+        let tried = tandem_mailbox::activate(
+            &self.app.net,
+            &self.app.ews,
+            login,
+            &password,
+            (!url.is_empty()).then_some(url),
+        )
+        .await;
         let found = match tried {
             Ok(found) => found,
             Err(error) => {
-                let ActivationError { cause, password_was_tried, .. } = &error;
+                let ActivationError {
+                    cause,
+                    password_was_tried,
+                    ..
+                } = &error;
                 tracing::info!(connection = %known.row.id, ?cause, %error, "Exchange not connected");
                 if !password_was_tried {
                     // No password reached a server: this costs the user none of the three.
@@ -202,12 +305,13 @@ impl Backend for RequestBackend {
             ews_url: found.ews_url.to_string(),
             extra: String::new(),
         };
+        // Whatever becomes of it here: the server has accepted it.
+        store.clear_trials(&subject).await.map_err(unavailable)?;
         match store.activate(&known.row.id, account, secret, now).await {
             Ok(()) => {}
             Err(StoreError::Taken(_)) => return Err(ApiError::Activation(ActivationFailure::MailboxTaken)),
             Err(error) => return Err(unavailable(error)),
         }
-        store.clear_trials(&subject).await.map_err(unavailable)?;
         self.audit(&known, "activated").await?;
         self.app.hub.wake_worker();
         self.after(&known).await
@@ -215,7 +319,11 @@ impl Backend for RequestBackend {
 
     async fn skip_activation(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
-        self.app.store.skip_activation(&known.row.id, self.app.clock.now()).await.map_err(unavailable)?;
+        self.app
+            .store
+            .skip_activation(&known.row.id, self.app.clock.now())
+            .await
+            .map_err(unavailable)?;
         self.after(&known).await
     }
 
@@ -228,7 +336,11 @@ impl Backend for RequestBackend {
         if known.row.state != SyncState::Active || !waits {
             return Err(ApiError::WrongState);
         }
-        self.app.store.release(&known.row.id, self.app.clock.now()).await.map_err(unavailable)?;
+        self.app
+            .store
+            .release(&known.row.id, self.app.clock.now())
+            .await
+            .map_err(unavailable)?;
         self.audit(&known, "released").await?;
         self.app.hub.wake_worker();
         self.after(&known).await
@@ -236,7 +348,8 @@ impl Backend for RequestBackend {
 
     async fn hold(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
-        self.shift(&known, &[SyncState::Active], SyncState::Paused, None).await?;
+        self.shift(&known, &[SyncState::Active], SyncState::Paused, None, None)
+            .await?;
         self.audit(&known, "held").await?;
         self.after(&known).await
     }
@@ -256,7 +369,12 @@ impl Backend for RequestBackend {
             return Ok(view);
         }
         let now = self.app.clock.now();
-        let sessions = self.app.store.sessions(&row.id, SESSIONS_SHOWN).await.map_err(unavailable)?;
+        let sessions = self
+            .app
+            .store
+            .sessions(&row.id, SESSIONS_SHOWN)
+            .await
+            .map_err(unavailable)?;
         if let Some(wait) = sessions
             .get(SESSIONS_A_MINUTE - 1)
             .map(|session| 60 - now.seconds_since(session.started))
@@ -271,7 +389,8 @@ impl Backend for RequestBackend {
 
     async fn pause(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
-        self.shift(&known, &[SyncState::Active], SyncState::Paused, None).await?;
+        self.shift(&known, &[SyncState::Active], SyncState::Paused, None, None)
+            .await?;
         self.audit(&known, "paused").await?;
         self.after(&known).await
     }
@@ -279,7 +398,12 @@ impl Backend for RequestBackend {
     async fn start(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
         let now = self.app.clock.now();
-        self.shift(&known, &[SyncState::Paused], SyncState::Active, Some(now)).await?;
+        let due = patience::next_start(&self.app, &known.row, now)
+            .await
+            .map_err(unavailable)?;
+        let reason = patience::reason(&known.row);
+        self.shift(&known, &[SyncState::Paused], SyncState::Active, reason, Some(due))
+            .await?;
         self.audit(&known, "started").await?;
         self.app.hub.wake_worker();
         self.after(&known).await
@@ -290,13 +414,19 @@ impl Backend for RequestBackend {
         let now = self.app.clock.now();
         let grant = self.app.store.grant(&known.row.id).await.map_err(unavailable)?;
         // Ours first: whatever Salesforce answers, nothing here can use the credentials any more.
-        self.app.store.deactivate(&known.row.id, now).await.map_err(unavailable)?;
+        self.app
+            .store
+            .deactivate(&known.row.id, now)
+            .await
+            .map_err(unavailable)?;
         self.audit(&known, "deactivated").await?;
-        if let Some((grant, _)) = grant
-            && let Some(host) = self.app.config.salesforce.login_hosts.first()
-            && let Err(fault) = self.app.salesforce.revoke(&self.app.net, host, &grant.refresh_token).await
-        {
-            tracing::warn!(connection = %known.row.id, %fault, "the grant was shredded here, but not revoked there");
+        if let Some((grant, _)) = grant {
+            let (app, connection) = (self.app.clone(), known.row.id.clone());
+            // A task of its own: a pane that is closed meanwhile must not leave the grant alive there.
+            let revoked = tokio::spawn(async move { revoke(&app, &connection, &grant).await });
+            if let Err(error) = revoked.await {
+                tracing::error!(%error, "a revocation broke off");
+            }
         }
         self.after(&known).await
     }
@@ -305,9 +435,12 @@ impl Backend for RequestBackend {
         let known = self.need().await?;
         let store = &self.app.store;
         let id = &known.row.id;
-        let (view, _) = store.issue(id, &issue).await.map_err(unavailable)?.ok_or(ApiError::WrongState)?;
-        let offered: BTreeSet<_> = view.cures.iter().map(|c| format!("{c:?}")).collect();
-        if !offered.contains(&format!("{cure:?}")) {
+        let (view, _) = store
+            .issue(id, &issue)
+            .await
+            .map_err(unavailable)?
+            .ok_or(ApiError::WrongState)?;
+        if !view.cures.contains(&cure) {
             return Err(ApiError::WrongState);
         }
         let now = self.app.clock.now();
@@ -317,8 +450,11 @@ impl Backend for RequestBackend {
             }
             IssueCure::Retry => {
                 store.solve_issue(id, &issue, now).await.map_err(unavailable)?;
-                store.wake(id, now).await.map_err(unavailable)?;
-                self.app.hub.wake_worker();
+                // As with *Sync now*; a password that was refused is not sent again for this.
+                if may_run(&known.row) {
+                    store.wake(id, now).await.map_err(unavailable)?;
+                    self.app.hub.wake_worker();
+                }
             }
             // Both act on the other side's item and need the journal's undo beside them.
             IssueCure::BringBack | IssueCure::DeleteThere => return Err(ApiError::WrongState),
@@ -328,20 +464,36 @@ impl Backend for RequestBackend {
 
     async fn sign_out(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
-        self.app.store.delete_web_session(&known.viewer.token_hash).await.map_err(unavailable)?;
+        self.app
+            .store
+            .delete_web_session(&known.viewer.token_hash)
+            .await
+            .map_err(unavailable)?;
+        // The session's streams look whether they may go on.
+        self.app.hub.changed(&known.row.id);
         if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
             response.append_header(SET_COOKIE, session::clear_cookie());
         }
-        Ok(PaneView { now: self.app.clock.now(), viewer: None, connection: None, form_token: None })
+        Ok(PaneView {
+            now: self.app.clock.now(),
+            viewer: None,
+            connection: None,
+            form_token: None,
+        })
     }
 
     async fn ticket(&self) -> Result<Ticket, ApiError> {
         let known = self.need().await?;
-        let (ticket, hash) = session::new_token(&self.app);
+        let (ticket, hash) = events::new_ticket(&self.app, &known.viewer.token_hash);
         let now = self.app.clock.now();
         self.app
             .store
-            .put_ticket(&hash, &known.viewer.session.user_id, &known.row.id, now.plus_seconds(TICKET_SECONDS))
+            .put_ticket(
+                &hash,
+                &known.viewer.session.user_id,
+                &known.row.id,
+                now.plus_seconds(TICKET_SECONDS),
+            )
             .await
             .map_err(unavailable)?;
         Ok(Ticket { ticket })
@@ -353,17 +505,45 @@ mod tests {
     use super::*;
 
     fn form(login: &str, password: &str, url: &str) -> ActivateExchange {
-        ActivateExchange { login: login.into(), password: password.into(), ews_url: url.into() }
+        ActivateExchange {
+            login: login.into(),
+            password: password.into(),
+            ews_url: url.into(),
+        }
     }
 
     #[test]
     fn a_form_is_checked_before_anything_is_sent() {
         assert_eq!(checked(&form("nina@contoso.example", "x", "")), Ok(()));
-        assert_eq!(checked(&form("CONTOSO\\nina", "x", "https://mail.contoso.example")), Ok(()));
-        assert_eq!(checked(&form("CONTOSO\\nina", "x", "")), Err(InvalidField::EwsUrl));
+        assert_eq!(
+            checked(&form("CONTOSO\\nina", "x", "https://mail.contoso.example")),
+            Ok(())
+        );
+        assert_eq!(
+            checked(&form("CONTOSO\\nina", "x", "")),
+            Err(InvalidField::EwsUrl)
+        );
         assert_eq!(checked(&form(" ", "x", "")), Err(InvalidField::Login));
         assert_eq!(checked(&form("a@b\r\nx", "x", "")), Err(InvalidField::Login));
         assert_eq!(checked(&form("a@b", "", "")), Err(InvalidField::Password));
-        assert_eq!(checked(&form("a@b", "x", "https://a b")), Err(InvalidField::EwsUrl));
+        assert_eq!(
+            checked(&form("a@b", "x", "https://a b")),
+            Err(InvalidField::EwsUrl)
+        );
+    }
+
+    #[test]
+    fn one_mailbox_has_one_count_however_its_login_is_spelled() {
+        for login in [
+            "nina@contoso.example",
+            "NINA@Contoso.Example",
+            "CONTOSO\\nina",
+            "contoso.example/Nina",
+            "nina",
+            " nina ",
+        ] {
+            assert_eq!(trial_subject(login), "login/nina", "{login}");
+        }
+        assert_ne!(trial_subject("tomas@contoso.example"), trial_subject("nina"));
     }
 }

@@ -44,7 +44,9 @@ fn refuse() -> Response {
 
 fn same_origin(app: &App, headers: &HeaderMap) -> bool {
     let own = app.config.public_url.origin().ascii_serialization();
-    headers.get(ORIGIN).is_some_and(|v| v.as_bytes() == own.as_bytes())
+    headers
+        .get(ORIGIN)
+        .is_some_and(|v| v.as_bytes() == own.as_bytes())
         && headers.get("sec-fetch-site").is_some_and(|v| v == "same-origin")
 }
 
@@ -53,7 +55,9 @@ fn form_token_fits(app: &App, headers: &HeaderMap, body: &Bytes) -> bool {
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
         .is_some_and(|v| v.starts_with("application/x-www-form-urlencoded"));
-    let Some(Proof { token_hash, .. }) = session::cookie_proof(headers) else { return false };
+    let Some(Proof { token_hash, .. }) = session::cookie_proof(headers) else {
+        return false;
+    };
     let expected = app.form_token(&token_hash);
     form && url::form_urlencoded::parse(body)
         .find(|(name, _)| name == FORM_FIELD)

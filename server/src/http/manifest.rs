@@ -12,5 +12,9 @@ const MANIFEST: &str = include_str!("../../../manifest.xml");
 
 pub(crate) async fn get(State(app): State<App>) -> Response {
     let own = app.config.public_url.origin().ascii_serialization();
-    ([(CONTENT_TYPE, "text/xml; charset=utf-8")], MANIFEST.replace(PLACEHOLDER, &own)).into_response()
+    (
+        [(CONTENT_TYPE, "text/xml; charset=utf-8")],
+        MANIFEST.replace(PLACEHOLDER, &own),
+    )
+        .into_response()
 }

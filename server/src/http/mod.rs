@@ -7,13 +7,16 @@ mod events;
 mod guard;
 mod headers;
 mod health;
+pub(crate) mod listen;
 mod manifest;
 mod pages;
 mod session;
 
+use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
 use axum::routing::{any, get, post};
 use http::header::{CACHE_CONTROL, HeaderValue, VARY};
 use tower_http::services::ServeDir;
@@ -26,34 +29,25 @@ const REQUEST_SECONDS: u64 = 90;
 
 /// All routes.
 pub fn router(app: &App) -> Router {
-    // Names that carry a hash never change their content; the rest is asked for again.
-    let hashed = ServeDir::new(app.config.site_root.join("pkg")).precompressed_br().precompressed_gzip();
-    let public = ServeDir::new(&app.config.site_root).precompressed_br().precompressed_gzip();
     let files = Router::new()
+        // Names that carry a hash never change their content.
         .nest_service(
             "/pkg",
-            tower::ServiceBuilder::new()
-                .layer(SetResponseHeaderLayer::overriding(
-                    CACHE_CONTROL,
-                    HeaderValue::from_static("public, max-age=31536000, immutable"),
-                ))
-                .service(hashed),
+            files(
+                &app.config.site_root.join("pkg"),
+                "public, max-age=31536000, immutable",
+            ),
         )
-        .fallback_service(
-            tower::ServiceBuilder::new()
-                .layer(SetResponseHeaderLayer::overriding(
-                    CACHE_CONTROL,
-                    HeaderValue::from_static("public, max-age=3600"),
-                ))
-                .service(public),
-        )
-        .layer(SetResponseHeaderLayer::overriding(VARY, HeaderValue::from_static("Accept-Encoding")));
+        .fallback_service(files(&app.config.site_root, "public, max-age=3600"));
 
     let api = Router::new()
         .route("/api/handover", post(auth::handover::post))
         .route("/api/renew", post(auth::renew::post))
         .route("/api/{*function}", any(api::any))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), guard::own_pages_only));
+        .layer(axum::middleware::from_fn_with_state(
+            app.clone(),
+            guard::own_pages_only,
+        ));
 
     let quick = Router::new()
         .route("/", get(pages::pane))
@@ -75,4 +69,27 @@ pub fn router(app: &App) -> Router {
         .fallback_service(files)
         .layer(axum::middleware::from_fn(headers::common))
         .with_state(app.clone())
+}
+
+/// The files of a folder, which browsers may keep as `kept` says.
+fn files(folder: &Path, kept: &'static str) -> Router {
+    let served = ServeDir::new(folder)
+        .append_index_html_on_directories(false)
+        .precompressed_br()
+        .precompressed_gzip();
+    Router::new()
+        .fallback_service(served)
+        .layer(SetResponseHeaderLayer::overriding(
+            CACHE_CONTROL,
+            // A file that is missing now may come with the next version: that answer is not kept.
+            move |response: &Response| {
+                let there =
+                    response.status().is_success() || response.status() == http::StatusCode::NOT_MODIFIED;
+                there.then_some(HeaderValue::from_static(kept))
+            },
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            VARY,
+            HeaderValue::from_static("Accept-Encoding"),
+        ))
 }

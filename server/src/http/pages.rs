@@ -2,38 +2,54 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
 use leptos::prelude::{provide_context, use_context};
 use tandem_app::{Backend, OfficeScript, Page};
+use tandem_types::ApiError;
 
 use super::App;
 use super::backend::RequestBackend;
 use super::headers::Policy;
 use super::session::{By, MaybeViewer};
 
-pub(crate) async fn pane(state: State<App>, viewer: MaybeViewer, request: Request) -> Response {
-    render(state, viewer, Page::Pane, request).await
+type Asking = Result<MaybeViewer, (StatusCode, Json<ApiError>)>;
+
+pub(crate) async fn pane(State(app): State<App>, viewer: Asking, request: Request) -> Response {
+    render(app, viewer, Page::Pane, request).await
 }
 
-pub(crate) async fn setup(state: State<App>, viewer: MaybeViewer, request: Request) -> Response {
-    render(state, viewer, Page::Setup, request).await
+pub(crate) async fn setup(State(app): State<App>, viewer: Asking, request: Request) -> Response {
+    render(app, viewer, Page::Setup, request).await
 }
 
-pub(crate) async fn settings(state: State<App>, viewer: MaybeViewer, request: Request) -> Response {
+pub(crate) async fn settings(State(app): State<App>, viewer: Asking, request: Request) -> Response {
     // The bearer is the pane's emergency exit; it never opens this page.
-    if viewer.0.as_ref().is_some_and(|v| v.by == By::Bearer) {
+    let by_bearer = |viewer: &MaybeViewer| viewer.0.as_ref().is_some_and(|v| v.by == By::Bearer);
+    if viewer.as_ref().is_ok_and(by_bearer) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    render(state, viewer, Page::Settings, request).await
+    render(app, viewer, Page::Settings, request).await
 }
 
-async fn render(State(app): State<App>, MaybeViewer(viewer): MaybeViewer, page: Page, request: Request) -> Response {
+async fn render(app: App, viewer: Asking, page: Page, request: Request) -> Response {
     let in_outlook = matches!(page, Page::Pane);
-    let backend: Arc<dyn Backend> = Arc::new(RequestBackend::new(app.clone(), viewer));
-    let office = app.config.outlook.office_js.as_ref().filter(|_| in_outlook).map(|url| OfficeScript(url.as_str().into()));
+    // A page that says what is the matter beats the browser's own empty one.
+    let status = viewer.as_ref().err().map(|(status, _)| *status);
+    let backend: Arc<dyn Backend> = Arc::new(match viewer {
+        Ok(MaybeViewer(viewer)) => RequestBackend::new(app.clone(), viewer),
+        Err((_, Json(error))) => RequestBackend::failing(app.clone(), error),
+    });
+    let office = app
+        .config
+        .outlook
+        .office_js
+        .as_ref()
+        .filter(|_| in_outlook)
+        .map(|url| OfficeScript(url.as_str().into()));
     let options = app.leptos.clone();
     let context = move || {
         if let Some(office) = office.clone() {
@@ -41,9 +57,16 @@ async fn render(State(app): State<App>, MaybeViewer(viewer): MaybeViewer, page: 
         }
         if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
             let nonce = leptos::nonce::use_nonce();
-            let policy = Policy { nonce: nonce.as_deref(), in_outlook };
+            let policy = Policy {
+                nonce: nonce.as_deref(),
+                office: in_outlook,
+                framed: in_outlook,
+            };
             response.insert_header(CONTENT_SECURITY_POLICY, policy.value(&app.config));
             response.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            if let Some(status) = status {
+                response.set_status(status);
+            }
         }
     };
     tandem_app::render(options, page, backend, context, request).await

@@ -1,20 +1,22 @@
 //! Who is asking: the partitioned cookie, or the short-lived bearer where cookies are blocked.
 
+use axum::Json;
 use axum::extract::FromRequestParts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use http::StatusCode;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
 use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tandem_store::WebSession;
-use tandem_types::Timestamp;
+use tandem_types::{ApiError, Timestamp};
 
 use super::App;
 
 /// `Partitioned` gives the pane a cookie of its own inside Outlook's frame, the only kind that arrives there.
 pub(crate) const COOKIE_NAME: &str = "__Host-tandem";
-/// A web session ends after so many seconds without a request.
+/// A web session ends so many seconds after it was last renewed.
 pub(crate) const SESSION_SECONDS: i64 = 12 * 3600;
 pub(crate) const BEARER_SECONDS: i64 = 600;
 
@@ -45,7 +47,14 @@ pub(crate) fn hash(token: &[u8]) -> [u8; 32] {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// A new cookie value and what the store keeps of it.
@@ -64,7 +73,9 @@ pub(crate) fn set_cookie(token: &str) -> HeaderValue {
 }
 
 pub(crate) fn clear_cookie() -> HeaderValue {
-    HeaderValue::from_static("__Host-tandem=; Path=/; Secure; HttpOnly; SameSite=None; Partitioned; Max-Age=0")
+    HeaderValue::from_static(
+        "__Host-tandem=; Path=/; Secure; HttpOnly; SameSite=None; Partitioned; Max-Age=0",
+    )
 }
 
 pub(crate) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -79,7 +90,10 @@ pub(crate) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
 }
 
 pub(crate) fn cookie_proof(headers: &HeaderMap) -> Option<Proof> {
-    cookie(headers, COOKIE_NAME).map(|token| Proof { token_hash: hash(token.as_bytes()), by: By::Cookie })
+    cookie(headers, COOKIE_NAME).map(|token| Proof {
+        token_hash: hash(token.as_bytes()),
+        by: By::Cookie,
+    })
 }
 
 /// `BASE64(token hash, expiry) . BASE64(MAC)`: it opens nothing once the web session behind it has ended.
@@ -91,8 +105,8 @@ pub(crate) fn make_bearer(app: &App, token_hash: &[u8; 32], now: Timestamp) -> S
     format!("{body}.{seal}")
 }
 
-fn bearer_proof(app: &App, headers: &HeaderMap, now: Timestamp) -> Option<Proof> {
-    let given = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+/// The session that a bearer of ours names, and when the bearer ends. `None`: not made here.
+fn read_bearer(app: &App, given: &str) -> Option<([u8; 32], Timestamp)> {
     let (body, seal) = given.split_once('.')?;
     let seal = BASE64.decode(seal).ok()?;
     if !bool::from(seal.as_slice().ct_eq(&app.sign("bearer", body))) {
@@ -101,30 +115,59 @@ fn bearer_proof(app: &App, headers: &HeaderMap, now: Timestamp) -> Option<Proof>
     let body = BASE64.decode(body).ok()?;
     let (token_hash, expiry) = body.split_at_checked(32)?;
     let expiry = Timestamp(i64::from_be_bytes(expiry.try_into().ok()?));
-    (expiry > now).then_some(Proof { token_hash: token_hash.try_into().ok()?, by: By::Bearer })
+    Some((token_hash.try_into().ok()?, expiry))
+}
+
+fn proof(app: &App, headers: &HeaderMap, now: Timestamp) -> Option<Proof> {
+    let cookie = cookie_proof(headers);
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let Some(given) = given else { return cookie };
+    // A script that sends a bearer means it: the cookie may be another user's by now. After a night's sleep the cookie
+    // of the same session stands in for the bearer that has ended.
+    let (token_hash, expiry) = read_bearer(app, given)?;
+    if expiry > now {
+        return Some(Proof {
+            token_hash,
+            by: By::Bearer,
+        });
+    }
+    cookie.filter(|proof| proof.token_hash == token_hash)
 }
 
 /// The viewer of a request, if any. A database that does not answer is an error, not a signed-out user.
-pub(crate) async fn viewer(app: &App, headers: &HeaderMap) -> Result<Option<Viewer>, tandem_sync::ports::StoreError> {
+pub(crate) async fn viewer(
+    app: &App,
+    headers: &HeaderMap,
+) -> Result<Option<Viewer>, tandem_sync::ports::StoreError> {
     let now = app.clock.now();
-    // A script that sends a bearer means it: the cookie may be another user's.
-    let Some(proof) = bearer_proof(app, headers, now).or_else(|| cookie_proof(headers)) else { return Ok(None) };
-    let Some(session) = app.store.web_session(&proof.token_hash, now).await? else { return Ok(None) };
-    Ok(Some(Viewer { token_hash: proof.token_hash, by: proof.by, session }))
+    let Some(proof) = proof(app, headers, now) else {
+        return Ok(None);
+    };
+    let Some(session) = app.store.web_session(&proof.token_hash, now).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Viewer {
+        token_hash: proof.token_hash,
+        by: proof.by,
+        session,
+    }))
 }
 
 /// As an extractor: `None` for strangers, 503 where the database does not answer.
 pub(crate) struct MaybeViewer(pub Option<Viewer>);
 
 impl FromRequestParts<App> for MaybeViewer {
-    type Rejection = http::StatusCode;
+    type Rejection = (StatusCode, Json<ApiError>);
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         match viewer(app, &parts.headers).await {
             Ok(viewer) => Ok(Self(viewer)),
             Err(error) => {
                 tracing::error!(%error, "web session not read");
-                Err(http::StatusCode::SERVICE_UNAVAILABLE)
+                Err((StatusCode::SERVICE_UNAVAILABLE, Json(ApiError::Unavailable)))
             }
         }
     }

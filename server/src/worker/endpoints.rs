@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tandem_crm::{Account, Salesforce};
 use tandem_mailbox::{Ews, EwsAccount};
+use tandem_store::ConnectionRow;
 use tandem_sync::ports::{Crm, Mailbox, StoreError};
-use tandem_types::ConnectionId;
 
 use crate::app::App;
 use crate::grants::StoredGrants;
@@ -17,23 +17,35 @@ pub(super) struct Ends {
 
 /// # Errors
 /// [`StoreError::NotFound`] where the connection has no mailbox (it was deactivated meanwhile).
-pub(super) async fn open(app: &App, connection: &ConnectionId) -> Result<Ends, StoreError> {
-    let row = app.store.connection(connection).await?.ok_or(StoreError::NotFound("connection"))?;
-    let account = row.mailbox.ok_or(StoreError::NotFound("mailbox"))?;
-    let secret = app.store.mailbox_secret(connection).await?.ok_or(StoreError::NotFound("mailbox login"))?;
+pub(super) async fn open(app: &App, row: &ConnectionRow) -> Result<Ends, StoreError> {
+    let account = row.mailbox.as_ref().ok_or(StoreError::NotFound("mailbox"))?;
+    let secret = app.store.mailbox_secret(&row.id).await?;
+    let secret = secret.ok_or(StoreError::NotFound("mailbox login"))?;
     let url = secret
         .ews_url
         .parse()
         .map_err(|_| StoreError::Corrupt("the stored address of the mail server is no URL".into()))?;
     let mailbox = Ews::new(
         app.net.clone(),
-        EwsAccount { url, login: secret.login, password: secret.password, address: account.address },
+        EwsAccount {
+            url,
+            login: secret.login,
+            password: secret.password,
+            address: account.address.clone(),
+        },
     );
-    let grants = Arc::new(StoredGrants::new(app.clone(), connection.clone()));
+    let grants = Arc::new(StoredGrants::new(app.clone(), row.id.clone()));
     let crm = Salesforce::new(
         &app.platform,
         grants,
-        Account { org: row.org_id, user: row.user_id, scope: row.settings.contact_scope },
+        Account {
+            org: row.org_id.clone(),
+            user: row.user_id.clone(),
+            scope: row.settings.contact_scope,
+        },
     );
-    Ok(Ends { mailbox: Box::new(mailbox), crm: Box::new(crm) })
+    Ok(Ends {
+        mailbox: Box::new(mailbox),
+        crm: Box::new(crm),
+    })
 }

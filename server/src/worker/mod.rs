@@ -43,8 +43,17 @@ pub async fn run(app: App) {
             },
         };
         let id = new_id(app.rng.as_ref());
-        let ttl = tandem_sync::lease::TTL;
-        match app.store.claim(&Pick::Due, &app.worker, id, app.clock.now(), ttl).await {
+        match app
+            .store
+            .claim(
+                &Pick::Due,
+                &app.worker,
+                id,
+                app.clock.now(),
+                app.config.worker_lease,
+            )
+            .await
+        {
             Ok(Some(lease)) => {
                 let app = app.clone();
                 sessions.spawn(async move {

@@ -1,7 +1,10 @@
 //! One session of one connection: its two ends, the engine, and what is said afterwards.
 
-use tandem_sync::ports::{Lease, Store as _, StoreError};
-use tandem_sync::session::{Context, Report};
+use tandem_store::ConnectionRow;
+use tandem_sync::due;
+use tandem_sync::ports::{Closing, Lease, Store as _, StoreError};
+use tandem_sync::session::{Context, Limits, Report};
+use tandem_types::SessionOutcome;
 
 use super::endpoints;
 use super::observe::Watcher;
@@ -21,7 +24,10 @@ pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
     let session = lease.session.clone();
     let observer = Watcher::new(app.clone(), connection.clone());
     app.hub.changed(&connection);
-    let ran = attempt(app, lease, mode, &observer).await;
+    let ran = tokio::select! {
+        ran = attempt(app, lease, mode, &observer) => ran,
+        never = observer.follow() => match never {},
+    };
     match ran {
         Ok(report) => {
             tracing::info!(%connection, %session, outcome = report.outcome().as_str(), note = report.closing.note, "session ended");
@@ -39,7 +45,14 @@ pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
 }
 
 async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Result<Report, StoreError> {
-    let ends = endpoints::open(app, &lease.connection).await?;
+    let row = app.store.connection(&lease.connection).await?;
+    let row = row.ok_or(StoreError::NotFound("connection"))?;
+    let ends = match endpoints::open(app, &row).await {
+        Ok(ends) => ends,
+        Err(error @ StoreError::Unavailable(_)) => return Err(error),
+        // Without its end it would be due again, and fail again, each time that the lease runs out.
+        Err(error) => return unopened(app, &lease, &row, &error).await,
+    };
     let context = Context {
         mailbox: ends.mailbox.as_ref(),
         crm: ends.crm.as_ref(),
@@ -48,12 +61,58 @@ async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Res
         rng: app.rng.as_ref(),
         observer,
         dry_run: mode == Mode::DryRun,
-        limits: tandem_sync::session::Limits::default(),
+        limits: Limits {
+            lease: app.config.worker_lease,
+            ..Limits::default()
+        },
     };
-    let report = tandem_sync::session::run(&context, lease.clone()).await?;
+    let mut report = tandem_sync::session::run(&context, lease.clone()).await?;
     if mode == Mode::DryRun {
         // The engine has written nothing, not even its own end: the lease goes back as it came.
+        hand_back(&mut report.closing, row);
         app.store.close(&lease, report.closing.clone()).await?;
     }
     Ok(report)
+}
+
+/// A look changes nothing of what waits for the user or the clock. A refusal counts: the password was sent.
+fn hand_back(closing: &mut Closing, row: ConnectionRow) {
+    if closing.outcome == SessionOutcome::Preview {
+        closing.next_due = row.next_due;
+    }
+    closing.preview = row.preview;
+    closing.brake = row.brake;
+}
+
+/// The end of a session that had nothing to work with: a login or a key that cannot be read.
+async fn unopened(
+    app: &App,
+    lease: &Lease,
+    row: &ConnectionRow,
+    error: &StoreError,
+) -> Result<Report, StoreError> {
+    tracing::error!(connection = %row.id, %error, "the stored login cannot be used");
+    let now = app.clock.now();
+    let failures = row.failures.saturating_add(1);
+    let closing = Closing {
+        outcome: SessionOutcome::Failed,
+        counts: Vec::new(),
+        state: row.state,
+        reason: row.reason,
+        rejections: row.rejections,
+        failures,
+        next_due: Some(due::after_failure(now, failures, None, app.rng.as_ref())),
+        ended: now,
+        preview: row.preview.clone(),
+        brake: row.brake.clone(),
+        release_used: false,
+        note: format!("the stored login cannot be used: {error}"),
+    };
+    app.store.close(lease, closing.clone()).await?;
+    Ok(Report {
+        closing,
+        issues: 0,
+        lines: Vec::new(),
+        whole_org: None,
+    })
 }

@@ -9,16 +9,23 @@ use crate::link::{Intent, Link, LinkState};
 use crate::merge::Both;
 use crate::model::{Field, FieldValue, ItemId, Outcome, Record, Refusal, Snapshot, Write};
 use crate::normalise::normalise;
-use crate::plan::{Draft, Job, Plan, Step, Update, linked, name_of, on_side, own_id, park, parse_own, set_item, title};
+use crate::plan::{
+    Draft, Job, Plan, Step, Update, linked, name_of, on_side, own_id, park, parse_own, set_item, title,
+};
 use crate::ports::{Commit, Issue, IssueKey, JournalAct, JournalEntry};
 use crate::round::{Halt, Round};
 use crate::session::{no_counts, progress};
+use crate::survey::Look;
 
 /// Links in one commit that writes to neither side.
 const NOTES_MAX: usize = 500;
 
 /// Issues that a side raises when it does not take something.
-const REFUSALS: [IssueCode; 3] = [IssueCode::Refused, IssueCode::DuplicateRule, IssueCode::NoPermission];
+const REFUSALS: [IssueCode; 3] = [
+    IssueCode::Refused,
+    IssueCode::DuplicateRule,
+    IssueCode::NoPermission,
+];
 
 /// What has been done so far.
 #[derive(Debug)]
@@ -35,7 +42,12 @@ impl Applied {
         let mut counts = no_counts();
         counts.mailbox.skipped = planned.mailbox.skipped;
         counts.crm.skipped = planned.crm.skipped;
-        Self { counts, issues: 0, total: 0, done: 0 }
+        Self {
+            counts,
+            issues: 0,
+            total: 0,
+            done: 0,
+        }
     }
 }
 
@@ -57,7 +69,7 @@ impl Round<'_> {
         }
         if !self.again.is_empty() {
             // What moved under our hands is looked at once more, and only that.
-            self.only_again = true;
+            self.look = Look::Again;
             self.find_out().await?;
             let plan = self.plan();
             self.again.clear();
@@ -68,7 +80,11 @@ impl Round<'_> {
         let mut commit = Commit::default();
         for id in std::mem::take(&mut self.again) {
             if let Some(link) = self.links.get(&id) {
-                let side = if link.crm_id.is_some() { Side::Crm } else { Side::Mailbox };
+                let side = if link.crm_id.is_some() {
+                    Side::Crm
+                } else {
+                    Side::Mailbox
+                };
                 commit.links.push(owed(link, side, self.cx.clock.now()));
             }
         }
@@ -79,8 +95,10 @@ impl Round<'_> {
     }
 
     async fn pass(&mut self, plan: Plan, applied: &mut Applied) -> Result<bool, Halt> {
-        let (notes, writes): (Vec<Job>, Vec<Job>) =
-            plan.jobs.into_iter().partition(|job| matches!(job.step, Step::Note));
+        let (notes, writes): (Vec<Job>, Vec<Job>) = plan
+            .jobs
+            .into_iter()
+            .partition(|job| matches!(job.step, Step::Note));
         applied.total += writes.len();
         if !self.notes(notes, plan.issues, plan.solved, applied).await? {
             return Ok(false);
@@ -89,7 +107,9 @@ impl Round<'_> {
             .into_iter()
             .map(|job| Work {
                 open: match &job.step {
-                    Step::Update(updates) => Both::new(carries(&updates.mailbox), carries(&updates.crm)),
+                    Step::Update(updates) => {
+                        Both::new(carries(updates.mailbox.as_ref()), carries(updates.crm.as_ref()))
+                    }
                     _ => Both::default(),
                 },
                 job,
@@ -190,8 +210,13 @@ impl Round<'_> {
             for work in chunk.iter_mut() {
                 let link = &mut work.job.link;
                 link.intent = Some(Intent { side, at: now });
-                let Step::Make { record, .. } = &work.job.step else { continue };
-                writes.push(Write::Create { key: link.key.clone(), record: record.clone() });
+                let Step::Make { record, .. } = &work.job.step else {
+                    continue;
+                };
+                writes.push(Write::Create {
+                    key: link.key.clone(),
+                    record: record.clone(),
+                });
                 intents.links.push(link.clone());
             }
             // The intent is durable before the request leaves: whatever happens to the answer, it is not sent twice.
@@ -207,9 +232,18 @@ impl Round<'_> {
         Ok(true)
     }
 
-    fn made(&mut self, side: Side, work: &mut Work, outcome: Outcome, commit: &mut Commit, applied: &mut Applied) {
+    fn made(
+        &mut self,
+        side: Side,
+        work: &mut Work,
+        outcome: Outcome,
+        commit: &mut Commit,
+        applied: &mut Applied,
+    ) {
         let job = &mut work.job;
-        let Step::Make { record, tag, .. } = &job.step else { return };
+        let Step::Make { record, tag, .. } = &job.step else {
+            return;
+        };
         let tag = *tag;
         match outcome {
             Outcome::Written { now, .. } => {
@@ -258,7 +292,9 @@ impl Round<'_> {
                 self.keep(&job.link, commit);
             }
             // The intent stays, and the next session looks for what it may have made.
-            Outcome::InDoubt | Outcome::Conflict(_) | Outcome::Missing | Outcome::Deleted => work.failed = true,
+            Outcome::InDoubt | Outcome::Conflict(_) | Outcome::Missing | Outcome::Deleted => {
+                work.failed = true;
+            }
         }
     }
 
@@ -274,7 +310,9 @@ impl Round<'_> {
         let mut added = false;
         for &field in Field::CONTACT {
             let held = now.record.get(field);
-            let Some(hash) = self.hasher.of(field, held) else { continue };
+            let Some(hash) = self.hasher.of(field, held) else {
+                continue;
+            };
             let from = source.map_or(&FieldValue::Unknown, |source| source.record.get(field));
             if !sent.get(field).is_unknown() || from.is_unknown() {
                 link.base.on_mut(side).insert(field, hash);
@@ -306,8 +344,13 @@ impl Round<'_> {
                     continue;
                 };
                 let Some(update) = updates.on(side) else { continue };
-                lost.journal.extend(lost_to_conflict(side, &work.job, update, saw));
-                let set = update.set.iter().map(|(f, carried)| (*f, carried.value.clone())).collect();
+                lost.journal
+                    .extend(lost_to_conflict(side, &work.job, update, saw));
+                let set = update
+                    .set
+                    .iter()
+                    .map(|(f, carried)| (*f, carried.value.clone()))
+                    .collect();
                 writes.push(Write::Update {
                     id: saw.id.clone(),
                     version: saw.version.clone(),
@@ -331,12 +374,21 @@ impl Round<'_> {
         Ok(true)
     }
 
-    fn updated(&mut self, side: Side, work: &mut Work, outcome: Outcome, commit: &mut Commit, applied: &mut Applied) {
+    fn updated(
+        &mut self,
+        side: Side,
+        work: &mut Work,
+        outcome: Outcome,
+        commit: &mut Commit,
+        applied: &mut Applied,
+    ) {
         let now = self.cx.clock.now();
         let Work { job, open, failed } = work;
         let Step::Update(updates) = &job.step else { return };
         let Some(update) = updates.on(side) else { return };
-        let Some(saw) = job.saw.on(side).clone() else { return };
+        let Some(saw) = job.saw.on(side).clone() else {
+            return;
+        };
         match outcome {
             Outcome::Written { now, replaced } => {
                 self.journal_update(side, job, update, &saw, &now, &replaced, commit, applied);
@@ -355,7 +407,7 @@ impl Round<'_> {
                 if update.is_seen() {
                     on_side(&mut applied.counts, side).changed += 1;
                 }
-                if self.moved_unseen(&saw, &now, &update.set) {
+                if moved_unseen(&saw, &now, &update.set) {
                     self.again.insert(job.link.id.clone());
                 }
                 self.solve(side, &now.id, commit);
@@ -389,7 +441,11 @@ impl Round<'_> {
                 *failed = true;
                 let retry = refusal.retry;
                 let (named, item) = name_of(&job.link);
-                self.raise(refused(named, &item, title(&saw.record), refusal), commit, applied);
+                self.raise(
+                    refused(named, &item, title(&saw.record), refusal),
+                    commit,
+                    applied,
+                );
                 if retry {
                     let link = owed(&job.link, side, now);
                     self.keep(&link, commit);
@@ -406,7 +462,10 @@ impl Round<'_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one entry of the journal needs all that is known of one write")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one entry of the journal needs all that is known of one write"
+    )]
     fn journal_update(
         &mut self,
         side: Side,
@@ -448,7 +507,12 @@ impl Round<'_> {
             .collect();
         if !unseen.is_empty() {
             let (named, item) = name_of(&job.link);
-            let key = IssueKey { kind: ItemKind::Contact, side: named, item, code: IssueCode::ReplacedUnseen };
+            let key = IssueKey {
+                kind: ItemKind::Contact,
+                side: named,
+                item,
+                code: IssueCode::ReplacedUnseen,
+            };
             let draft = Draft {
                 key,
                 title: title(&saw.record),
@@ -457,14 +521,6 @@ impl Round<'_> {
             };
             self.raise(draft, commit, applied);
         }
-    }
-
-    /// Whether the item holds something else than the plan saw, in a field that was not written.
-    fn moved_unseen(&self, saw: &Snapshot, now: &Snapshot, set: &BTreeMap<Field, crate::merge::Carried>) -> bool {
-        Field::CONTACT.iter().filter(|field| !set.contains_key(field)).any(|&field| {
-            let (before, after) = (saw.record.get(field), now.record.get(field));
-            !before.is_unknown() && !after.is_unknown() && normalise(field, before) != normalise(field, after)
-        })
     }
 
     async fn removes(&mut self, side: Side, works: &mut [Work], applied: &mut Applied) -> Result<bool, Halt> {
@@ -491,10 +547,15 @@ impl Round<'_> {
             let mut sure: Vec<&mut Work> = Vec::new();
             let mut writes = Vec::new();
             for (work, found) in chunk.iter_mut().zip(found) {
-                let Some(saw) = work.job.saw.on(side).as_deref() else { continue };
+                let Some(saw) = work.job.saw.on(side).as_deref() else {
+                    continue;
+                };
                 match found {
                     Some(now) if now.version == saw.version => {
-                        writes.push(Write::Delete { id: now.id, version: now.version });
+                        writes.push(Write::Delete {
+                            id: now.id,
+                            version: now.version,
+                        });
                         sure.push(work);
                     }
                     // An edit that came meanwhile may beat the delete: it is decided anew.
@@ -508,7 +569,11 @@ impl Round<'_> {
                     }
                 }
             }
-            let outcomes = if writes.is_empty() { Vec::new() } else { self.send(side, &writes).await? };
+            let outcomes = if writes.is_empty() {
+                Vec::new()
+            } else {
+                self.send(side, &writes).await?
+            };
             for (work, outcome) in sure.into_iter().zip(outcomes) {
                 self.removed(side, work, outcome, &mut commit, applied);
                 applied.done += 1;
@@ -520,10 +585,21 @@ impl Round<'_> {
         Ok(true)
     }
 
-    fn removed(&mut self, side: Side, work: &mut Work, outcome: Outcome, commit: &mut Commit, applied: &mut Applied) {
+    fn removed(
+        &mut self,
+        side: Side,
+        work: &mut Work,
+        outcome: Outcome,
+        commit: &mut Commit,
+        applied: &mut Applied,
+    ) {
         let job = &mut work.job;
-        let Step::Remove { then, .. } = job.step else { return };
-        let Some(saw) = job.saw.on(side).as_deref() else { return };
+        let Step::Remove { then, .. } = job.step else {
+            return;
+        };
+        let Some(saw) = job.saw.on(side).as_deref() else {
+            return;
+        };
         match outcome {
             Outcome::Deleted | Outcome::Written { .. } => {
                 let old = saw
@@ -544,7 +620,9 @@ impl Round<'_> {
                 job.link.intent = None;
                 job.link.changed = self.cx.clock.now();
                 let ended = matches!(then, LinkState::Ended(_));
-                commit.journal.push(linked(&job.link, if ended { "ended" } else { "slept" }));
+                commit
+                    .journal
+                    .push(linked(&job.link, if ended { "ended" } else { "slept" }));
                 self.solve(side, &saw.id, commit);
                 commit.solved.push(IssueKey {
                     kind: ItemKind::Contact,
@@ -570,7 +648,11 @@ impl Round<'_> {
             Outcome::Refused(refusal) => {
                 let retry = refusal.retry;
                 let (named, item) = name_of(&job.link);
-                self.raise(refused(named, &item, title(&saw.record), refusal), commit, applied);
+                self.raise(
+                    refused(named, &item, title(&saw.record), refusal),
+                    commit,
+                    applied,
+                );
                 if retry {
                     let link = owed(&job.link, side, self.cx.clock.now());
                     self.keep(&link, commit);
@@ -585,7 +667,9 @@ impl Round<'_> {
 
     fn saw(&mut self, side: Side, now: &Snapshot) {
         let facts = self.facts.sides.on_mut(side);
-        facts.seen.insert(now.id.clone(), Seen::Here(Box::new(now.clone())));
+        facts
+            .seen
+            .insert(now.id.clone(), Seen::Here(Box::new(now.clone())));
     }
 
     fn keep(&mut self, link: &Link, commit: &mut Commit) {
@@ -617,7 +701,12 @@ impl Round<'_> {
         let known: BTreeSet<&IssueKey> = commit.issues.iter().map(|issue| &issue.key).collect();
         let keys: Vec<IssueKey> = REFUSALS
             .into_iter()
-            .map(|code| IssueKey { kind: ItemKind::Contact, side, item: item.clone(), code })
+            .map(|code| IssueKey {
+                kind: ItemKind::Contact,
+                side,
+                item: item.clone(),
+                code,
+            })
             .filter(|key| !known.contains(key))
             .collect();
         commit.solved.extend(keys);
@@ -640,8 +729,19 @@ fn lost_to_conflict(side: Side, job: &Job, update: &Update, saw: &Snapshot) -> O
     })
 }
 
-fn carries(update: &Option<Update>) -> bool {
-    update.as_ref().is_some_and(|update| !update.set.is_empty())
+/// Whether the item holds something else than the plan saw, in a field that was not written.
+fn moved_unseen(saw: &Snapshot, now: &Snapshot, set: &BTreeMap<Field, crate::merge::Carried>) -> bool {
+    Field::CONTACT
+        .iter()
+        .filter(|field| !set.contains_key(field))
+        .any(|&field| {
+            let (before, after) = (saw.record.get(field), now.record.get(field));
+            !before.is_unknown() && !after.is_unknown() && normalise(field, before) != normalise(field, after)
+        })
+}
+
+fn carries(update: Option<&Update>) -> bool {
+    update.is_some_and(|update| !update.set.is_empty())
 }
 
 /// A link of which something is owed on `side`: the next session looks at both its items, whatever is reported.
@@ -660,7 +760,12 @@ fn refused(side: Side, item: &ItemId, title: String, refusal: Refusal) -> Draft 
         (false, false) => format!("{} ({})", refusal.message, fields.join(", ")),
     };
     Draft {
-        key: IssueKey { kind: ItemKind::Contact, side, item: item.clone(), code: refusal.code },
+        key: IssueKey {
+            kind: ItemKind::Contact,
+            side,
+            item: item.clone(),
+            code: refusal.code,
+        },
         title: if title.is_empty() { item.0.clone() } else { title },
         detail,
         cures: vec![IssueCure::Retry, IssueCure::Ignore],

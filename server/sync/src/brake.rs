@@ -42,7 +42,11 @@ pub fn brake(limits: BrakeLimits, load: &Load, links: u32, counts: &[Counts]) ->
 mod tests {
     use super::*;
 
-    const LIMITS: BrakeLimits = BrakeLimits { count: 25, percent: 20, hard: 200 };
+    const LIMITS: BrakeLimits = BrakeLimits {
+        count: 25,
+        percent: 20,
+        hard: 200,
+    };
 
     #[test]
     fn both_limits_or_the_hard_one() {
@@ -57,12 +61,26 @@ mod tests {
 
     #[test]
     fn each_kind_counts_by_itself() {
-        let load = Load { creates: 20, deletes: 20, overwritten: 20, ..Load::default() };
+        let load = Load {
+            creates: 20,
+            deletes: 20,
+            overwritten: 20,
+            ..Load::default()
+        };
         assert_eq!(brake(LIMITS, &load, 10, &[]), None);
         for load in [
-            Load { creates: 26, ..Load::default() },
-            Load { deletes: 26, ..Load::default() },
-            Load { overwritten: 26, ..Load::default() },
+            Load {
+                creates: 26,
+                ..Load::default()
+            },
+            Load {
+                deletes: 26,
+                ..Load::default()
+            },
+            Load {
+                overwritten: 26,
+                ..Load::default()
+            },
         ] {
             assert!(brake(LIMITS, &load, 10, &[]).is_some(), "{load:?}");
         }
@@ -70,7 +88,10 @@ mod tests {
 
     #[test]
     fn an_empty_side_stops_whatever_the_numbers() {
-        let load = Load { side_empty: true, ..Load::default() };
+        let load = Load {
+            side_empty: true,
+            ..Load::default()
+        };
         assert!(brake(LIMITS, &load, 3, &[]).is_some_and(|view| view.side_empty));
         assert_eq!(brake(LIMITS, &load, 2, &[]), None);
     }

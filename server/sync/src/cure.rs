@@ -18,16 +18,26 @@ pub fn cure(link: &Link, cure: IssueCure, now: Timestamp) -> Option<Link> {
             cured.mailbox_id = None;
             cured.mailbox_version = None;
             cured.base = Base::default();
-            cured.intent = Some(Intent { side: Side::Mailbox, at: now });
+            cured.intent = Some(Intent {
+                side: Side::Mailbox,
+                at: now,
+            });
         }
         (IssueCure::DeleteThere, LinkState::Ended(EndReason::DeletedInMailbox)) if link.crm_id.is_some() => {
             cured.state = LinkState::Live;
             cured.mailbox_id = None;
             cured.mailbox_version = None;
-            cured.intent = Some(Intent { side: Side::Crm, at: now });
+            cured.intent = Some(Intent {
+                side: Side::Crm,
+                at: now,
+            });
         }
         (IssueCure::Retry, LinkState::Live | LinkState::Dormant) if link.intent.is_none() => {
-            let side = if link.crm_id.is_none() { Side::Crm } else { Side::Mailbox };
+            let side = if link.crm_id.is_none() {
+                Side::Crm
+            } else {
+                Side::Mailbox
+            };
             cured.state = LinkState::Live;
             cured.intent = Some(Intent { side, at: now });
         }

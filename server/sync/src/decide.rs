@@ -39,7 +39,10 @@ impl MailboxState {
     ];
 
     const fn here(self) -> bool {
-        matches!(self, Self::Same | Self::Changed | Self::Unmarked | Self::UnmarkedChanged)
+        matches!(
+            self,
+            Self::Same | Self::Changed | Self::Unmarked | Self::UnmarkedChanged
+        )
     }
 
     const fn changed(self) -> bool {
@@ -156,8 +159,13 @@ pub fn decide(link: LinkState, mailbox: MailboxState, crm: CrmState, terms: Term
 
 /// Nothing is created again by itself. Only an item that the user brought back himself finds its counterpart again.
 fn ended(reason: EndReason, mailbox: MailboxState, crm: CrmState) -> Decision {
-    if reason == EndReason::DeletedInMailbox && mailbox.here() && matches!(crm, CrmState::Same | CrmState::Changed) {
-        Decision::Merge { mark: mailbox.unmarked() }
+    if reason == EndReason::DeletedInMailbox
+        && mailbox.here()
+        && matches!(crm, CrmState::Same | CrmState::Changed)
+    {
+        Decision::Merge {
+            mark: mailbox.unmarked(),
+        }
     } else {
         Decision::Nothing
     }
@@ -184,20 +192,26 @@ fn live(mailbox: MailboxState, crm: CrmState, terms: Terms) -> Decision {
         (_, CrmState::Nowhere) => half_mailbox(mailbox),
 
         (MailboxState::Deleted, c) if c.gone() => Decision::End(EndReason::DeletedOnBoth),
-        (MailboxState::Deleted, CrmState::Changed) if writes.mailbox => Decision::Remake { on: Side::Mailbox },
+        (MailboxState::Deleted, CrmState::Changed) if writes.mailbox => {
+            Decision::Remake { on: Side::Mailbox }
+        }
         (MailboxState::Deleted, CrmState::Same | CrmState::Changed) => match terms.deleted_in_mailbox {
             DeletedInMailbox::Recreate if writes.mailbox => Decision::Remake { on: Side::Mailbox },
             DeletedInMailbox::DeleteOwn if crm == CrmState::Same && writes.crm && terms.own_record => {
-                Decision::Delete { on: Side::Crm, end: EndReason::DeletedInMailbox }
+                Decision::Delete {
+                    on: Side::Crm,
+                    end: EndReason::DeletedInMailbox,
+                }
             }
             _ => Decision::EndAndOffer,
         },
         (MailboxState::Deleted, _) => Decision::End(EndReason::DeletedInMailbox),
 
         (m, CrmState::Deleted) if m.changed() && writes.crm => Decision::Remake { on: Side::Crm },
-        (m, CrmState::Deleted) if m.here() && !m.changed() && writes.mailbox => {
-            Decision::Delete { on: Side::Mailbox, end: EndReason::DeletedInCrm }
-        }
+        (m, CrmState::Deleted) if m.here() && !m.changed() && writes.mailbox => Decision::Delete {
+            on: Side::Mailbox,
+            end: EndReason::DeletedInCrm,
+        },
         (_, CrmState::Deleted) => Decision::End(EndReason::DeletedInCrm),
         (_, CrmState::MergedIntoLinked) => Decision::EndMerged,
 
@@ -225,7 +239,10 @@ fn half_crm(crm: CrmState, terms: Terms) -> Decision {
         CrmState::Nowhere => Decision::Nothing,
         CrmState::Same | CrmState::Changed | CrmState::Merged if terms.delete_asked => {
             if may_write(terms.direction).crm {
-                Decision::Delete { on: Side::Crm, end: EndReason::DeletedOnBoth }
+                Decision::Delete {
+                    on: Side::Crm,
+                    end: EndReason::DeletedOnBoth,
+                }
             } else {
                 Decision::Nothing
             }
@@ -239,9 +256,10 @@ fn half_crm(crm: CrmState, terms: Terms) -> Decision {
 fn half_mailbox(mailbox: MailboxState) -> Decision {
     match mailbox {
         MailboxState::Nowhere => Decision::Nothing,
-        MailboxState::Same | MailboxState::Changed | MailboxState::Unmarked | MailboxState::UnmarkedChanged => {
-            Decision::Pair { from: Side::Mailbox }
-        }
+        MailboxState::Same
+        | MailboxState::Changed
+        | MailboxState::Unmarked
+        | MailboxState::UnmarkedChanged => Decision::Pair { from: Side::Mailbox },
         MailboxState::Out | MailboxState::Unproved => Decision::Sleep,
         MailboxState::Deleted => Decision::End(EndReason::DeletedInMailbox),
     }

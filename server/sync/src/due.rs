@@ -31,9 +31,17 @@ pub fn after_rejection(now: Timestamp, rejections: u32) -> Timestamp {
 /// After the `failures`-th failed session in a row: 2, 4, 8 … minutes, a day at most, up to a tenth more; not before
 /// `retry_after`.
 #[must_use]
-pub fn after_failure(now: Timestamp, failures: u32, retry_after: Option<Duration>, rng: &dyn Rng) -> Timestamp {
+pub fn after_failure(
+    now: Timestamp,
+    failures: u32,
+    retry_after: Option<Duration>,
+    rng: &dyn Rng,
+) -> Timestamp {
     let asked = retry_after.map_or(0, |wait| {
-        i64::try_from(wait.as_secs()).unwrap_or(i64::MAX).saturating_add(1).min(7 * DAY_SECONDS)
+        i64::try_from(wait.as_secs())
+            .unwrap_or(i64::MAX)
+            .saturating_add(1)
+            .min(7 * DAY_SECONDS)
     });
     let wait = doubled(AFTER_FAILURE_SECONDS, failures).max(asked);
     now.plus_seconds(wait + below(rng, wait / 10))
@@ -75,7 +83,10 @@ mod tests {
     #[test]
     fn rejections_wait_30_60_120_minutes_and_a_day_at_most() {
         let minutes = |n| after_rejection(NOW, n).seconds_since(NOW) / 60;
-        assert_eq!([1, 2, 3, 4, 5, 6, 7].map(minutes), [30, 60, 120, 240, 480, 960, 1440]);
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6, 7].map(minutes),
+            [30, 60, 120, 240, 480, 960, 1440]
+        );
         assert_eq!(minutes(u32::MAX), 1440);
     }
 
@@ -101,7 +112,10 @@ mod tests {
         assert_eq!([1, 2, 3].map(|n| wait(n, None)), [120, 240, 480]);
         assert_eq!(wait(1_000, None), DAY_SECONDS);
         assert!(wait(1, Some(3600)) >= 3600);
-        assert!(wait(3, Some(10)) >= 480, "a short hint does not undo our own patience");
+        assert!(
+            wait(3, Some(10)) >= 480,
+            "a short hint does not undo our own patience"
+        );
         assert!(wait(1, Some(u64::MAX)) >= 7 * DAY_SECONDS);
     }
 
@@ -109,7 +123,10 @@ mod tests {
     fn a_full_compare_once_a_day() {
         assert!(full_due(None, NOW));
         assert!(!full_due(Some(NOW), NOW));
-        assert!(!full_due(Some(NOW), NOW.plus_seconds(-10)), "a clock that jumped back");
+        assert!(
+            !full_due(Some(NOW), NOW.plus_seconds(-10)),
+            "a clock that jumped back"
+        );
         assert!(full_due(Some(NOW), NOW.plus_seconds(DAY_SECONDS)));
     }
 }

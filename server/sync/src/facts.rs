@@ -68,7 +68,8 @@ impl SideFacts {
         let seen = match fate {
             Fate::Here(snapshot) => {
                 if snapshot.id != id {
-                    self.seen.insert(snapshot.id.clone(), Seen::Here(snapshot.clone()));
+                    self.seen
+                        .insert(snapshot.id.clone(), Seen::Here(snapshot.clone()));
                 }
                 Seen::Here(snapshot)
             }
@@ -146,7 +147,12 @@ impl Links {
         }
         for side in Side::BOTH {
             let Some(id) = link.id_on(side) else { continue };
-            let better = match self.items.on(side).get(id).and_then(|other| self.by_id.get(other)) {
+            let better = match self
+                .items
+                .on(side)
+                .get(id)
+                .and_then(|other| self.by_id.get(other))
+            {
                 Some(other) => (rank(&link), &link.id) < (rank(other), &other.id),
                 None => true,
             };

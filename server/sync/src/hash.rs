@@ -81,13 +81,31 @@ mod tests {
         let hasher = Hasher::new(&HashKey([7; 32]));
         let of = |field, value: &FieldValue| hasher.of(field, value);
         assert_eq!(of(Field::Surname, &FieldValue::Unknown), None);
-        assert_eq!(of(Field::Surname, &known(" Lee ")), of(Field::Surname, &known("Lee")));
-        assert_eq!(of(Field::Surname, &known("  ")), of(Field::Surname, &FieldValue::Empty));
-        assert_ne!(of(Field::Surname, &known("Lee")), of(Field::GivenName, &known("Lee")));
-        assert_ne!(of(Field::Surname, &known("Lee")), of(Field::Surname, &known("lee")));
-        assert_ne!(of(Field::Surname, &known("\u{0}")), of(Field::Surname, &FieldValue::Empty));
+        assert_eq!(
+            of(Field::Surname, &known(" Lee ")),
+            of(Field::Surname, &known("Lee"))
+        );
+        assert_eq!(
+            of(Field::Surname, &known("  ")),
+            of(Field::Surname, &FieldValue::Empty)
+        );
+        assert_ne!(
+            of(Field::Surname, &known("Lee")),
+            of(Field::GivenName, &known("Lee"))
+        );
+        assert_ne!(
+            of(Field::Surname, &known("Lee")),
+            of(Field::Surname, &known("lee"))
+        );
+        assert_ne!(
+            of(Field::Surname, &known("\u{0}")),
+            of(Field::Surname, &FieldValue::Empty)
+        );
         let other = Hasher::new(&HashKey([8; 32]));
-        assert_ne!(of(Field::Surname, &known("Lee")), other.of(Field::Surname, &known("Lee")));
+        assert_ne!(
+            of(Field::Surname, &known("Lee")),
+            other.of(Field::Surname, &known("Lee"))
+        );
     }
 
     /// The bases of every installation hang on this: a change here needs a new normaliser version.

@@ -7,7 +7,7 @@ use tandem_types::Timestamp;
 use crate::ports::Lease;
 
 /// For how long a connection is taken. Longer than the longest single call of a side.
-pub const TTL: Duration = Duration::from_secs(5 * 60);
+pub const TTL: Duration = Duration::from_mins(5);
 
 /// Whether less than half of the time is left.
 #[must_use]
@@ -33,7 +33,10 @@ mod tests {
         assert!(!renewal_due(&lease, Timestamp::from_seconds(0), TTL));
         assert!(!renewal_due(&lease, Timestamp::from_seconds(150), TTL));
         assert!(renewal_due(&lease, Timestamp::from_seconds(151), TTL));
-        assert!(renewal_due(&lease, Timestamp::from_seconds(999), TTL), "over already");
+        assert!(
+            renewal_due(&lease, Timestamp::from_seconds(999), TTL),
+            "over already"
+        );
         assert!(renewal_due(&lease, Timestamp(i64::MAX), TTL));
     }
 }

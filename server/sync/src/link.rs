@@ -21,7 +21,8 @@ pub struct Link {
     pub made_on: Option<Side>,
     /// A user has changed the item that Tandem made.
     pub touched: bool,
-    /// A create was sent, or is about to be, and its answer is not noted yet.
+    /// Something is owed. A create was sent, or is about to be, and its answer is not noted yet; or, where the link has
+    /// items already, see [`crate::cure`] and `apply`: a write whose outcome is not known, or a delete that was asked for.
     pub intent: Option<Intent>,
     pub changed: Timestamp,
 }

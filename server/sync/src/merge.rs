@@ -251,7 +251,10 @@ pub fn merge(
     let mut merged = Merged::default();
     if base.normaliser != normalise::VERSION {
         // Other hashes than ours say nothing: as if never agreed on.
-        *base = Base { normaliser: normalise::VERSION, ..Base::default() };
+        *base = Base {
+            normaliser: normalise::VERSION,
+            ..Base::default()
+        };
     }
     for &field in Field::CONTACT {
         let case = FieldCase {
@@ -268,7 +271,11 @@ pub fn merge(
                 base.on_mut(side).insert(field, hash);
             }
         };
-        if matches!(verdict, Verdict::Settled | Verdict::Different | Verdict::TooLate(_)) && !case.agrees() {
+        if matches!(
+            verdict,
+            Verdict::Settled | Verdict::Different | Verdict::TooLate(_)
+        ) && !case.agrees()
+        {
             merged.apart.push(field);
         }
         match verdict {
@@ -323,7 +330,10 @@ pub fn rule(profile: &Profile, field: Field) -> FieldRule {
 #[must_use]
 pub fn make(hasher: &Hasher, source: Side, from: &Record, target: &Profile) -> (Record, Base) {
     let mut record = Record::new(from.kind);
-    let mut base = Base { normaliser: normalise::VERSION, ..Base::default() };
+    let mut base = Base {
+        normaliser: normalise::VERSION,
+        ..Base::default()
+    };
     for (&field, value) in &from.fields {
         if let Some(hash) = hasher.of(field, value) {
             base.on_mut(source).insert(field, hash);
@@ -351,10 +361,9 @@ pub fn make(hasher: &Hasher, source: Side, from: &Record, target: &Profile) -> (
 #[must_use]
 pub fn differs(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> bool {
     base.normaliser != normalise::VERSION
-        || record
-            .fields
-            .iter()
-            .any(|(field, value)| !value.is_unknown() && hasher.of(*field, value) != base.on(side).get(field).copied())
+        || record.fields.iter().any(|(field, value)| {
+            !value.is_unknown() && hasher.of(*field, value) != base.on(side).get(field).copied()
+        })
 }
 
 /// Whether a side's item holds something else than was agreed: a user's edit, not merely a field seen for the first

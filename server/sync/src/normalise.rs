@@ -61,7 +61,10 @@ pub fn fit(field: Field, value: &FieldValue, rule: FieldRule) -> FieldValue {
     if canonical.is_empty() {
         return FieldValue::Empty;
     }
-    let Some(max) = rule.max_chars.map(|max| usize::try_from(max).unwrap_or(usize::MAX)) else {
+    let Some(max) = rule
+        .max_chars
+        .map(|max| usize::try_from(max).unwrap_or(usize::MAX))
+    else {
         return value.clone();
     };
     if longest_fits(text, max) {
@@ -180,8 +183,16 @@ mod tests {
             (Field::Surname, "Gru\u{308}n", "Gr\u{fc}n"),
             (Field::Email, " Ann.Lee@Example.COM ", "ann.lee@example.com"),
             (Field::BusinessPhone, " +49 (0)30  12 34 ", "+49 (0)30  12 34"),
-            (Field::Body, "\r\n one  \r\n\r\n  two\rthree \n\n", "one\n\n  two\nthree"),
-            (Field::BusinessStreet, "1 Main St \r\nFloor 2", "1 Main St\nFloor 2"),
+            (
+                Field::Body,
+                "\r\n one  \r\n\r\n  two\rthree \n\n",
+                "one\n\n  two\nthree",
+            ),
+            (
+                Field::BusinessStreet,
+                "1 Main St \r\nFloor 2",
+                "1 Main St\nFloor 2",
+            ),
             (Field::Birthday, "1970-02-28T00:00:00Z", "1970-02-28"),
             (Field::Birthday, "1970-02-31", "1970-02-31"),
             (Field::Birthday, "tomorrow", "tomorrow"),
@@ -195,16 +206,29 @@ mod tests {
 
     #[test]
     fn cut_by_characters_not_bytes() {
-        let rule = FieldRule { max_chars: Some(3), ..FieldRule::default() };
+        let rule = FieldRule {
+            max_chars: Some(3),
+            ..FieldRule::default()
+        };
         assert_eq!(fit(Field::JobTitle, &known("äöüß"), rule), known("äöü"));
         assert_eq!(fit(Field::JobTitle, &known("äöü"), rule), known("äöü"));
         assert_eq!(fit(Field::JobTitle, &known("ab cd"), rule), known("ab"));
         assert_eq!(fit(Field::JobTitle, &known("  "), rule), FieldValue::Empty);
-        let none = FieldRule { access: Access::None, ..rule };
+        let none = FieldRule {
+            access: Access::None,
+            ..rule
+        };
         assert_eq!(image(Field::JobTitle, &known("x"), none), FieldValue::Unknown);
         // What fits is written as the user wrote it, not in its canonical form.
         assert_eq!(
-            fit(Field::Email, &known("A@B.c"), FieldRule { max_chars: Some(80), ..rule }),
+            fit(
+                Field::Email,
+                &known("A@B.c"),
+                FieldRule {
+                    max_chars: Some(80),
+                    ..rule
+                }
+            ),
             known("A@B.c")
         );
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tandem_types::{LinkId, Side};
 
-use crate::facts::Made;
+use crate::facts::{Made, Seen};
 use crate::link::{EndReason, Link, LinkState};
 use crate::merge::Both;
 use crate::model::{Candidate, Field, FieldValue, ItemId, MatchKey, Record, Scope, Snapshot};
@@ -74,6 +74,7 @@ fn address(record: &Record) -> Option<String> {
 /// What must be known to pair the sources: first by e-mail; by name only where that finds nobody.
 pub(crate) fn questions(view: View<'_>, survey: &mut Survey<'_>) {
     let mut ask: Both<BTreeSet<MatchKey>> = Both::default();
+    twins(view, survey);
     for source in &survey.sources {
         let other = source.side.other();
         let record = &source.item.record;
@@ -100,6 +101,37 @@ pub(crate) fn questions(view: View<'_>, survey: &mut Survey<'_>) {
     }
     for side in Side::BOTH {
         survey.lookups.candidates.on_mut(side).append(ask.on_mut(side));
+    }
+}
+
+/// A source that looks like a record which another item is paired with already: a second person, or the same item under
+/// a new id without our key. Before anything is made, it must be known whether that other item is still there.
+fn twins(view: View<'_>, survey: &mut Survey<'_>) {
+    let mut unseen = Vec::new();
+    for source in &survey.sources {
+        let Some(address) = address(&source.item.record) else {
+            continue;
+        };
+        let there = view.facts.sides.on(source.side.other());
+        for item in there.found(&MatchKey::Email(address)) {
+            if let Some(link) = survey.link_of(view, source.side.other(), &item.id)
+                && paired(link)
+                && let Some(id) = link.id_on(source.side)
+            {
+                unseen.push((source.side, id.clone(), link.key.clone()));
+            }
+        }
+    }
+    for (side, id, key) in unseen {
+        match view.facts.sides.on(side).seen.get(&id) {
+            None => {
+                survey.lookups.read.on_mut(side).insert(id);
+            }
+            Some(Seen::Missing) => {
+                survey.lookups.fates.on_mut(side).insert(id, key);
+            }
+            Some(_) => {}
+        }
     }
 }
 
@@ -149,7 +181,13 @@ impl<'a> Graph<'a> {
         at
     }
 
-    fn candidate(&mut self, view: View<'a>, survey: &Survey<'a>, side: Side, item: &'a Snapshot) -> Option<usize> {
+    fn candidate(
+        &mut self,
+        view: View<'a>,
+        survey: &Survey<'a>,
+        side: Side,
+        item: &'a Snapshot,
+    ) -> Option<usize> {
         if let Some(&at) = self.index.on(side).get(&item.id) {
             return Some(at);
         }
@@ -160,7 +198,9 @@ impl<'a> Graph<'a> {
         let (free, blocked) = match link {
             None => (true, false),
             // Its other item is gone, and here is one that looks just like it.
-            Some(link) if paired(link) || matches!(view.facts.made.get(&link.id), Some(Made::This(_))) => (survey.has_lost(link, side.other()), false),
+            Some(link) if paired(link) || matches!(view.facts.made.get(&link.id), Some(Made::This(_))) => {
+                (survey.has_lost(view, link, side.other()), false)
+            }
             Some(link) => match link.state {
                 LinkState::Live => (true, true),
                 LinkState::Dormant => (true, false),
@@ -201,7 +241,13 @@ pub(crate) fn pair<'a>(view: View<'a>, survey: &Survey<'a>) -> Vec<Pairing<'a>> 
     for (link, _) in &survey.in_doubt {
         for side in Side::BOTH {
             if let Some(item) = link.id_on(side).and_then(|id| view.facts.sides.on(side).here(id)) {
-                graph.add(Node { side, item, source: None, link: Some(link), blocked: true });
+                graph.add(Node {
+                    side,
+                    item,
+                    source: None,
+                    link: Some(link),
+                    blocked: true,
+                });
             }
         }
     }
@@ -253,7 +299,11 @@ fn addresses<'a>(
         for side in Side::BOTH {
             for item in view.facts.sides.on(side).found(&key) {
                 if let Some(node) = graph.candidate(view, survey, side, item) {
-                    groups.entry(address.clone()).or_default().on_mut(side).insert(node);
+                    groups
+                        .entry(address.clone())
+                        .or_default()
+                        .on_mut(side)
+                        .insert(node);
                 }
             }
         }
@@ -351,7 +401,10 @@ fn resolve<'a>(graph: &Graph<'a>, groups: &mut Groups, settled: &mut [bool], out
             .collect();
         for at in all() {
             if let Some(source) = graph.nodes[at].source {
-                out.push(Pairing::Several { source, with: with.clone() });
+                out.push(Pairing::Several {
+                    source,
+                    with: with.clone(),
+                });
             }
         }
     }
@@ -388,7 +441,9 @@ fn alone<'a>(view: View<'a>, graph: &Graph<'a>, settled: &[bool], out: &mut Vec<
         }
     }
     for (at, node) in graph.nodes.iter().enumerate() {
-        let (Some(source), false) = (node.source, settled[at]) else { continue };
+        let (Some(source), false) = (node.source, settled[at]) else {
+            continue;
+        };
         let Some(address) = address(&node.item.record) else {
             out.push(Pairing::Make(source));
             continue;

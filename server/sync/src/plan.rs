@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_types::{
-    Counts, IssueCode, IssueCure, ItemKind, LinkId, OpCounts, Side, Timestamp,
-};
+use tandem_types::{Counts, IssueCode, IssueCure, ItemKind, LinkId, OpCounts, Side, Timestamp};
 
 use crate::brake::Load;
 use crate::decide::Decision;
@@ -14,7 +12,7 @@ use crate::model::{Field, FieldValue, ItemId, LinkKey, Profile, Record, Scope, S
 use crate::normalise::normalise;
 use crate::pair::{Pairing, pair};
 use crate::ports::{IssueKey, JournalAct, JournalEntry, Rng};
-use crate::survey::{Case, Source, Stand, Survey, View};
+use crate::survey::{Case, Look, Source, Stand, Survey, View};
 
 /// What else a plan depends on.
 #[derive(Clone, Copy)]
@@ -96,7 +94,9 @@ pub struct Draft {
 
 impl std::fmt::Debug for Draft {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Draft").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Draft")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -155,7 +155,12 @@ pub fn plan<'a>(view: View<'a>, survey: &Survey<'a>, setting: Setting<'a>) -> Pl
     let mut made = Vec::new();
     for pairing in pairings {
         match pairing {
-            Pairing::Adopt { mailbox, crm, link, retired } => planner.adopt(mailbox, crm, link, retired),
+            Pairing::Adopt {
+                mailbox,
+                crm,
+                link,
+                retired,
+            } => planner.adopt(mailbox, crm, link, retired),
             Pairing::Make(source) => made.push(source),
             Pairing::Several { source, with } => planner.several(source, &with),
             Pairing::Lead { source, lead } => {
@@ -165,9 +170,7 @@ pub fn plan<'a>(view: View<'a>, survey: &Survey<'a>, setting: Setting<'a>) -> Pl
         }
     }
     // The oldest come first where there is not room for all.
-    made.sort_by(|a, b| {
-        (a.item.created, a.side, &a.item.id).cmp(&(b.item.created, b.side, &b.item.id))
-    });
+    made.sort_by(|a, b| (a.item.created, a.side, &a.item.id).cmp(&(b.item.created, b.side, &b.item.id)));
     for source in made {
         planner.make(source);
     }
@@ -187,7 +190,10 @@ impl<'a> Planner<'a> {
     fn count_vanished(&mut self, case: &Case<'a>) {
         for side in Side::BOTH {
             if case.link.state == LinkState::Live
-                && matches!(case.stand.on(side), Stand::Deleted { merged_into: None } | Stand::Left | Stand::Unproved)
+                && matches!(
+                    case.stand.on(side),
+                    Stand::Deleted { merged_into: None } | Stand::Left | Stand::Unproved
+                )
             {
                 *self.vanished.on_mut(side) += 1;
             }
@@ -221,11 +227,22 @@ impl<'a> Planner<'a> {
                 self.rest(case, LinkState::Ended(EndReason::Merged), "ended");
                 if let Some(id) = &link.mailbox_id {
                     let winner = match case.stand.crm {
-                        Stand::Deleted { merged_into: Some(winner) } => winner.0.clone(),
+                        Stand::Deleted {
+                            merged_into: Some(winner),
+                        } => winner.0.clone(),
                         _ => String::new(),
                     };
-                    let name = here(&case.stand.mailbox).map(|item| title(&item.record)).unwrap_or_default();
-                    self.issue(Side::Mailbox, id, IssueCode::MergedIntoLinked, name, winner, vec![IssueCure::Ignore]);
+                    let name = here(&case.stand.mailbox)
+                        .map(|item| title(&item.record))
+                        .unwrap_or_default();
+                    self.issue(
+                        Side::Mailbox,
+                        id,
+                        IssueCode::MergedIntoLinked,
+                        name,
+                        winner,
+                        vec![IssueCure::Ignore],
+                    );
                 }
             }
             Decision::Unproved { on } => {
@@ -286,7 +303,11 @@ impl<'a> Planner<'a> {
             return;
         }
         kept.changed = self.setting.now;
-        let journal = if what.is_empty() { Vec::new() } else { vec![linked(&kept, what)] };
+        let journal = if what.is_empty() {
+            Vec::new()
+        } else {
+            vec![linked(&kept, what)]
+        };
         self.plan.jobs.push(Job {
             link: kept,
             dirty: true,
@@ -299,7 +320,10 @@ impl<'a> Planner<'a> {
 
     /// The link ends or goes dormant; both items stay.
     fn rest(&mut self, case: &Case<'a>, state: LinkState, what: &'static str) {
-        let items = Both::new(here(&case.stand.mailbox), case.winner.or_else(|| here(&case.stand.crm)));
+        let items = Both::new(
+            here(&case.stand.mailbox),
+            case.winner.or_else(|| here(&case.stand.crm)),
+        );
         // Dormant, nothing is carried over: the versions stay behind until it wakes.
         let mut kept = Self::with_items(case.link, &items, Both::default());
         kept.state = state;
@@ -310,7 +334,9 @@ impl<'a> Planner<'a> {
     }
 
     fn remove(&mut self, case: &Case<'a>, on: Side, then: LinkState) {
-        let Some(target) = here(case.stand.on(on)) else { return };
+        let Some(target) = here(case.stand.on(on)) else {
+            return;
+        };
         let items = Both::new(here(&case.stand.mailbox), here(&case.stand.crm));
         let kept = Self::with_items(case.link, &items, Both::default());
         self.plan.load.deletes += 1;
@@ -337,7 +363,10 @@ impl<'a> Planner<'a> {
             self.solve(link, &[IssueCode::DeletedInMailbox, IssueCode::NoPermission]);
         } else if case.winner.is_some() {
             what = "followed";
-        } else if link.intent.is_some_and(|intent| link.id_on(intent.side).is_none()) {
+        } else if link
+            .intent
+            .is_some_and(|intent| link.id_on(intent.side).is_none())
+        {
             what = "found";
             for side in Side::BOTH {
                 if let Some(item) = items.on(side) {
@@ -360,7 +389,7 @@ impl<'a> Planner<'a> {
     ) {
         let settings = self.view.settings;
         let mut kept = link.clone();
-        let merged = match (items.mailbox, items.crm) {
+        let mut merged = match (items.mailbox, items.crm) {
             (Some(mailbox), Some(crm)) => {
                 for side in Side::BOTH {
                     let record = &items.on(side).unwrap_or(mailbox).record;
@@ -387,6 +416,10 @@ impl<'a> Planner<'a> {
             }
             _ => Merged::default(),
         };
+        if what == "woken" {
+            // Its issues were closed when it went to sleep.
+            merged.different.clone_from(&merged.apart);
+        }
         self.told(&merged, link, &items);
         let mut kept = Self::with_items(
             &kept,
@@ -403,7 +436,8 @@ impl<'a> Planner<'a> {
             }
         }
         if let Some(item) = items.mailbox.filter(|_| may_write(settings.contacts).mailbox) {
-            if self.setting.profiles.mailbox.holds_key && self.key_is_owed(item, &kept) {
+            // A copy carries the key of what it was copied from: that one is replaced.
+            if self.setting.profiles.mailbox.holds_key && item.key.as_ref() != Some(&kept.key) {
                 updates.mailbox.get_or_insert_default().key = true;
             }
             if (mark || adopted) && !item.marked {
@@ -416,9 +450,16 @@ impl<'a> Planner<'a> {
             return;
         }
         kept.changed = self.setting.now;
-        let journal = if what.is_empty() { Vec::new() } else { vec![linked(&kept, what)] };
+        let journal = if what.is_empty() {
+            Vec::new()
+        } else {
+            vec![linked(&kept, what)]
+        };
         self.plan.jobs.push(Job {
-            saw: Both::new(items.mailbox.cloned().map(Box::new), items.crm.cloned().map(Box::new)),
+            saw: Both::new(
+                items.mailbox.cloned().map(Box::new),
+                items.crm.cloned().map(Box::new),
+            ),
             link: kept,
             dirty,
             step: if writes { Step::Update(updates) } else { Step::Note },
@@ -427,20 +468,32 @@ impl<'a> Planner<'a> {
         });
     }
 
-    /// A copy carries the key of what it was copied from; another link's key is replaced, the link's own is kept.
-    fn key_is_owed(&self, item: &Snapshot, link: &Link) -> bool {
-        item.key.as_ref() != Some(&link.key)
-    }
-
     fn told(&mut self, merged: &Merged, link: &Link, items: &Both<Option<&Snapshot>>) {
-        let (Some(_), Some(crm)) = (items.mailbox, items.crm) else { return };
+        let (Some(_), Some(crm)) = (items.mailbox, items.crm) else {
+            return;
+        };
         let name = title(&crm.record);
         let mut kept_open = Vec::new();
+        // One issue lists all that is apart, also what was left alone before.
+        let none = Vec::new();
+        let apart = if merged.different.is_empty() {
+            &none
+        } else {
+            &merged.apart
+        };
         for (code, fields, cures) in [
             (IssueCode::Conflict, &merged.asked, vec![IssueCure::Ignore]),
-            (IssueCode::Differences, &merged.different, vec![IssueCure::Ignore]),
-            (IssueCode::CompanyChanged, &merged.too_late, vec![IssueCure::Ignore]),
-            (IssueCode::LastNameMissing, &merged.needed, vec![IssueCure::Retry, IssueCure::Ignore]),
+            (IssueCode::Differences, apart, vec![IssueCure::Ignore]),
+            (
+                IssueCode::CompanyChanged,
+                &merged.too_late,
+                vec![IssueCure::Ignore],
+            ),
+            (
+                IssueCode::LastNameMissing,
+                &merged.needed,
+                vec![IssueCure::Retry, IssueCure::Ignore],
+            ),
         ] {
             if fields.is_empty() {
                 continue;
@@ -456,11 +509,20 @@ impl<'a> Planner<'a> {
         if !merged.apart.is_empty() {
             kept_open.push(IssueCode::Differences);
         }
-        let over: Vec<IssueCode> = OF_PAIRS.into_iter().filter(|code| !kept_open.contains(code)).collect();
+        let over: Vec<IssueCode> = OF_PAIRS
+            .into_iter()
+            .filter(|code| !kept_open.contains(code))
+            .collect();
         self.solve(link, &over);
     }
 
-    fn adopt(&mut self, mailbox: &'a Snapshot, crm: &'a Snapshot, link: Option<&Link>, retired: Option<&Link>) {
+    fn adopt(
+        &mut self,
+        mailbox: &'a Snapshot,
+        crm: &'a Snapshot,
+        link: Option<&Link>,
+        retired: Option<&Link>,
+    ) {
         if let Some(other) = retired {
             let mut kept = other.clone();
             kept.state = LinkState::Ended(EndReason::Merged);
@@ -473,7 +535,9 @@ impl<'a> Planner<'a> {
             }
             self.keep(kept, other, "");
         }
-        let mut paired = link.cloned().unwrap_or_else(|| self.new_link(mailbox.record.kind));
+        let mut paired = link
+            .cloned()
+            .unwrap_or_else(|| self.new_link(mailbox.record.kind));
         paired.base = Base::default();
         paired.made_on = None;
         paired.touched = false;
@@ -485,7 +549,14 @@ impl<'a> Planner<'a> {
         self.solve_item(Side::Mailbox, &mailbox.id, &OF_SOURCES);
         self.solve_item(Side::Crm, &crm.id, &OF_SOURCES);
         if crm.scope == Scope::In {
-            self.pair_up(&paired, link, Both::new(Some(mailbox), Some(crm)), true, "adopted", true);
+            self.pair_up(
+                &paired,
+                link,
+                Both::new(Some(mailbox), Some(crm)),
+                true,
+                "adopted",
+                true,
+            );
             return;
         }
         // Somebody else's record: neither read nor written, and not made a second time either.
@@ -512,19 +583,30 @@ impl<'a> Planner<'a> {
     fn make(&mut self, source: Source<'a>) {
         let on = source.side.other();
         let item = source.item;
-        if on == Side::Crm && !matches!(normalise(Field::Surname, item.record.get(Field::Surname)), FieldValue::Known(_))
+        if on == Side::Crm
+            && !matches!(
+                normalise(Field::Surname, item.record.get(Field::Surname)),
+                FieldValue::Known(_)
+            )
         {
             self.blocked(source, IssueCode::LastNameMissing, String::new());
             return;
         }
         if on == Side::Mailbox {
             let Some(room) = self.mailbox_room.checked_sub(1) else {
-                self.blocked(source, IssueCode::OverLimit, self.view.settings.contact_limit.to_string());
+                self.blocked(
+                    source,
+                    IssueCode::OverLimit,
+                    self.view.settings.contact_limit.to_string(),
+                );
                 return;
             };
             self.mailbox_room = room;
         }
-        let mut link = source.link.cloned().unwrap_or_else(|| self.new_link(item.record.kind));
+        let mut link = source
+            .link
+            .cloned()
+            .unwrap_or_else(|| self.new_link(item.record.kind));
         let profile = *self.setting.profiles.on(on);
         let (record, base) = make(self.view.hasher, source.side, &item.record, profile);
         link.base = base;
@@ -532,7 +614,10 @@ impl<'a> Planner<'a> {
         link.made_on = Some(on);
         link.touched = false;
         link.changed = self.setting.now;
-        link.intent = Some(crate::link::Intent { side: on, at: self.setting.now });
+        link.intent = Some(crate::link::Intent {
+            side: on,
+            at: self.setting.now,
+        });
         set_item(&mut link, source.side, Some(item));
         set_item(&mut link, on, None);
         self.plan.load.creates += 1;
@@ -594,18 +679,26 @@ impl<'a> Planner<'a> {
             .map(|item| title(&item.record))
             .unwrap_or_default();
         self.plan.possible_duplicates += 1;
-        self.issue(side, &id, IssueCode::CreateInDoubt, name, words.join(", "), vec![IssueCure::Ignore]);
+        self.issue(
+            side,
+            &id,
+            IssueCode::CreateInDoubt,
+            name,
+            words.join(", "),
+            vec![IssueCure::Ignore],
+        );
     }
 
     /// What was offered for a record is over when the record is gone too.
     fn ended_for_good(&mut self) {
-        if self.view.only_again {
+        if self.view.look == Look::Again {
             return;
         }
         for id in &self.view.facts.sides.crm.news {
-            if let (Some(crate::facts::Seen::Deleted { .. }), Some(link)) =
-                (self.view.facts.sides.crm.seen.get(id), self.view.links.of_item(Side::Crm, id))
-                && matches!(link.state, LinkState::Ended(_))
+            if let (Some(crate::facts::Seen::Deleted { .. }), Some(link)) = (
+                self.view.facts.sides.crm.seen.get(id),
+                self.view.links.of_item(Side::Crm, id),
+            ) && matches!(link.state, LinkState::Ended(_))
             {
                 self.solve_item(Side::Crm, id, &[IssueCode::DeletedInMailbox]);
             }
@@ -646,7 +739,12 @@ impl<'a> Planner<'a> {
             item: item.clone(),
             code,
         };
-        self.plan.issues.push(Draft { key, title, detail, cures });
+        self.plan.issues.push(Draft {
+            key,
+            title,
+            detail,
+            cures,
+        });
     }
 
     fn solve(&mut self, link: &Link, codes: &[IssueCode]) {
@@ -738,14 +836,23 @@ impl Plan {
                         let mut words: Vec<&str> = update.set.keys().map(|field| field.as_str()).collect();
                         words.extend(update.key.then_some("key"));
                         words.extend(update.mark.then_some("category"));
-                        lines.push(format!("change in {}: {pair}: {}", side.as_str(), words.join(", ")));
+                        lines.push(format!(
+                            "change in {}: {pair}: {}",
+                            side.as_str(),
+                            words.join(", ")
+                        ));
                     }
                 }
             }
         }
         for issue in &self.issues {
             let key = &issue.key;
-            lines.push(format!("issue {}: {} {}", key.code.as_str(), key.side.as_str(), key.item));
+            lines.push(format!(
+                "issue {}: {} {}",
+                key.code.as_str(),
+                key.side.as_str(),
+                key.item
+            ));
         }
         lines
     }
@@ -821,12 +928,18 @@ pub(crate) fn linked(link: &Link, what: &'static str) -> JournalEntry {
 /// What the user calls a contact.
 pub(crate) fn title(record: &Record) -> String {
     let text = |field| record.get(field).known().unwrap_or("").trim().to_owned();
-    let name = format!("{} {}", text(Field::GivenName), text(Field::Surname)).trim().to_owned();
+    let name = format!("{} {}", text(Field::GivenName), text(Field::Surname))
+        .trim()
+        .to_owned();
     if !name.is_empty() {
         return name;
     }
     let mail = text(Field::Email);
-    if mail.is_empty() { text(Field::Company) } else { mail }
+    if mail.is_empty() {
+        text(Field::Company)
+    } else {
+        mail
+    }
 }
 
 fn overwritten(set: &BTreeMap<Field, Carried>) -> u32 {
@@ -851,5 +964,6 @@ pub(crate) fn link_id(rng: &dyn Rng) -> LinkId {
 
 /// An id of our own making.
 pub(crate) fn parse_own<T: std::str::FromStr<Err = tandem_types::ParseIdError>>(text: &str) -> T {
-    text.parse().unwrap_or_else(|_| unreachable!("32 hexadecimal digits are an id"))
+    text.parse()
+        .unwrap_or_else(|_| unreachable!("32 hexadecimal digits are an id"))
 }

@@ -12,7 +12,9 @@ pub const SHOWN_SECONDS: i64 = 120;
 pub enum Gate {
     Go,
     /// Show the plan; go on by itself then, or (`None`) only with *Start*.
-    Show { starts_at: Option<Timestamp> },
+    Show {
+        starts_at: Option<Timestamp>,
+    },
     /// Stopped by the brake: show it, and wait.
     Stop,
 }
@@ -34,7 +36,9 @@ pub fn gate(opening: &Opening, now: Timestamp, past_limits: bool, writes: bool) 
     if shown || opening.live_links > 0 || !writes {
         return Gate::Go;
     }
-    Gate::Show { starts_at: Some(now.plus_seconds(SHOWN_SECONDS)) }
+    Gate::Show {
+        starts_at: Some(now.plus_seconds(SHOWN_SECONDS)),
+    }
 }
 
 #[cfg(test)]
@@ -65,12 +69,20 @@ mod tests {
 
     #[test]
     fn shown_once_then_it_goes_on() {
-        let two_minutes = Gate::Show { starts_at: Some(NOW.plus_seconds(120)) };
+        let two_minutes = Gate::Show {
+            starts_at: Some(NOW.plus_seconds(120)),
+        };
         assert_eq!(gate(&first(), NOW, false, true), two_minutes);
         assert_eq!(gate(&first(), NOW, false, false), Gate::Go);
-        let waiting = Opening { reason: Some(StateReason::WaitingForPreview), ..first() };
+        let waiting = Opening {
+            reason: Some(StateReason::WaitingForPreview),
+            ..first()
+        };
         assert_eq!(gate(&waiting, NOW, false, true), Gate::Go);
-        let interrupted = Opening { live_links: 3, ..first() };
+        let interrupted = Opening {
+            live_links: 3,
+            ..first()
+        };
         assert_eq!(gate(&interrupted, NOW, false, true), Gate::Go);
     }
 
@@ -79,16 +91,34 @@ mod tests {
         for reason in [None, Some(StateReason::WaitingForPreview)] {
             let opening = Opening { reason, ..first() };
             assert_eq!(gate(&opening, NOW, true, true), Gate::Show { starts_at: None });
-            let released = Opening { released: true, ..opening };
+            let released = Opening {
+                released: true,
+                ..opening
+            };
             assert_eq!(gate(&released, NOW, true, true), Gate::Go);
         }
     }
 
     #[test]
     fn later_rounds_know_only_the_brake() {
-        let later = Opening { first_round_done: true, live_links: 100, ..first() };
+        let later = Opening {
+            first_round_done: true,
+            live_links: 100,
+            ..first()
+        };
         assert_eq!(gate(&later, NOW, false, true), Gate::Go);
         assert_eq!(gate(&later, NOW, true, true), Gate::Stop);
-        assert_eq!(gate(&Opening { released: true, ..later }, NOW, true, true), Gate::Go);
+        assert_eq!(
+            gate(
+                &Opening {
+                    released: true,
+                    ..later
+                },
+                NOW,
+                true,
+                true
+            ),
+            Gate::Go
+        );
     }
 }

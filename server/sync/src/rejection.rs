@@ -63,7 +63,9 @@ pub fn faulted(before: Standing, side: Side, fault: &Fault, mailbox_accepted: bo
             sign_in_ended(before, rejections, reason)
         }
         // Salesforce has nothing to refuse but the grant, or the right to use the API with it.
-        (FaultKind::Rejected, Side::Crm) => sign_in_ended(before, rejections, StateReason::SalesforceSignInEnded),
+        (FaultKind::Rejected, Side::Crm) => {
+            sign_in_ended(before, rejections, StateReason::SalesforceSignInEnded)
+        }
         (kind, _) => {
             let reason = match kind {
                 FaultKind::RateLimited { whole_org: true, .. } => Some(StateReason::Quota),
@@ -92,7 +94,11 @@ fn rejected(before: Standing) -> Verdict {
     Verdict {
         outcome: SessionOutcome::Rejected,
         standing: Standing {
-            state: if over { SyncState::NeedsActivation } else { before.state },
+            state: if over {
+                SyncState::NeedsActivation
+            } else {
+                before.state
+            },
             reason: Some(StateReason::MailServerRefused),
             rejections,
             failures: before.failures,
@@ -137,7 +143,11 @@ mod tests {
             standing = verdict.standing;
             assert_eq!(standing.rejections, n);
             assert_eq!(standing.state, SyncState::Active);
-            assert_eq!(standing.reason, Some(StateReason::MailServerRefused), "told from the first on");
+            assert_eq!(
+                standing.reason,
+                Some(StateReason::MailServerRefused),
+                "told from the first on"
+            );
             assert_eq!(verdict.next, Next::AfterRejection);
             assert_eq!(verdict.outcome, SessionOutcome::Rejected);
         }
@@ -149,7 +159,11 @@ mod tests {
 
     #[test]
     fn only_a_refusal_counts_and_an_accepted_call_sets_it_to_zero() {
-        let five = Standing { rejections: 5, reason: Some(StateReason::MailServerRefused), ..ACTIVE };
+        let five = Standing {
+            rejections: 5,
+            reason: Some(StateReason::MailServerRefused),
+            ..ACTIVE
+        };
         let network = faulted(five, Side::Mailbox, &Fault::transient("503"), false);
         assert_eq!(network.standing.rejections, 5);
         assert_eq!(network.standing.reason, Some(StateReason::MailServerRefused));
@@ -162,9 +176,17 @@ mod tests {
     #[test]
     fn the_end_of_a_grant_is_certain_at_once() {
         for (side, kind, reason) in [
-            (Side::Crm, FaultKind::SignInEnded, StateReason::SalesforceSignInEnded),
+            (
+                Side::Crm,
+                FaultKind::SignInEnded,
+                StateReason::SalesforceSignInEnded,
+            ),
             (Side::Crm, FaultKind::Rejected, StateReason::SalesforceSignInEnded),
-            (Side::Mailbox, FaultKind::SignInEnded, StateReason::MicrosoftSignInEnded),
+            (
+                Side::Mailbox,
+                FaultKind::SignInEnded,
+                StateReason::MicrosoftSignInEnded,
+            ),
         ] {
             let verdict = faulted(ACTIVE, side, &Fault::new(kind, "ended"), false);
             assert_eq!(verdict.standing.state, SyncState::NeedsActivation);
@@ -177,21 +199,27 @@ mod tests {
 
     #[test]
     fn who_ran_it_by_hand_does_not_unpause() {
-        let paused = Standing { state: SyncState::Paused, ..ACTIVE };
+        let paused = Standing {
+            state: SyncState::Paused,
+            ..ACTIVE
+        };
         assert_eq!(accepted(paused).state, SyncState::Paused);
-        let first = Standing { state: SyncState::Activating, ..ACTIVE };
+        let first = Standing {
+            state: SyncState::Activating,
+            ..ACTIVE
+        };
         assert_eq!(accepted(first).state, SyncState::Active);
     }
 
     #[test]
     fn an_exhausted_quota_is_a_reason_of_its_own_and_ends_with_the_next_answer() {
         let kind = FaultKind::RateLimited {
-            retry_after: Some(Duration::from_secs(600)),
+            retry_after: Some(Duration::from_mins(10)),
             whole_org: true,
         };
         let verdict = faulted(ACTIVE, Side::Crm, &Fault::new(kind, "limit"), true);
         assert_eq!(verdict.standing.reason, Some(StateReason::Quota));
-        assert_eq!(verdict.next, Next::AfterFailure(Some(Duration::from_secs(600))));
+        assert_eq!(verdict.next, Next::AfterFailure(Some(Duration::from_mins(10))));
         let later = faulted(verdict.standing, Side::Mailbox, &Fault::transient("reset"), false);
         assert_eq!(later.standing.reason, None);
     }

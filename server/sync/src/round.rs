@@ -14,9 +14,15 @@ use crate::model::{Candidate, Change, Cursor, Fate, Field, ItemId, LinkKey, Matc
 use crate::plan::{Plan, Setting, plan};
 use crate::ports::{Commit, Endpoint, Lease, LinkAsk, Opening, StoreError};
 use crate::session::{Context, progress};
-use crate::survey::{Lookups, View};
+use crate::survey::{Look, Lookups, View};
 use crate::{Fault, FaultKind, due, lease};
 
+const PHONES: [Field; 4] = [
+    Field::BusinessPhone,
+    Field::MobilePhone,
+    Field::HomePhone,
+    Field::OtherPhone,
+];
 /// Ids or keys in one question to a side.
 const ASK_MAX: usize = 200;
 /// Answers lead to questions, but not for ever: what is not known by then waits for the next session.
@@ -45,12 +51,18 @@ pub(crate) struct Keeper<'a> {
 
 impl<'a> Keeper<'a> {
     pub(crate) fn new(cx: Context<'a>, lease: Lease) -> Self {
-        Self { cx, lease: Mutex::new(lease) }
+        Self {
+            cx,
+            lease: Mutex::new(lease),
+        }
     }
 
     pub(crate) fn lease(&self) -> Lease {
         // A lease is replaced as a whole: a panic elsewhere cannot have left half of one.
-        self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.lease
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) async fn keep(&self) -> Result<(), StoreError> {
@@ -59,7 +71,10 @@ impl<'a> Keeper<'a> {
         let ttl = self.cx.limits.lease;
         if lease::renewal_due(&lease, now, ttl) {
             let renewed = self.cx.store.renew(&lease, now, ttl).await?;
-            *self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = renewed;
+            *self
+                .lease
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = renewed;
         }
         Ok(())
     }
@@ -82,7 +97,7 @@ pub(crate) struct Round<'a> {
     pub(crate) links: Links,
     pub(crate) facts: Facts,
     pub(crate) again: BTreeSet<LinkId>,
-    pub(crate) only_again: bool,
+    pub(crate) look: Look,
     pub(crate) profiles: Option<Both<Profile>>,
     pub(crate) started: Timestamp,
     pub(crate) written: usize,
@@ -94,7 +109,12 @@ pub(crate) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    pub(crate) fn new(cx: Context<'a>, keeper: &'a Keeper<'a>, opening: &'a Opening, hasher: &'a Hasher) -> Self {
+    pub(crate) fn new(
+        cx: Context<'a>,
+        keeper: &'a Keeper<'a>,
+        opening: &'a Opening,
+        hasher: &'a Hasher,
+    ) -> Self {
         Self {
             cx,
             keeper,
@@ -103,7 +123,7 @@ impl<'a> Round<'a> {
             links: Links::default(),
             facts: Facts::default(),
             again: BTreeSet::new(),
-            only_again: false,
+            look: Look::Everything,
             profiles: None,
             started: cx.clock.now(),
             written: 0,
@@ -160,7 +180,12 @@ impl<'a> Round<'a> {
         self.first_links().await
     }
 
-    async fn read_side(&self, side: Side, since: Option<Cursor>, count: &AtomicUsize) -> Result<Reading, Halt> {
+    async fn read_side(
+        &self,
+        side: Side,
+        since: Option<Cursor>,
+        count: &AtomicUsize,
+    ) -> Result<Reading, Halt> {
         let fault = |fault| Halt::Fault(side, fault);
         let endpoint = self.cx.side(side);
         let mut since = since;
@@ -177,7 +202,9 @@ impl<'a> Round<'a> {
                     continue;
                 }
                 Err(error) if error.kind == FaultKind::CursorExpired => {
-                    return Err(fault(Fault::transient("a fresh cursor has expired already").caused_by(error)));
+                    return Err(fault(
+                        Fault::transient("a fresh cursor has expired already").caused_by(error),
+                    ));
                 }
                 page => page.map_err(fault)?,
             };
@@ -192,7 +219,9 @@ impl<'a> Round<'a> {
             so_far.items.extend(page.items);
             so_far.full &= page.full;
             if page.more && since.as_ref() == Some(&page.cursor) {
-                return Err(fault(Fault::transient("the cursor does not move although more is said to wait")));
+                return Err(fault(Fault::transient(
+                    "the cursor does not move although more is said to wait",
+                )));
             }
             so_far.cursor = page.cursor;
             if page.more && (so_far.items.len() >= self.cx.limits.items || self.cx.observer.should_stop()) {
@@ -260,10 +289,8 @@ impl<'a> Round<'a> {
             }
             progress(&self.cx, ProgressPhase::Comparing, 0, 0);
             self.keeper.keep().await?;
-            let (mailbox, crm) = futures::join!(
-                self.ask(Side::Mailbox, &lookups),
-                self.ask(Side::Crm, &lookups)
-            );
+            let (mailbox, crm) =
+                futures::join!(self.ask(Side::Mailbox, &lookups), self.ask(Side::Crm, &lookups));
             let answers = Both::new(mailbox?, crm?);
             self.take(&lookups, answers).await?;
         }
@@ -278,7 +305,7 @@ impl<'a> Round<'a> {
             facts: &self.facts,
             settings: &self.opening.settings,
             again: &self.again,
-            only_again: self.only_again,
+            look: self.look,
         }
     }
 
@@ -351,7 +378,9 @@ impl<'a> Round<'a> {
                 ids.push(id.clone());
                 match seen {
                     crate::facts::Seen::Here(now) => keys.extend(now.key.clone()),
-                    crate::facts::Seen::Deleted { merged_into: Some(winner) } => ids.push(winner.clone()),
+                    crate::facts::Seen::Deleted {
+                        merged_into: Some(winner),
+                    } => ids.push(winner.clone()),
                     _ => {}
                 }
             }
@@ -366,7 +395,9 @@ impl<'a> Round<'a> {
             crm: self.links.ask_items(Side::Crm, ids.crm),
             keys: self.links.ask_keys(keys),
         };
-        let LinkAsk::Of { mailbox, crm, keys } = &ask else { return Ok(()) };
+        let LinkAsk::Of { mailbox, crm, keys } = &ask else {
+            return Ok(());
+        };
         if mailbox.is_empty() && crm.is_empty() && keys.is_empty() {
             return Ok(());
         }
@@ -386,7 +417,12 @@ impl<'a> Round<'a> {
             .map_err(|fault| Halt::Fault(side, fault))
     }
 
-    async fn ask_side(&self, endpoint: &dyn Endpoint, side: Side, lookups: &Lookups) -> Result<Answers, Fault> {
+    async fn ask_side(
+        &self,
+        endpoint: &dyn Endpoint,
+        side: Side,
+        lookups: &Lookups,
+    ) -> Result<Answers, Fault> {
         let mut answers = Answers::default();
         let read: Vec<ItemId> = lookups.read.on(side).iter().cloned().collect();
         for chunk in read.chunks(ASK_MAX) {
@@ -394,12 +430,18 @@ impl<'a> Round<'a> {
             matching(chunk.len(), found.len())?;
             answers.read.extend(chunk.iter().cloned().zip(found));
         }
-        let fates: Vec<(ItemId, LinkKey)> =
-            lookups.fates.on(side).iter().map(|(id, key)| (id.clone(), key.clone())).collect();
+        let fates: Vec<(ItemId, LinkKey)> = lookups
+            .fates
+            .on(side)
+            .iter()
+            .map(|(id, key)| (id.clone(), key.clone()))
+            .collect();
         for chunk in fates.chunks(ASK_MAX) {
             let found = endpoint.fates(chunk).await?;
             matching(chunk.len(), found.len())?;
-            answers.fates.extend(chunk.iter().map(|(id, _)| id.clone()).zip(found));
+            answers
+                .fates
+                .extend(chunk.iter().map(|(id, _)| id.clone()).zip(found));
         }
         let keys: Vec<MatchKey> = lookups.candidates.on(side).iter().cloned().collect();
         for chunk in keys.chunks(ASK_MAX) {
@@ -440,7 +482,10 @@ impl<'a> Round<'a> {
             }
             *created.on_mut(side) = answers.created;
         }
-        if Side::BOTH.into_iter().any(|side| !lookups.created.on(side).is_empty()) {
+        if Side::BOTH
+            .into_iter()
+            .any(|side| !lookups.created.on(side).is_empty())
+        {
             self.load_links().await?;
             for side in Side::BOTH {
                 let asked: Vec<&Link> = lookups
@@ -450,7 +495,14 @@ impl<'a> Round<'a> {
                     .filter_map(|id| self.links.get(id))
                     .collect();
                 let holds_key = self.profiles.as_ref().is_some_and(|both| both.on(side).holds_key);
-                let made = half_done(self.hasher, &self.links, side, holds_key, &asked, created.on(side));
+                let made = half_done(
+                    self.hasher,
+                    &self.links,
+                    side,
+                    holds_key,
+                    &asked,
+                    created.on(side),
+                );
                 self.facts.made.extend(made);
             }
         }
@@ -479,7 +531,7 @@ fn ended(halt: &Halt) -> bool {
 }
 
 /// Which of the items that were made lately are ours: by the key where the side holds it, else the unlinked ones with
-/// the values that were sent.
+/// the values that were sent, or nearly.
 fn half_done(
     hasher: &Hasher,
     links: &Links,
@@ -497,29 +549,48 @@ fn half_done(
     let mut taken: BTreeSet<&ItemId> = BTreeSet::new();
     // Two creates of the same content cannot be told apart, and need not be.
     let mut alike: HashMap<Vec<(Field, BaseHash)>, usize> = HashMap::new();
-    let sent = |link: &Link| link.base.on(side).iter().map(|(f, h)| (*f, *h)).collect::<Vec<_>>();
+    let sent = |link: &Link| {
+        link.base
+            .on(side)
+            .iter()
+            .map(|(f, h)| (*f, *h))
+            .collect::<Vec<_>>()
+    };
     for link in asked {
         *alike.entry(sent(link)).or_default() += 1;
     }
     let mut out = BTreeMap::new();
     for link in asked {
-        let hits: Vec<&Snapshot> = free
-            .iter()
-            .copied()
-            .filter(|item| !taken.contains(&item.id))
-            .filter(|item| {
-                if holds_key {
-                    item.key.as_ref() == Some(&link.key)
-                } else {
-                    let base = link.base.on(side);
-                    !base.is_empty()
-                        && base
-                            .iter()
-                            .all(|(field, hash)| hasher.of(*field, item.record.get(*field)) == Some(*hash))
-                }
-            })
-            .collect();
-        let twins = if holds_key { 1 } else { alike.get(&sent(link)).copied().unwrap_or(1) };
+        let base = link.base.on(side);
+        let holds = |item: &Snapshot, field: Field| {
+            base.get(&field)
+                .is_some_and(|hash| hasher.of(field, item.record.get(field)) == Some(*hash))
+        };
+        let hits = |is_it: &dyn Fn(&Snapshot) -> bool| -> Vec<&Snapshot> {
+            free.iter()
+                .copied()
+                .filter(|item| !taken.contains(&item.id) && is_it(item))
+                .collect()
+        };
+        let hits = if holds_key {
+            hits(&|item| item.key.as_ref() == Some(&link.key))
+        } else {
+            let same = hits(&|item| !base.is_empty() && base.keys().all(|field| holds(item, *field)));
+            if same.is_empty() {
+                // Somebody may have edited it in the meantime, but hardly the person's address, or name and number.
+                hits(&|item| {
+                    holds(item, Field::Email)
+                        || (holds(item, Field::Surname) && PHONES.iter().any(|phone| holds(item, *phone)))
+                })
+            } else {
+                same
+            }
+        };
+        let twins = if holds_key {
+            1
+        } else {
+            alike.get(&sent(link)).copied().unwrap_or(1)
+        };
         let made = match &hits[..] {
             [] => Made::Nothing,
             [first, ..] if hits.len() <= twins => {

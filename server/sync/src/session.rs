@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use tandem_types::{
-    BrakeView, Counts, Direction, ItemKind, OpCounts, PreviewView, Progress, ProgressPhase, SessionOutcome, Side,
-    StateReason, Timestamp,
+    BrakeView, Counts, Direction, ItemKind, OpCounts, PreviewView, Progress, ProgressPhase, SessionOutcome,
+    Side, StateReason, Timestamp,
 };
 
 use crate::apply::Applied;
 use crate::brake::brake;
 use crate::hash::Hasher;
 use crate::plan::Plan;
-use crate::ports::{Clock, Closing, Commit, Crm, Endpoint, Lease, Mailbox, Observer, Opening, Rng, Store, StoreError};
-use crate::preview::{Gate, gate};
+use crate::ports::{
+    Clock, Closing, Commit, Crm, Endpoint, Lease, Mailbox, Observer, Opening, Rng, Store, StoreError,
+};
+use crate::preview::{Gate, SHOWN_SECONDS, gate};
 use crate::rejection::{Next, Standing, accepted, faulted};
 use crate::round::{Halt, Keeper, Round};
 use crate::{Fault, FaultKind, due, lease};
@@ -35,7 +37,7 @@ impl Default for Limits {
         Self {
             items: 100_000,
             writes: 20_000,
-            time: Duration::from_secs(20 * 60),
+            time: Duration::from_mins(20),
             lease: lease::TTL,
         }
     }
@@ -97,9 +99,17 @@ impl Report {
 enum End {
     Done,
     Partial,
-    Preview { view: PreviewView },
-    Stopped { view: BrakeView },
-    Looked,
+    Preview {
+        view: PreviewView,
+    },
+    Stopped {
+        view: BrakeView,
+    },
+    /// A dry run. What the user is being shown meanwhile is still shown afterwards.
+    Looked {
+        view: PreviewView,
+        stop: Option<BrakeView>,
+    },
 }
 
 /// What a round has to show at its end.
@@ -136,10 +146,21 @@ pub async fn run(cx: &Context<'_>, lease: Lease) -> Result<Report, StoreError> {
         Err(Halt::Fault(side, fault)) => {
             tracing::info!(side = side.as_str(), fault = %fault, "session ended by a fault");
             let whole_org = match fault.kind {
-                FaultKind::RateLimited { retry_after, whole_org: true } => Some(retry_after),
+                FaultKind::RateLimited {
+                    retry_after,
+                    whole_org: true,
+                } => Some(retry_after),
                 _ => None,
             };
-            let closing = broken(cx, before, now, side, &fault, mailbox_accepted, told.counts.clone());
+            let closing = broken(
+                cx,
+                before,
+                now,
+                side,
+                &fault,
+                mailbox_accepted,
+                told.counts.clone(),
+            );
             (closing, whole_org)
         }
     };
@@ -155,9 +176,18 @@ pub async fn run(cx: &Context<'_>, lease: Lease) -> Result<Report, StoreError> {
     })
 }
 
-async fn go(cx: &Context<'_>, opening: &Opening, round: &mut Round<'_>, told: &mut Told) -> Result<End, Halt> {
+async fn go(
+    cx: &Context<'_>,
+    opening: &Opening,
+    round: &mut Round<'_>,
+    told: &mut Told,
+) -> Result<End, Halt> {
     if opening.settings.contacts == Direction::Off {
-        return Ok(if cx.dry_run { End::Looked } else { End::Done });
+        return Ok(if cx.dry_run {
+            looked(cx, opening, &Plan::default())
+        } else {
+            End::Done
+        });
     }
     round.read().await?;
     round.find_out().await?;
@@ -167,7 +197,7 @@ async fn go(cx: &Context<'_>, opening: &Opening, round: &mut Round<'_>, told: &m
     let planned = plan.counts();
     if cx.dry_run {
         told.counts = counts_of(planned);
-        return Ok(End::Looked);
+        return Ok(looked(cx, opening, &plan));
     }
     if let Some(end) = held_back(cx, opening, &plan, planned) {
         told.counts = counts_of(planned);
@@ -184,7 +214,23 @@ async fn go(cx: &Context<'_>, opening: &Opening, round: &mut Round<'_>, told: &m
     if !is_nothing(&commit) {
         round.commit(commit).await?;
     }
-    Ok(if round.truncated() { End::Partial } else { End::Done })
+    Ok(if round.truncated() {
+        End::Partial
+    } else {
+        End::Done
+    })
+}
+
+fn looked(cx: &Context<'_>, opening: &Opening, plan: &Plan) -> End {
+    let counts = counts_of(plan.counts());
+    let stop = brake(opening.settings.brake, &plan.load, opening.live_links, &counts);
+    let soon = cx.clock.now().plus_seconds(SHOWN_SECONDS);
+    let view = PreviewView {
+        counts,
+        possible_duplicates: plan.possible_duplicates,
+        starts_at: stop.is_none().then_some(soon),
+    };
+    End::Looked { view, stop }
 }
 
 /// The preview and the brake, before the first write.
@@ -269,8 +315,19 @@ fn closed(
             closing.next_due = None;
             closing.brake = Some(view);
         }
-        End::Looked => {
+        End::Looked { view, stop } => {
             closing.outcome = SessionOutcome::Preview;
+            match before.reason {
+                Some(StateReason::WaitingForPreview) => {
+                    closing.next_due = view.starts_at;
+                    closing.preview = Some(view);
+                }
+                Some(StateReason::StoppedByBrake) if stop.is_some() => {
+                    closing.next_due = None;
+                    closing.brake = stop;
+                }
+                _ => {}
+            }
             closing.state = before.state;
             closing.reason = before.reason;
             closing.rejections = before.rejections;
@@ -313,7 +370,11 @@ fn broken(
 
 pub(crate) fn progress(cx: &Context<'_>, phase: ProgressPhase, done: usize, total: usize) {
     let n = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    cx.observer.progress(Progress { phase, done: n(done), total: n(total) });
+    cx.observer.progress(Progress {
+        phase,
+        done: n(done),
+        total: n(total),
+    });
 }
 
 pub(crate) fn no_counts() -> Counts {

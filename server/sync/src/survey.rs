@@ -23,8 +23,16 @@ pub struct View<'a> {
     pub settings: &'a Settings,
     /// Links to be looked at although nothing reported them.
     pub again: &'a BTreeSet<LinkId>,
-    /// Only these, and no items without a link: the second look at what moved under our hands.
-    pub only_again: bool,
+    pub look: Look,
+}
+
+/// What a look takes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Everything that was reported, and what is owed.
+    Everything,
+    /// Only [`View::again`]: the second look at what moved under our hands.
+    Again,
 }
 
 /// What must be known before the next decision. In the order of ids and keys: the same facts ask the same.
@@ -112,7 +120,10 @@ impl<'a> View<'a> {
         self.unlinked(&mut survey);
         survey.lookups.profiles |= !survey.sources.is_empty()
             || survey.cases.iter().any(|case| {
-                !matches!(case.decision, Decision::Note | Decision::Nothing | Decision::Sleep | Decision::End(_))
+                !matches!(
+                    case.decision,
+                    Decision::Note | Decision::Nothing | Decision::Sleep | Decision::End(_)
+                )
             });
         survey
     }
@@ -157,12 +168,17 @@ impl<'a> View<'a> {
                     && let Some(now) = facts.here(old)
                     && now.id != *old
                 {
-                    survey.claimed.on_mut(side).insert(now.id.clone(), link.id.clone());
+                    survey
+                        .claimed
+                        .on_mut(side)
+                        .insert(now.id.clone(), link.id.clone());
                 }
             }
         }
         for (link, made) in &self.facts.made {
-            let Some(link) = self.links.get(link) else { continue };
+            let Some(link) = self.links.get(link) else {
+                continue;
+            };
             if let (Made::This(snapshot), Some(intent)) = (made, link.intent) {
                 survey
                     .claimed
@@ -175,7 +191,7 @@ impl<'a> View<'a> {
 
     fn concerned(self, claimed: &Both<HashMap<ItemId, LinkId>>) -> Vec<&'a Link> {
         let mut ids: BTreeSet<&LinkId> = self.again.iter().collect();
-        if !self.only_again {
+        if self.look == Look::Everything {
             for side in Side::BOTH {
                 for item in &self.facts.sides.on(side).news {
                     let link = self
@@ -235,6 +251,10 @@ impl<'a> View<'a> {
         let (crm, winner) = self.crm_state(link, &stand, survey, &mut known);
         let mailbox = self.mailbox_state(link, &stand);
         let quiet = |side: Side| matches!(stand.on(side), Stand::Unseen | Stand::Nowhere);
+        if link.state == LinkState::Dormant && crm == CrmState::Out && quiet(Side::Mailbox) {
+            // Another's record that changes again and again wakes nobody: not worth a question.
+            return;
+        }
         let idle = (quiet(Side::Mailbox) || matches!(mailbox, MailboxState::Same | MailboxState::Unmarked))
             && (quiet(Side::Crm) || crm == CrmState::Same);
         if !idle || link.state != LinkState::Live || link.intent.is_some() || self.again.contains(&link.id) {
@@ -249,16 +269,24 @@ impl<'a> View<'a> {
             return;
         }
         for side in Side::BOTH {
-            if matches!(stand.on(side), Stand::Deleted { merged_into: None } | Stand::Unproved) {
+            if matches!(
+                stand.on(side),
+                Stand::Deleted { merged_into: None } | Stand::Unproved
+            ) {
                 survey.lost.on_mut(side).insert(link.id.clone());
             }
         }
         let decision = decide(link.state, mailbox, crm, self.terms(link));
         match decision {
-            Decision::Pair { from } => self.counterpart(link, &stand, winner, from, false, survey),
-            Decision::Remake { on } => self.counterpart(link, &stand, winner, on.other(), true, survey),
+            Decision::Pair { from } => Self::counterpart(link, &stand, winner, from, false, survey),
+            Decision::Remake { on } => Self::counterpart(link, &stand, winner, on.other(), true, survey),
             Decision::Nothing => {}
-            _ => survey.cases.push(Case { link, stand, winner, decision }),
+            _ => survey.cases.push(Case {
+                link,
+                stand,
+                winner,
+                decision,
+            }),
         }
     }
 
@@ -272,7 +300,6 @@ impl<'a> View<'a> {
     }
 
     fn counterpart(
-        self,
         link: &'a Link,
         stand: &Both<Stand<'a>>,
         winner: Option<&'a Snapshot>,
@@ -317,7 +344,9 @@ impl<'a> View<'a> {
         if let Some(now) = bound.on(side).get(&link.id).and_then(|id| facts.here(id)) {
             return Stand::Here(now);
         }
-        let Some(id) = link.id_on(side) else { return Stand::Nowhere };
+        let Some(id) = link.id_on(side) else {
+            return Stand::Nowhere;
+        };
         match facts.seen.get(id) {
             None => Stand::Unseen,
             Some(Seen::Here(now)) => Stand::Here(now),
@@ -405,14 +434,15 @@ impl<'a> View<'a> {
     ) -> (CrmState, Option<&'a Snapshot>) {
         let state = match stand.crm {
             Stand::Nowhere => CrmState::Nowhere,
-            Stand::Unseen => CrmState::Same,
             Stand::Left => CrmState::Out,
             Stand::Missing | Stand::Unproved => CrmState::Unproved,
             Stand::Deleted { merged_into: None } => CrmState::Deleted,
-            Stand::Deleted { merged_into: Some(winner) } => return self.merged(link, winner, survey, known),
+            Stand::Deleted {
+                merged_into: Some(winner),
+            } => return self.merged(link, winner, survey, known),
             Stand::Here(now) if now.scope != Scope::In => CrmState::Out,
             Stand::Here(now) if self.changed(link, Side::Crm, now, &stand.mailbox) => CrmState::Changed,
-            Stand::Here(_) => CrmState::Same,
+            Stand::Unseen | Stand::Here(_) => CrmState::Same,
         };
         (state, None)
     }
@@ -464,7 +494,9 @@ impl<'a> View<'a> {
                 }
                 Some(Seen::Here(_) | Seen::Left) => return (CrmState::Out, None),
                 Some(Seen::Deleted { merged_into: None }) => return (CrmState::Deleted, None),
-                Some(Seen::Deleted { merged_into: Some(next) }) => winner = next,
+                Some(Seen::Deleted {
+                    merged_into: Some(next),
+                }) => winner = next,
                 Some(Seen::Unproved) => return (CrmState::Unproved, None),
             }
         }
@@ -478,10 +510,15 @@ impl<'a> View<'a> {
             .iter()
             .flat_map(|(_, ids)| ids.iter())
             // What a record was merged into is its link's.
-            .chain(survey.cases.iter().filter_map(|case| case.winner.map(|winner| &winner.id)))
+            .chain(
+                survey
+                    .cases
+                    .iter()
+                    .filter_map(|case| case.winner.map(|winner| &winner.id)),
+            )
             .collect();
         for side in Side::BOTH {
-            if self.only_again || !writes.on(side.other()) {
+            if self.look == Look::Again || !writes.on(side.other()) {
                 continue;
             }
             let facts = self.facts.sides.on(side);
@@ -506,15 +543,23 @@ impl<'a> View<'a> {
         survey
             .sources
             .sort_by(|a, b| (a.side, &a.item.id).cmp(&(b.side, &b.item.id)));
-        survey.sources.dedup_by(|a, b| (a.side, &a.item.id) == (b.side, &b.item.id));
+        survey
+            .sources
+            .dedup_by(|a, b| (a.side, &a.item.id) == (b.side, &b.item.id));
         crate::pair::questions(self, survey);
     }
 }
 
 impl Survey<'_> {
     /// Whether a pair has lost its item on this side.
-    pub fn has_lost(&self, link: &Link, side: Side) -> bool {
-        self.lost.on(side).contains(&link.id)
+    pub fn has_lost(&self, view: View<'_>, link: &Link, side: Side) -> bool {
+        let gone = |id: &ItemId| {
+            matches!(
+                view.facts.sides.on(side).seen.get(id),
+                Some(Seen::Deleted { merged_into: None } | Seen::Unproved)
+            )
+        };
+        self.lost.on(side).contains(&link.id) || link.id_on(side).is_some_and(gone)
     }
 
     /// The link that an item belongs to, under whichever id.

@@ -136,6 +136,10 @@ impl Salesforce {
                 respond(status, &[("content-type", "text/html; charset=UTF-8")], html)
             }
             Answer::Redirect(to) => respond(302, &[("location", &to)], String::new()),
+            Answer::LoggedIn(to, sid) => {
+                let cookie = format!("sid={sid}; Path=/; HttpOnly; SameSite=Lax");
+                respond(302, &[("location", &to), ("set-cookie", &cookie)], String::new())
+            }
             Answer::Text(status, text) => respond(
                 status,
                 &[("content-type", "text/plain; charset=UTF-8")],

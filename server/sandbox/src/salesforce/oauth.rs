@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac as _};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use rand_chacha::ChaCha8Rng;
@@ -93,6 +93,8 @@ pub(crate) struct Auth {
     grants: Vec<Grant>,
     /// Rotated refresh tokens, and the grant that each belonged to.
     dead: BTreeMap<String, u64>,
+    /// Browsers that are logged in, by their cookie `sid`, and the user.
+    browsers: BTreeMap<String, usize>,
     last_grant: u64,
     /// Counters for the control API.
     pub(crate) refreshes: u64,
@@ -107,6 +109,8 @@ pub(crate) enum Answer {
     /// A page, HTML.
     Page(u16, String),
     Redirect(String),
+    /// A redirect that leaves the browser logged in, with this `sid`.
+    LoggedIn(String, String),
     Text(u16, &'static str),
     Empty(u16),
 }
@@ -125,6 +129,7 @@ impl Auth {
             tokens: BTreeMap::new(),
             grants: Vec::new(),
             dead: BTreeMap::new(),
+            browsers: BTreeMap::new(),
             last_grant: 0,
             refreshes: 0,
             logins: 0,
@@ -209,6 +214,12 @@ impl Auth {
         let grant = self.grants.iter().find(|g| g.refresh == refresh).map(|g| g.user);
         grant.or_else(|| self.tokens.get(refresh).map(|t| t.user))
     }
+}
+
+/// The cookie of a browser that is logged in.
+fn sid(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get(COOKIE)?.to_str().ok()?;
+    cookies.split(';').find_map(|pair| pair.trim().strip_prefix("sid="))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -356,8 +367,28 @@ fn authorize(state: &mut State, call: &Call<'_>) -> Answer {
             scopes
         }
     };
+    let code_for = |state: &mut State, user: usize| {
+        let code = format!("aPrx{}", state.auth.random(56));
+        state.auth.codes.insert(
+            code.clone(),
+            Code {
+                user,
+                redirect: form.get("redirect_uri").unwrap_or_default().to_owned(),
+                challenge: challenge.map(str::to_owned),
+                scopes: scopes.clone(),
+                nonce: form.get("nonce").map(str::to_owned),
+                at_ms: call.now_ms,
+            },
+        );
+        with_query(&redirect, &[("code", &code), ("state", &echo)])
+    };
     if !call.is_post() {
-        return Answer::Page(200, login_page(&form, None));
+        // Who is logged in is not asked again, unless the app wants it so.
+        let known = sid(&call.parts.headers).and_then(|sid| state.auth.browsers.get(sid)).copied();
+        return match known.filter(|user| state.users[*user].active) {
+            Some(user) if form.get("prompt") != Some("login") => code_for(state, user),
+            _ => Answer::Page(200, login_page(&form, None)),
+        };
     }
     let name = form.get("username").unwrap_or_default().trim();
     let password = form.get("password").unwrap_or_default();
@@ -367,19 +398,12 @@ fn authorize(state: &mut State, call: &Call<'_>) -> Answer {
     match user {
         Some(user) if !call.refuses_credentials("authorize", &state.users[user].username) => {
             state.auth.logins += 1;
-            let code = format!("aPrx{}", state.auth.random(56));
-            state.auth.codes.insert(
-                code.clone(),
-                Code {
-                    user,
-                    redirect: form.get("redirect_uri").unwrap_or_default().to_owned(),
-                    challenge: challenge.map(str::to_owned),
-                    scopes,
-                    nonce: form.get("nonce").map(str::to_owned),
-                    at_ms: call.now_ms,
-                },
-            );
-            with_query(&redirect, &[("code", &code), ("state", &echo)])
+            let sid = state.auth.random(40);
+            state.auth.browsers.insert(sid.clone(), user);
+            match code_for(state, user) {
+                Answer::Redirect(to) => Answer::LoggedIn(to, sid),
+                other => other,
+            }
         }
         _ => {
             state.auth.failed_logins += 1;

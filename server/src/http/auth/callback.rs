@@ -1,11 +1,12 @@
 //! `GET /auth/callback`: Salesforce sends the sign-in window back with a code.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
+use secrecy::SecretString;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
-use secrecy::SecretString;
 use tandem_app::OfficeScript;
 use tandem_app::text::SignInFailure;
 use tandem_crm::{Identity, Purpose, TokenSet};
@@ -17,6 +18,7 @@ use tandem_types::{ConnectionId, StateReason, SyncState};
 use super::{CODE_SECONDS, FLOW_COOKIE, code_hash, notice, start};
 use crate::clock::new_id;
 use crate::http::{App, session};
+use crate::patience;
 
 #[derive(Deserialize)]
 pub(crate) struct Params {
@@ -39,14 +41,33 @@ impl From<tandem_sync::Fault> for Refused {
     fn from(fault: tandem_sync::Fault) -> Self {
         tracing::warn!(%fault, "sign-in with Salesforce failed");
         match fault.kind {
-            FaultKind::Rejected | FaultKind::SignInEnded => Self(StatusCode::FORBIDDEN, SignInFailure::Cancelled),
+            FaultKind::Rejected | FaultKind::SignInEnded => {
+                Self(StatusCode::FORBIDDEN, SignInFailure::Cancelled)
+            }
             _ => Self(StatusCode::BAD_GATEWAY, SignInFailure::Unavailable),
         }
     }
 }
 
-pub(crate) async fn get(State(app): State<App>, Query(params): Query<Params>, headers: HeaderMap) -> Response {
-    match finish(&app, params, &headers).await {
+pub(crate) async fn get(
+    State(app): State<App>,
+    params: Result<Query<Params>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(Query(params)) = params else {
+        return notice::page(&app, StatusCode::BAD_REQUEST, SignInFailure::Expired);
+    };
+    let this = app.clone();
+    // A task of its own: a window that is closed meanwhile must not leave a grant behind that nobody knows.
+    let finished = tokio::spawn(async move { finish(&this, params, &headers).await });
+    let finished = finished.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a sign-in broke off");
+        Err(Refused(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            SignInFailure::Unavailable,
+        ))
+    });
+    match finished {
         Ok(response) => response,
         Err(Refused(status, text)) => notice::page(&app, status, text),
     }
@@ -56,19 +77,28 @@ async fn finish(app: &App, params: Params, headers: &HeaderMap) -> Result<Respon
     let bad = || Refused(StatusCode::BAD_REQUEST, SignInFailure::Expired);
     let state = params.state.ok_or_else(bad)?;
     // Taken before anything else is looked at: a state works once, whatever came with it.
-    let flow =
-        app.store.take_flow(&session::hash(state.as_bytes()), app.clock.now()).await?.ok_or_else(bad)?;
-    let binding = session::cookie(headers, FLOW_COOKIE).map(|t| session::hash(t.as_bytes())).ok_or_else(bad)?;
+    let flow = app
+        .store
+        .take_flow(&session::hash(state.as_bytes()), app.clock.now())
+        .await?
+        .ok_or_else(bad)?;
+    let binding = session::cookie(headers, FLOW_COOKIE)
+        .map(|t| session::hash(t.as_bytes()))
+        .ok_or_else(bad)?;
     if !bool::from(binding.ct_eq(&flow.binding_hash)) {
         return Err(bad());
     }
     if let Some(error) = params.error {
-        tracing::info!(error = %error.chars().take(64).collect::<String>(), "sign-in ended at Salesforce");
+        let word = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+        tracing::info!(error = %error.chars().filter(word).take(64).collect::<String>(), "sign-in ended at Salesforce");
         return Err(Refused(StatusCode::FORBIDDEN, SignInFailure::Cancelled));
     }
     let code = params.code.ok_or_else(bad)?;
     let host = flow.login_host.parse().map_err(|_| bad())?;
-    let tokens = app.salesforce.exchange_code(&app.net, &host, &SecretString::from(code), &flow.pkce_verifier).await?;
+    let tokens = app
+        .salesforce
+        .exchange_code(&app.net, &host, &SecretString::from(code), &flow.pkce_verifier)
+        .await?;
     let identity = app.salesforce.identity(&app.net, &tokens).await?;
     if !app.salesforce.allows(&identity.org_id) {
         tracing::warn!(org = %identity.org_id, "sign-in from an organisation that is not allowed");
@@ -110,8 +140,13 @@ async fn note_user(app: &App, identity: &Identity) -> Result<ConnectionId, Store
         instance_url: identity.instance_url.to_string(),
     };
     app.store.upsert_user(&user, now).await?;
-    let row = app.store.ensure_connection(&identity.user_id, new_id(app.rng.as_ref()), now).await?;
-    app.store.audit(&identity.org_id, &identity.user_id, "sign_in", "", now).await?;
+    let row = app
+        .store
+        .ensure_connection(&identity.user_id, new_id(app.rng.as_ref()), now)
+        .await?;
+    app.store
+        .audit(&identity.org_id, &identity.user_id, "sign_in", "", now)
+        .await?;
     Ok(row.id)
 }
 
@@ -151,14 +186,26 @@ async fn keep_grant(
             tracing::warn!(%fault, "the replaced grant was not revoked");
         }
     }
-    app.store.audit(&identity.org_id, &identity.user_id, "grant_stored", "", now).await?;
+    app.store
+        .audit(&identity.org_id, &identity.user_id, "grant_stored", "", now)
+        .await?;
     if let Some(row) = app.store.connection(connection).await?
         && row.state == SyncState::NeedsActivation
         && row.reason == Some(StateReason::SalesforceSignInEnded)
     {
-        let to = if row.mailbox.is_some() { SyncState::Active } else { SyncState::NotActivated };
-        let due = (to == SyncState::Active).then_some(now);
-        app.store.set_state(connection, &[SyncState::NeedsActivation], to, None, due, now).await?;
+        let to = if row.mailbox.is_some() {
+            SyncState::Active
+        } else {
+            SyncState::NotActivated
+        };
+        let due = match to {
+            SyncState::Active => Some(patience::next_start(app, &row, now).await?),
+            _ => None,
+        };
+        let reason = patience::reason(&row);
+        app.store
+            .set_state(connection, &[SyncState::NeedsActivation], to, reason, due, now)
+            .await?;
         app.hub.wake_worker();
     }
     app.hub.changed(connection);
@@ -184,9 +231,16 @@ async fn hand_over(app: &App, flow: &FlowRow, identity: &Identity) -> Result<Res
             nonce_hash: flow.nonce_hash,
             expires,
         };
-        app.store.put_code(&code_hash(text, &flow.nonce_hash), &row).await?;
+        app.store
+            .put_code(&code_hash(text, &flow.nonce_hash), &row)
+            .await?;
     }
-    let office = app.config.outlook.office_js.as_ref().map(|url| OfficeScript(url.as_str().into()));
+    let office = app
+        .config
+        .outlook
+        .office_js
+        .as_ref()
+        .map(|url| OfficeScript(url.as_str().into()));
     let (nonce, _) = session::new_token(app);
     let page = tandem_app::handover_page(&code, &digits, &nonce, office.as_ref());
     Ok(notice::html(app, StatusCode::OK, page, Some(&nonce)))

@@ -9,7 +9,7 @@ use tandem_store::WebSessionNew;
 use tandem_sync::ports::StoreError;
 use tandem_types::{ApiError, HandoverReply, HandoverRequest, InvalidField};
 
-use super::{CODE_TRIES, code_hash};
+use super::{CODE_TRIES, TYPED_CODE, code_hash};
 use crate::http::{App, session};
 
 pub(crate) async fn post(State(app): State<App>, Json(request): Json<HandoverRequest>) -> Response {
@@ -26,13 +26,21 @@ async fn trade(app: &App, request: &HandoverRequest) -> Result<Response, StoreEr
     let now = app.clock.now();
     let nonce_hash = session::hash(request.nonce.as_bytes());
     let refused = || (StatusCode::FORBIDDEN, Json(ApiError::Invalid(InvalidField::Code))).into_response();
-    // Six digits can be guessed; five guesses for one nonce cannot reach far.
-    let tries = format!("code/{}", session::hex(&nonce_hash));
-    if app.store.trials(&tries, now).await? >= CODE_TRIES {
-        return Ok((StatusCode::TOO_MANY_REQUESTS, Json(ApiError::TooOften(900))).into_response());
+    // Six digits can be guessed; five guesses for one nonce cannot reach far. Each is counted before it is looked at,
+    // else many at once would all be the first.
+    if request.code.len() <= TYPED_CODE {
+        let tries = format!("code/{}", session::hex(&nonce_hash));
+        if app.store.trials(&tries, now).await? >= CODE_TRIES
+            || app.store.record_trial(&tries, now).await? > CODE_TRIES
+        {
+            return Ok((StatusCode::TOO_MANY_REQUESTS, Json(ApiError::TooOften(900))).into_response());
+        }
     }
-    let Some(code) = app.store.take_code(&code_hash(&request.code, &nonce_hash), &nonce_hash, now).await? else {
-        app.store.record_trial(&tries, now).await?;
+    let Some(code) = app
+        .store
+        .take_code(&code_hash(&request.code, &nonce_hash), &nonce_hash, now)
+        .await?
+    else {
         return Ok(refused());
     };
     let (token, token_hash) = session::new_token(app);
@@ -48,7 +56,11 @@ async fn trade(app: &App, request: &HandoverRequest) -> Result<Response, StoreEr
         expires_in: u32::try_from(session::BEARER_SECONDS).unwrap_or_default(),
     };
     let mut response = Json(reply).into_response();
-    response.headers_mut().insert(SET_COOKIE, session::set_cookie(&token));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(SET_COOKIE, session::set_cookie(&token));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -15,12 +15,18 @@ const FLOW_COOKIE: &str = "__Host-tandem-flow";
 const FLOW_SECONDS: i64 = 600;
 /// From the end of the sign-in until the pane has fetched its session.
 const CODE_SECONDS: i64 = 60;
+/// Digits of a code that is typed; the one that a message carries is far longer, and not to be guessed.
+const TYPED_CODE: usize = 6;
 /// Codes typed by hand.
 const CODE_TRIES: u32 = 5;
 
 /// 64 lower-case hexadecimal digits as 32 bytes.
 fn parse_hash(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+    if text.len() != 64
+        || !text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    {
         return None;
     }
     let mut bytes = [0; 32];
@@ -45,7 +51,13 @@ mod tests {
     #[test]
     fn a_challenge_is_64_lower_case_digits() {
         assert_eq!(parse_hash(&"0a".repeat(32)), Some([10; 32]));
-        for wrong in [String::new(), "0a".repeat(31), "0A".repeat(32), "zz".repeat(32), "é".repeat(32)] {
+        for wrong in [
+            String::new(),
+            "0a".repeat(31),
+            "0A".repeat(32),
+            "zz".repeat(32),
+            "é".repeat(32),
+        ] {
             assert_eq!(parse_hash(&wrong), None, "{wrong}");
         }
     }

@@ -16,8 +16,17 @@ pub(super) fn page(app: &App, status: StatusCode, failure: SignInFailure) -> Res
 /// A page of the sign-in window. It may talk to Office.
 pub(super) fn html(app: &App, status: StatusCode, body: String, nonce: Option<&str>) -> Response {
     let mut response = (status, Html(body)).into_response();
-    let policy = Policy { nonce, in_outlook: true };
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy.value(&app.config));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A window of its own: nobody frames it.
+    let policy = Policy {
+        nonce,
+        office: true,
+        framed: false,
+    };
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy.value(&app.config));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -46,7 +46,11 @@ pub(super) async fn send_on(
     binding_hash: [u8; 32],
 ) -> Result<Response, Response> {
     let Some(host) = app.config.salesforce.login_hosts.first() else {
-        return Err(notice::page(app, StatusCode::SERVICE_UNAVAILABLE, SignInFailure::Unavailable));
+        return Err(notice::page(
+            app,
+            StatusCode::SERVICE_UNAVAILABLE,
+            SignInFailure::Unavailable,
+        ));
     };
     let (url, state, pkce_verifier) = app.salesforce.authorize_url(host, purpose).map_err(|error| {
         tracing::error!(%error, "no authorize address");
@@ -66,10 +70,13 @@ pub(super) async fn send_on(
         created: now,
         expires: now.plus_seconds(FLOW_SECONDS),
     };
-    app.store.put_flow(&session::hash(state.as_bytes()), &flow).await.map_err(|error| {
-        tracing::error!(%error, "sign-in not noted");
-        notice::page(app, StatusCode::SERVICE_UNAVAILABLE, SignInFailure::Unavailable)
-    })?;
+    app.store
+        .put_flow(&session::hash(state.as_bytes()), &flow)
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "sign-in not noted");
+            notice::page(app, StatusCode::SERVICE_UNAVAILABLE, SignInFailure::Unavailable)
+        })?;
     let mut headers = HeaderMap::new();
     if let Ok(location) = url.as_str().parse() {
         headers.insert(LOCATION, location);

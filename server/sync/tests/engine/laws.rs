@@ -1,12 +1,12 @@
 //! Level 3: the laws of merging.
 
 use proptest::prelude::*;
+use tandem_sync::Base;
 use tandem_sync::hash::Hasher;
 use tandem_sync::merge::{Both, FieldCase, Stamp, Verdict, make, merge, merge_field, winner};
 use tandem_sync::model::{Access, Field, FieldRule, FieldValue, Profile, Record};
 use tandem_sync::normalise::{VERSION, image, normalise};
 use tandem_sync::ports::HashKey;
-use tandem_sync::Base;
 use tandem_types::{ConflictPolicy, ItemKind, Side, Timestamp};
 
 fn hasher() -> Hasher {
@@ -34,8 +34,13 @@ fn access() -> impl Strategy<Value = Access> {
 }
 
 fn rule() -> impl Strategy<Value = FieldRule> {
-    (access(), prop::option::of(1_u32..4), prop::bool::weighted(0.1))
-        .prop_map(|(access, max_chars, required)| FieldRule { access, max_chars, required })
+    (access(), prop::option::of(1_u32..4), prop::bool::weighted(0.1)).prop_map(
+        |(access, max_chars, required)| FieldRule {
+            access,
+            max_chars,
+            required,
+        },
+    )
 }
 
 fn side() -> impl Strategy<Value = Option<Side>> {
@@ -210,13 +215,27 @@ proptest! {
 
 #[test]
 fn who_is_newest() {
-    let at = |seconds, own| Stamp { modified: Timestamp::from_seconds(seconds), own };
+    let at = |seconds, own| Stamp {
+        modified: Timestamp::from_seconds(seconds),
+        own,
+    };
     let newest = |m, c| winner(ConflictPolicy::Newest, m, c);
     assert_eq!(newest(at(1_000, false), at(1_121, false)), Some(Side::Crm));
-    assert_eq!(newest(at(1_000, false), at(1_120, false)), Some(Side::Mailbox), "two minutes tell nothing");
+    assert_eq!(
+        newest(at(1_000, false), at(1_120, false)),
+        Some(Side::Mailbox),
+        "two minutes tell nothing"
+    );
     assert_eq!(newest(at(1_121, false), at(1_000, false)), Some(Side::Mailbox));
-    assert_eq!(newest(at(1_000, false), at(9_000, true)), Some(Side::Mailbox), "the newer stamp is our own");
-    assert_eq!(newest(at(i64::MIN / 2_000_000, false), at(0, false)), Some(Side::Crm));
+    assert_eq!(
+        newest(at(1_000, false), at(9_000, true)),
+        Some(Side::Mailbox),
+        "the newer stamp is our own"
+    );
+    assert_eq!(
+        newest(at(i64::MIN / 2_000_000, false), at(0, false)),
+        Some(Side::Crm)
+    );
     let (m, c) = (at(9_000, false), at(1_000, false));
     assert_eq!(winner(ConflictPolicy::Crm, m, c), Some(Side::Crm));
     assert_eq!(winner(ConflictPolicy::Mailbox, c, m), Some(Side::Mailbox));
@@ -224,8 +243,14 @@ fn who_is_newest() {
 }
 
 fn profile() -> Profile {
-    let fields = Field::CONTACT.iter().map(|field| (*field, FieldRule::default())).collect();
-    Profile { fields, holds_key: true }
+    let fields = Field::CONTACT
+        .iter()
+        .map(|field| (*field, FieldRule::default()))
+        .collect();
+    Profile {
+        fields,
+        holds_key: true,
+    }
 }
 
 /// An older base says nothing: equal values are agreed on silently, different ones are left alone and listed.
@@ -235,7 +260,9 @@ fn a_base_of_another_normaliser_is_no_change() {
     let mailbox = Record::new(ItemKind::Contact)
         .with(Field::Surname, "Lee")
         .with(Field::JobTitle, "Head");
-    let crm = Record::new(ItemKind::Contact).with(Field::Surname, "Lee").with(Field::JobTitle, "Chief");
+    let crm = Record::new(ItemKind::Contact)
+        .with(Field::Surname, "Lee")
+        .with(Field::JobTitle, "Chief");
     let profile = profile();
     for version in [0, VERSION + 1] {
         let (_, mut base) = make(&hasher, Side::Mailbox, &mailbox, &profile);
@@ -267,11 +294,20 @@ fn a_field_outside_of_the_profile_is_not_made() {
         .with(Field::Body, "text");
     let mut target = profile();
     target.fields.remove(&Field::Body);
-    target.fields.insert(Field::Company, FieldRule { access: Access::CreateOnly, ..FieldRule::default() });
+    target.fields.insert(
+        Field::Company,
+        FieldRule {
+            access: Access::CreateOnly,
+            ..FieldRule::default()
+        },
+    );
     let (made, base) = make(&hasher, Side::Mailbox, &record, &target);
     assert!(made.get(Field::Body).is_unknown());
     assert_eq!(made.get(Field::Company).known(), Some("Acme"));
-    assert!(!base.crm.contains_key(&Field::Company), "what becomes of it is not known yet");
+    assert!(
+        !base.crm.contains_key(&Field::Company),
+        "what becomes of it is not known yet"
+    );
     assert!(base.mailbox.contains_key(&Field::Company));
     let _: Base = base;
 }

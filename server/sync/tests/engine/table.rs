@@ -37,16 +37,35 @@ fn every(mut f: impl FnMut(LinkState, MailboxState, CrmState)) {
 
 fn all_terms() -> Vec<(String, Terms)> {
     let mut all = Vec::new();
-    for direction in [Direction::TwoWay, Direction::ToCrm, Direction::ToMailbox, Direction::Off] {
-        for deleted_in_mailbox in [DeletedInMailbox::Ask, DeletedInMailbox::Recreate, DeletedInMailbox::DeleteOwn] {
+    for direction in [
+        Direction::TwoWay,
+        Direction::ToCrm,
+        Direction::ToMailbox,
+        Direction::Off,
+    ] {
+        for deleted_in_mailbox in [
+            DeletedInMailbox::Ask,
+            DeletedInMailbox::Recreate,
+            DeletedInMailbox::DeleteOwn,
+        ] {
             for own_record in [false, true] {
                 for untouched in [false, true] {
                     for delete_asked in [false, true] {
                         let mut name = format!("{direction:?} {deleted_in_mailbox:?}");
-                        for (on, word) in [(own_record, " own"), (untouched, " untouched"), (delete_asked, " asked")] {
+                        for (on, word) in [
+                            (own_record, " own"),
+                            (untouched, " untouched"),
+                            (delete_asked, " asked"),
+                        ] {
                             name.push_str(if on { word } else { "" });
                         }
-                        let terms = Terms { direction, deleted_in_mailbox, own_record, untouched, delete_asked };
+                        let terms = Terms {
+                            direction,
+                            deleted_in_mailbox,
+                            own_record,
+                            untouched,
+                            delete_asked,
+                        };
                         all.push((name, terms));
                     }
                 }
@@ -60,7 +79,10 @@ fn all_terms() -> Vec<(String, Terms)> {
 fn shared(names: &[String]) -> String {
     let split = |name: &String| {
         let (direction, rest) = name.split_once(' ').unwrap();
-        (direction.to_owned(), rest.split(' ').map(str::to_owned).collect::<BTreeSet<_>>())
+        (
+            direction.to_owned(),
+            rest.split(' ').map(str::to_owned).collect::<BTreeSet<_>>(),
+        )
     };
     let mut common = split(&names[0]).1;
     let mut directions = Vec::new();
@@ -82,7 +104,11 @@ fn the_table() {
         let usual = decide(link, mailbox, crm, TERMS);
         // After the end nothing happens: the rows that say so are not worth the paper.
         if matches!(link, LinkState::Ended(_)) && usual == Decision::Nothing {
-            assert!(all_terms().iter().all(|(_, terms)| decide(link, mailbox, crm, *terms) == usual));
+            assert!(
+                all_terms()
+                    .iter()
+                    .all(|(_, terms)| decide(link, mailbox, crm, *terms) == usual)
+            );
             return;
         }
         writeln!(out, "{link:?} | {mailbox:?} | {crm:?} | {usual:?}").unwrap();
@@ -112,7 +138,9 @@ fn laws_of_the_table() {
             let decision = decide(link, mailbox, crm, terms);
             let unproved = mailbox == MailboxState::Unproved || crm == CrmState::Unproved;
             match decision {
-                Decision::Delete { on: Side::Mailbox, .. } => {
+                Decision::Delete {
+                    on: Side::Mailbox, ..
+                } => {
                     assert!(writes_mailbox, "{row}");
                     assert_eq!(crm, CrmState::Deleted, "{row}: deleted without proof");
                     assert!(
@@ -131,14 +159,27 @@ fn laws_of_the_table() {
                 }
                 Decision::SleepAndRemove => {
                     assert!(writes_mailbox && terms.untouched && crm == CrmState::Out, "{row}");
-                    assert!(matches!(mailbox, MailboxState::Same | MailboxState::Unmarked), "{row}");
+                    assert!(
+                        matches!(mailbox, MailboxState::Same | MailboxState::Unmarked),
+                        "{row}"
+                    );
                 }
                 Decision::Remake { on } => {
                     assert_eq!(link, LinkState::Live, "{row}: created again after the end");
-                    assert!(if on == Side::Mailbox { writes_mailbox } else { writes_crm }, "{row}");
+                    assert!(
+                        if on == Side::Mailbox {
+                            writes_mailbox
+                        } else {
+                            writes_crm
+                        },
+                        "{row}"
+                    );
                 }
                 Decision::Pair { .. } => {
-                    assert!(!matches!(link, LinkState::Ended(_)), "{row}: created again after the end");
+                    assert!(
+                        !matches!(link, LinkState::Ended(_)),
+                        "{row}: created again after the end"
+                    );
                     assert!(
                         mailbox == MailboxState::Nowhere || crm == CrmState::Nowhere,
                         "{row}: it has a counterpart"
@@ -146,7 +187,10 @@ fn laws_of_the_table() {
                 }
                 Decision::Merge { .. } | Decision::Follow { .. } => {
                     assert!(!unproved, "{row}");
-                    assert!(mailbox != MailboxState::Out && crm != CrmState::Out, "{row}: out of scope");
+                    assert!(
+                        mailbox != MailboxState::Out && crm != CrmState::Out,
+                        "{row}: out of scope"
+                    );
                 }
                 _ => {}
             }

@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tandem_sync::model::{
-    Access, Candidate, Change, Changes, Cursor, Fate, Field, FieldRule, FieldValue, ItemId, LinkKey, MatchKey,
-    Outcome, Profile, Record, Refusal, Scope, Snapshot, Version, Write,
+    Access, Candidate, Change, Changes, Cursor, Fate, Field, FieldRule, FieldValue, ItemId, LinkKey,
+    MatchKey, Outcome, Profile, Record, Refusal, Scope, Snapshot, Version, Write,
 };
 use tandem_sync::normalise::{email, fit, normalise};
 use tandem_sync::ports::{
-    Clock, Closing, Commit, Crm, Endpoint, HashKey, IssueKey, JournalAct, JournalEntry, Lease, LinkAsk, Mailbox,
-    Observer, Opening, Pick, Rng, Store, StoreError,
+    Clock, Closing, Commit, Crm, Endpoint, HashKey, IssueKey, JournalAct, JournalEntry, Lease, LinkAsk,
+    Mailbox, Observer, Opening, Pick, Rng, Store, StoreError,
 };
 use tandem_sync::session::{Context, Limits, Report, run};
 use tandem_sync::{Fault, FaultKind, Link, LinkState};
 use tandem_types::{
-    IssueCode, ItemKind, LinkId, Progress, SessionId, Settings, Side, StateReason, SyncState, Timestamp, UserId,
+    IssueCode, ItemKind, LinkId, Progress, SessionId, Settings, Side, StateReason, SyncState, Timestamp,
+    UserId,
 };
 
 /// SplitMix64: the same seed, the same numbers.
@@ -40,7 +41,6 @@ impl Seeded {
     pub(crate) fn below(&self, limit: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(limit.max(1)).unwrap()).unwrap()
     }
-
 }
 
 impl Rng for Seeded {
@@ -107,6 +107,8 @@ pub(crate) struct State {
     pub(crate) profile: Profile,
     /// The server writes values its own way.
     pub(crate) rewrites: bool,
+    /// Updates are not checked against a version.
+    pub(crate) blind: bool,
     counter: u64,
 }
 
@@ -123,16 +125,34 @@ pub(crate) fn known(text: &str) -> FieldValue {
 
 impl FakeSide {
     fn new(side: Side, clock: std::sync::Arc<Virtual>, rng: std::sync::Arc<Seeded>, holds_key: bool) -> Self {
-        let mut profile = Profile { holds_key, ..Profile::default() };
+        let mut profile = Profile {
+            holds_key,
+            ..Profile::default()
+        };
         for &field in Field::CONTACT {
             profile.fields.insert(field, FieldRule::default());
         }
         if side == Side::Crm {
-            profile.fields.insert(Field::JobTitle, FieldRule { max_chars: Some(10), ..FieldRule::default() });
-            profile.fields.insert(Field::Surname, FieldRule { required: true, ..FieldRule::default() });
+            profile.fields.insert(
+                Field::JobTitle,
+                FieldRule {
+                    max_chars: Some(10),
+                    ..FieldRule::default()
+                },
+            );
+            profile.fields.insert(
+                Field::Surname,
+                FieldRule {
+                    required: true,
+                    ..FieldRule::default()
+                },
+            );
             profile.fields.insert(
                 Field::Company,
-                FieldRule { access: Access::CreateOnly, ..FieldRule::default() },
+                FieldRule {
+                    access: Access::CreateOnly,
+                    ..FieldRule::default()
+                },
             );
             profile.fields.remove(&Field::OtherStreet);
         }
@@ -148,6 +168,7 @@ impl FakeSide {
                 shuffle: false,
                 profile,
                 rewrites: false,
+                blind: false,
                 counter: 0,
             }),
             clock,
@@ -159,9 +180,11 @@ impl FakeSide {
         f(&mut self.state.lock().unwrap())
     }
 
-    fn snapshot(&self, state: &State, id: &ItemId, item: &Item) -> Snapshot {
+    fn snapshot(state: &State, id: &ItemId, item: &Item) -> Snapshot {
         let mut record = item.record.clone();
-        record.fields.retain(|field, _| state.profile.fields.contains_key(field));
+        record
+            .fields
+            .retain(|field, _| state.profile.fields.contains_key(field));
         for field in state.profile.fields.keys() {
             record.fields.entry(*field).or_insert(FieldValue::Empty);
         }
@@ -249,14 +272,16 @@ impl FakeSide {
         })
     }
 
-    fn found(&self, key: &MatchKey) -> Vec<Candidate> {
+    fn found(&self, key: &MatchKey, among: &[ItemId]) -> Vec<Candidate> {
         self.with(|state| {
-            state
-                .items
+            among
                 .iter()
+                .map(|id| (id, &state.items[id]))
                 .filter(|(_, item)| item.is_here())
                 .filter(|(_, item)| match key {
-                    MatchKey::Email(address) => email(item.record.get(Field::Email)).as_ref() == Some(address),
+                    MatchKey::Email(address) => {
+                        email(item.record.get(Field::Email)).as_ref() == Some(address)
+                    }
                     MatchKey::Name { given, surname } => {
                         let text = |field| match normalise(field, item.record.get(field)) {
                             FieldValue::Known(text) => text.to_lowercase(),
@@ -268,9 +293,12 @@ impl FakeSide {
                 })
                 .map(|(id, item)| {
                     if item.record.get(Field::Department) == &known("LEAD") {
-                        Candidate::Lead { id: id.clone(), email: String::new() }
+                        Candidate::Lead {
+                            id: id.clone(),
+                            email: String::new(),
+                        }
                     } else {
-                        Candidate::Same(Box::new(self.snapshot(state, id, item)))
+                        Candidate::Same(Box::new(Self::snapshot(state, id, item)))
                     }
                 })
                 .collect()
@@ -359,7 +387,7 @@ impl Endpoint for FakeSide {
                     match (self.side, item.scope) {
                         (Side::Crm, Scope::Out) if full => continue,
                         (Side::Crm, Scope::Out) => Change::Left(id.clone()),
-                        _ => Change::Present(Box::new(self.snapshot(state, id, item))),
+                        _ => Change::Present(Box::new(Self::snapshot(state, id, item))),
                     }
                 } else if full {
                     continue;
@@ -390,7 +418,12 @@ impl Endpoint for FakeSide {
             } else {
                 format!("since:{to}")
             };
-            Ok(Changes { items, cursor: Cursor(cursor), more, full })
+            Ok(Changes {
+                items,
+                cursor: Cursor(cursor),
+                more,
+                full,
+            })
         })
     }
 
@@ -400,7 +433,7 @@ impl Endpoint for FakeSide {
             ids.iter()
                 .map(|id| {
                     let item = state.items.get(id)?;
-                    item.is_here().then(|| self.snapshot(state, id, item))
+                    item.is_here().then(|| Self::snapshot(state, id, item))
                 })
                 .collect()
         }))
@@ -412,16 +445,20 @@ impl Endpoint for FakeSide {
             asked
                 .iter()
                 .map(|(id, key)| {
-                    let Some(item) = state.items.get(id) else { return Fault::transient("never was").unproved() };
+                    let Some(item) = state.items.get(id) else {
+                        return Fault::transient("never was").unproved();
+                    };
                     if item.is_here() {
-                        return Fate::Here(Box::new(self.snapshot(state, id, item)));
+                        return Fate::Here(Box::new(Self::snapshot(state, id, item)));
                     }
                     let by_key = state
                         .items
                         .iter()
                         .find(|(_, item)| item.is_here() && item.key.as_ref() == Some(key));
-                    if let (Some((id, item)), true) = (by_key, state.profile.holds_key && self.side == Side::Mailbox) {
-                        return Fate::Here(Box::new(self.snapshot(state, id, item)));
+                    if let (Some((id, item)), true) =
+                        (by_key, state.profile.holds_key && self.side == Side::Mailbox)
+                    {
+                        return Fate::Here(Box::new(Self::snapshot(state, id, item)));
                     }
                     // Deleted where it had been filed to: it lies in Deleted Items under its key.
                     let mut last = item;
@@ -429,7 +466,9 @@ impl Endpoint for FakeSide {
                         last = &state.items[next];
                     }
                     match &last.gone {
-                        Some(merged_into) => Fate::Deleted { merged_into: merged_into.clone() },
+                        Some(merged_into) => Fate::Deleted {
+                            merged_into: merged_into.clone(),
+                        },
                         None => Fate::Unproved,
                     }
                 })
@@ -439,7 +478,25 @@ impl Endpoint for FakeSide {
 
     async fn candidates(&self, keys: &[MatchKey]) -> Result<Vec<Vec<Candidate>>, Fault> {
         self.call("candidates")?;
-        Ok(keys.iter().map(|key| self.found(key)).collect())
+        // Looked up once for all of them, so that thousands can be asked.
+        let mut addresses: BTreeMap<String, Vec<ItemId>> = BTreeMap::new();
+        self.with(|state| {
+            for (id, item) in state.items.iter().filter(|(_, item)| item.is_here()) {
+                if let Some(address) = email(item.record.get(Field::Email)) {
+                    addresses.entry(address).or_default().push(id.clone());
+                }
+            }
+        });
+        let all: Vec<ItemId> = self.with(|state| state.items.keys().cloned().collect());
+        Ok(keys
+            .iter()
+            .map(|key| match key {
+                MatchKey::Email(address) => {
+                    self.found(key, addresses.get(address).map_or(&[], Vec::as_slice))
+                }
+                MatchKey::Name { .. } => self.found(key, &all),
+            })
+            .collect())
     }
 
     async fn created(&self, keys: &[LinkKey], since: Timestamp) -> Result<Vec<Snapshot>, Fault> {
@@ -456,7 +513,7 @@ impl Endpoint for FakeSide {
                         item.created >= since
                     }
                 })
-                .map(|(id, item)| self.snapshot(state, id, item))
+                .map(|(id, item)| Self::snapshot(state, id, item))
                 .collect()
         }))
     }
@@ -490,7 +547,11 @@ impl Endpoint for FakeSide {
                 return Ok(vec![Outcome::InDoubt; writes.len()]);
             }
             let outcomes: Vec<Outcome> = writes.iter().map(|write| self.one(state, write, now)).collect();
-            Ok(if lost.is_some() { vec![Outcome::InDoubt; writes.len()] } else { outcomes })
+            Ok(if lost.is_some() {
+                vec![Outcome::InDoubt; writes.len()]
+            } else {
+                outcomes
+            })
         })
     }
 }
@@ -524,7 +585,11 @@ impl FakeSide {
                 FieldValue::Known(text) if state.rewrites => FieldValue::Known(format!(" {text}\u{a0}")),
                 other => other.clone(),
             };
-            if matches!(rule.access, Access::CreateOnly) { FieldValue::Empty } else { text }
+            if matches!(rule.access, Access::CreateOnly) {
+                FieldValue::Empty
+            } else {
+                text
+            }
         };
         match write {
             Write::Create { key, record } => {
@@ -532,12 +597,17 @@ impl FakeSide {
                     return Outcome::Refused(refusal);
                 }
                 if self.side == Side::Crm {
-                    assert!(record.get(Field::Surname).known().is_some(), "Salesforce needs a last name");
+                    assert!(
+                        record.get(Field::Surname).known().is_some(),
+                        "Salesforce needs a last name"
+                    );
                 }
                 let existing = state
                     .items
                     .iter()
-                    .find(|(_, item)| state.profile.holds_key && item.key.as_ref() == Some(key) && item.is_here())
+                    .find(|(_, item)| {
+                        state.profile.holds_key && item.key.as_ref() == Some(key) && item.is_here()
+                    })
                     .map(|(id, _)| id.clone());
                 let id = existing.unwrap_or_else(|| {
                     let mut taken = Record::new(ItemKind::Contact);
@@ -547,15 +617,24 @@ impl FakeSide {
                     let key = state.profile.holds_key.then(|| key.clone());
                     put(state, self.side, taken, Scope::In, true, key, now)
                 });
-                let now = self.snapshot(state, &id, &state.items[&id]);
-                Outcome::Written { now: Box::new(now), replaced: BTreeMap::new() }
+                let now = Self::snapshot(state, &id, &state.items[&id]);
+                Outcome::Written {
+                    now: Box::new(now),
+                    replaced: BTreeMap::new(),
+                }
             }
-            Write::Update { id, version, set, key, mark } => {
+            Write::Update {
+                id,
+                version,
+                set,
+                key,
+                mark,
+            } => {
                 let Some(item) = state.items.get(id).filter(|item| item.is_here()).cloned() else {
                     return Outcome::Missing;
                 };
-                if item.version.to_string() != version.0 {
-                    return Outcome::Conflict(Box::new(self.snapshot(state, id, &item)));
+                if item.version.to_string() != version.0 && !state.blind {
+                    return Outcome::Conflict(Box::new(Self::snapshot(state, id, &item)));
                 }
                 if let Some(refusal) = refusal(state, &item.record) {
                     return Outcome::Refused(refusal);
@@ -578,15 +657,18 @@ impl FakeSide {
                         item.scope = Scope::In;
                     }
                 });
-                let now = self.snapshot(state, id, &state.items[id]);
-                Outcome::Written { now: Box::new(now), replaced }
+                let now = Self::snapshot(state, id, &state.items[id]);
+                Outcome::Written {
+                    now: Box::new(now),
+                    replaced,
+                }
             }
             Write::Delete { id, version } => {
                 let Some(item) = state.items.get(id).filter(|item| item.is_here()).cloned() else {
                     return Outcome::Missing;
                 };
                 if item.version.to_string() != version.0 {
-                    return Outcome::Conflict(Box::new(self.snapshot(state, id, &item)));
+                    return Outcome::Conflict(Box::new(Self::snapshot(state, id, &item)));
                 }
                 change(state, id, now, |item| item.gone = Some(None));
                 Outcome::Deleted
@@ -674,14 +756,24 @@ impl Store for FakeStore {
         self.holds(lease)?;
         self.renewed.fetch_add(1, Ordering::Relaxed);
         let until = now.plus_seconds(i64::try_from(ttl.as_secs()).unwrap());
-        Ok(Lease { until, ..lease.clone() })
+        Ok(Lease {
+            until,
+            ..lease.clone()
+        })
     }
 
     async fn open(&self, lease: &Lease) -> Result<Opening, StoreError> {
         self.holds(lease)?;
         Ok(self.with(|kept| {
-            let live = kept.links.values().filter(|link| link.state == LinkState::Live).count();
-            Opening { live_links: u32::try_from(live).unwrap(), ..kept.opening.clone() }
+            let live = kept
+                .links
+                .values()
+                .filter(|link| link.state == LinkState::Live)
+                .count();
+            Opening {
+                live_links: u32::try_from(live).unwrap(),
+                ..kept.opening.clone()
+            }
         }))
     }
 
@@ -913,9 +1005,9 @@ impl World {
             kept.journal.iter().any(|entry| match &entry.act {
                 JournalAct::Changed { old: values }
                 | JournalAct::Deleted { old: values }
-                | JournalAct::LostToConflict { lost: values } => {
-                    values.iter().any(|(_, value)| value.known().is_some_and(|held| held.trim() == text))
-                }
+                | JournalAct::LostToConflict { lost: values } => values
+                    .iter()
+                    .any(|(_, value)| value.known().is_some_and(|held| held.trim() == text)),
                 _ => false,
             })
         })

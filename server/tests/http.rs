@@ -1,0 +1,695 @@
+//! The router by itself: who is let in, what every answer carries. No socket, no other server.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that cannot go on fails the test"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use futures::future::join_all;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap,
+    LOCATION, SET_COOKIE, VARY,
+};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tandem_server::app::App;
+use tandem_server::config;
+use tandem_store::{MailboxSecret, NewUser, WebSessionNew};
+use tandem_sync::ports::{Closing, Pick, Store as _};
+use tandem_types::{
+    ConnectionId, MailboxAccount, MailboxServer, SessionOutcome, StateReason, SyncState, UserId,
+};
+use tower::ServiceExt as _;
+
+const OWN: &str = "https://tandem.example.com";
+const USER: &str = "005000000000001AAA";
+const CONNECTION: &str = "0123456789abcdef0123456789abcdef";
+const TTL: Duration = Duration::from_mins(5);
+
+/// A server whose database and files lie in a folder of its own, and whose way out leads nowhere.
+struct Server {
+    _folder: tempfile::TempDir,
+    app: App,
+    router: Router,
+}
+
+type Headers<'a> = Vec<(&'a str, &'a str)>;
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    fn header(&self, name: impl http::header::AsHeaderName) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+}
+
+fn site(folder: &Path) {
+    let pkg = folder.join("pkg");
+    std::fs::create_dir_all(&pkg).unwrap();
+    for (path, text) in [
+        ("hash.txt", "js: AAAA\nwasm: BBBB\ncss: CCCC\n"),
+        ("icon-64.png", "png"),
+        ("pkg/pane.AAAA.js", "plain"),
+        ("pkg/pane.AAAA.js.br", "brotli"),
+    ] {
+        std::fs::write(folder.join(path), text).unwrap();
+    }
+}
+
+impl Server {
+    async fn start() -> Self {
+        // Another test of this process may have been first.
+        let _ = any_spawner::Executor::init_tokio();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        site(&folder.path().join("site"));
+        let variables = [
+            ("PUBLIC_URL", OWN.to_owned()),
+            ("DATABASE", format!("sqlite:{}", at("tandem.db"))),
+            ("MASTER_KEY_FILE", at("tandem.key")),
+            ("SITE_ROOT", at("site")),
+            ("SALESFORCE_CLIENT_ID", "client".to_owned()),
+            ("SALESFORCE_ALLOWED_ORGS", "00D000000000001AAA".to_owned()),
+            ("NET_RESOLVE", "login.salesforce.com=127.0.0.1:9".to_owned()),
+            ("EWS_ALLOWED_DOMAINS", "contoso.example".to_owned()),
+            (
+                "OUTLOOK_FRAME_ANCESTORS",
+                "https://outlook.office.com,https://owa.contoso.example".to_owned(),
+            ),
+        ];
+        let variables = variables.map(|(name, value)| (format!("TANDEM_{name}"), value));
+        let (config, _) = config::load(None, variables).unwrap();
+        let app = App::start(config).await.unwrap();
+        let router = tandem_server::http::router(&app);
+        Self {
+            _folder: folder,
+            app,
+            router,
+        }
+    }
+
+    /// Signs the user in without Salesforce; answers the cookie.
+    async fn sign_in(&self, token: &str) -> String {
+        let now = self.app.clock.now();
+        let user: UserId = USER.parse().unwrap();
+        let org = "00D000000000001AAA";
+        let new = NewUser {
+            org_id: org.parse().unwrap(),
+            user_id: user.clone(),
+            username: "nina@contoso.example".into(),
+            name: "Nina Berg".into(),
+            email: "nina@contoso.example".into(),
+            org_name: "Contoso".into(),
+            instance_url: "https://contoso.my.salesforce.com".into(),
+        };
+        self.app.store.upsert_user(&new, now).await.unwrap();
+        self.app
+            .store
+            .ensure_connection(&user, CONNECTION.parse().unwrap(), now)
+            .await
+            .unwrap();
+        let session = WebSessionNew {
+            token_hash: hash(token),
+            user_id: user,
+            org_id: org.parse().unwrap(),
+            expires: now.plus_seconds(3600),
+        };
+        self.app.store.create_web_session(&session, now).await.unwrap();
+        format!("__Host-tandem={token}")
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask(request("GET", path, headers, "")).await
+    }
+
+    /// As our own script does it.
+    async fn call(&self, path: &str, more: &[(&str, &str)], body: &str) -> Answer {
+        let mut headers = vec![
+            ("origin", OWN),
+            ("sec-fetch-site", "same-origin"),
+            ("tandem-request", "1"),
+            ("accept", "application/json"),
+        ];
+        if !more.iter().any(|(name, _)| *name == "content-type") {
+            headers.push(("content-type", "application/x-www-form-urlencoded"));
+        }
+        headers.extend(more);
+        self.ask(request("POST", path, &headers, body)).await
+    }
+
+    async fn bearer(&self, cookie: &str) -> String {
+        let renewed = self.call("/api/renew", &[("cookie", cookie)], "").await;
+        assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.text());
+        format!("Bearer {}", renewed.json()["bearer"].as_str().unwrap())
+    }
+
+    /// Connects a mailbox whose password no server will see.
+    async fn activate(&self) -> ConnectionId {
+        let id: ConnectionId = CONNECTION.parse().unwrap();
+        let account = MailboxAccount {
+            address: "nina@contoso.example".into(),
+            server: MailboxServer::Exchange,
+            host: "mail.contoso.example".into(),
+        };
+        let secret = MailboxSecret {
+            login: "nina".into(),
+            password: "secret".to_owned().into(),
+            ews_url: "https://mail.contoso.example/EWS/Exchange.asmx".into(),
+            extra: String::new(),
+        };
+        let now = self.app.clock.now();
+        self.app.store.activate(&id, account, secret, now).await.unwrap();
+        id
+    }
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+fn has_attribute(cookie: &str, attribute: &str) -> bool {
+    cookie.split(';').any(|part| part.trim() == attribute)
+}
+
+fn directive<'a>(policy: &'a str, name: &str) -> &'a str {
+    policy
+        .split(';')
+        .find_map(|part| part.trim().strip_prefix(name))
+        .unwrap_or_else(|| panic!("{name} is missing: {policy}"))
+        .trim()
+}
+
+#[tokio::test]
+async fn only_our_own_pages_give_orders() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let token = server.app.form_token(&hash("one"));
+    let others = server.app.form_token(&hash("two"));
+    let form = "application/x-www-form-urlencoded";
+    let good_form = format!("form_token={token}");
+    let wrong_form = format!("form_token={others}");
+    let own = [("origin", OWN), ("sec-fetch-site", "same-origin")];
+    let script = ("tandem-request", "1");
+    let plain = ("content-type", form);
+    let with = |more: &[(&'static str, &'static str)]| [&own[..], more].concat();
+    let cases: Vec<(Headers<'_>, &str, bool)> = vec![
+        (with(&[script, plain]), "", true),
+        (with(&[plain]), good_form.as_str(), true),
+        // Each mark by itself is not enough.
+        (vec![], "", false),
+        (vec![script, plain], "", false),
+        (vec![("origin", OWN), script, plain], "", false),
+        (vec![("sec-fetch-site", "same-origin"), script, plain], "", false),
+        (with(&[plain]), "", false),
+        (with(&[plain]), wrong_form.as_str(), false),
+        (with(&[("content-type", "text/plain")]), good_form.as_str(), false),
+        (with(&[("tandem-request", "0"), plain]), "", false),
+        // Of another page.
+        (
+            vec![("origin", "https://evil.example"), own[1], script, plain],
+            "",
+            false,
+        ),
+        (vec![("origin", "null"), own[1], script, plain], "", false),
+        (
+            vec![
+                ("origin", "https://tandem.example.com.evil"),
+                own[1],
+                script,
+                plain,
+            ],
+            "",
+            false,
+        ),
+        (
+            vec![own[0], ("sec-fetch-site", "same-site"), script, plain],
+            "",
+            false,
+        ),
+        (vec![own[0], ("sec-fetch-site", "none"), script, plain], "", false),
+    ];
+    for (headers, body, allowed) in cases {
+        for path in ["/api/pane", "/api/pause", "/api/renew", "/api/handover"] {
+            let mut headers = headers.clone();
+            headers.push(("cookie", cookie.as_str()));
+            let answer = server.ask(request("POST", path, &headers, body)).await;
+            let refused =
+                answer.status == StatusCode::FORBIDDEN && answer.json() == json!({ "error": "forbidden" });
+            assert_eq!(refused, !allowed, "{path} {headers:?} {body}: {}", answer.status);
+        }
+    }
+    let renewed = server.call("/api/renew", &[], "").await;
+    assert_eq!(renewed.status, StatusCode::UNAUTHORIZED, "a stranger");
+    // Reading needs no mark, and gives nothing.
+    let read = server.get("/api/pane", &[("cookie", &cookie)]).await;
+    assert!(
+        !read.status.is_success() && !read.text().contains("Nina"),
+        "{}",
+        read.status
+    );
+}
+
+#[tokio::test]
+async fn nothing_large_is_taken() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    for (size, status) in [
+        (60 * 1024, StatusCode::OK),
+        (65 * 1024, StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let body = format!("x={}", "y".repeat(size));
+        let answer = server.call("/api/pane", &[("cookie", &cookie)], &body).await;
+        assert_eq!(answer.status, status, "{size}");
+    }
+}
+
+#[tokio::test]
+async fn cookies_are_for_this_host_only_and_for_no_script() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let renewed = server.call("/api/renew", &[("cookie", &cookie)], "").await;
+    let set = renewed.header(SET_COOKIE);
+    assert!(set.starts_with("__Host-tandem=one;"), "{set}");
+    for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=None", "Partitioned"] {
+        assert!(has_attribute(set, attribute), "{attribute}: {set}");
+    }
+    assert!(!set.contains("Domain"), "{set}");
+    assert_eq!(renewed.header(CACHE_CONTROL), "no-store");
+    // Only who came with the cookie gets it again.
+    let bearer = server.bearer(&cookie).await;
+    let by_bearer = server.call("/api/renew", &[("authorization", &bearer)], "").await;
+    assert_eq!(by_bearer.status, StatusCode::OK);
+    assert!(!by_bearer.headers.contains_key(SET_COOKIE));
+
+    let started = server
+        .get(&format!("/auth/start?challenge={}", "0a".repeat(32)), &[])
+        .await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER);
+    let to = started.header(LOCATION);
+    assert!(
+        to.starts_with("https://login.salesforce.com/services/oauth2/authorize?"),
+        "{to}"
+    );
+    for part in ["code_challenge_method=S256", "state=", "scope=openid"] {
+        assert!(to.contains(part), "{to}");
+    }
+    let set = started.header(SET_COOKIE);
+    assert!(set.starts_with("__Host-tandem-flow="), "{set}");
+    for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"] {
+        assert!(has_attribute(set, attribute), "{attribute}: {set}");
+    }
+
+    let out = server.call("/api/sign_out", &[("cookie", &cookie)], "").await;
+    let set = out.header(SET_COOKIE);
+    assert!(
+        set.starts_with("__Host-tandem=;") && has_attribute(set, "Max-Age=0"),
+        "{set}"
+    );
+    assert!(has_attribute(set, "Partitioned"), "{set}");
+}
+
+#[tokio::test]
+async fn a_sign_in_that_was_not_begun_here_ends_with_a_page() {
+    let server = Server::start().await;
+    for path in [
+        "/auth/start",
+        "/auth/start?challenge=x",
+        "/auth/callback",
+        "/auth/callback?code=c",
+        "/auth/callback?state=s&code=c",
+        "/auth/callback?state=s&state=t",
+        "/auth/callback?state=s&error=access_denied",
+    ] {
+        let answer = server.get(path, &[("cookie", "__Host-tandem-flow=x")]).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.header(CONTENT_TYPE).starts_with("text/html"), "{path}");
+        let policy = answer.header(CONTENT_SECURITY_POLICY);
+        assert_eq!(directive(policy, "frame-ancestors"), "'none'", "{path}");
+        assert_eq!(answer.header(CACHE_CONTROL), "no-store", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_pane_alone_may_be_framed() {
+    let server = Server::start().await;
+    let pane = server.get("/", &[]).await;
+    assert_eq!(pane.status, StatusCode::OK);
+    let policy = pane.header(CONTENT_SECURITY_POLICY).to_owned();
+    assert_eq!(
+        directive(&policy, "frame-ancestors"),
+        "'self' https://outlook.office.com https://owa.contoso.example"
+    );
+    let scripts = directive(&policy, "script-src");
+    assert!(
+        scripts.contains("https://appsforoffice.microsoft.com"),
+        "{scripts}"
+    );
+    assert!(
+        !scripts.contains("unsafe-inline") && !scripts.contains("'unsafe-eval'"),
+        "{scripts}"
+    );
+    let nonce = scripts
+        .split('\'')
+        .find_map(|part| part.strip_prefix("nonce-"))
+        .unwrap();
+    assert!(pane.text().contains(&format!("nonce=\"{nonce}\"")));
+    let again = server.get("/", &[]).await;
+    assert!(
+        !again.header(CONTENT_SECURITY_POLICY).contains(nonce),
+        "a nonce is for once"
+    );
+    assert_eq!(pane.header(CACHE_CONTROL), "no-store");
+
+    for path in [
+        "/setup",
+        "/settings",
+        "/manifest.xml",
+        "/healthz",
+        "/nothing",
+        "/api/nothing",
+    ] {
+        let answer = server.get(path, &[]).await;
+        let policy = answer.header(CONTENT_SECURITY_POLICY);
+        assert_eq!(directive(policy, "frame-ancestors"), "'none'", "{path}");
+        assert!(!policy.contains("microsoft"), "{path}: {policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("x-frame-options"), "", "{path}");
+        assert_eq!(answer.header(CACHE_CONTROL), "no-store", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_bearer_serves_the_pane_and_never_the_settings() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let bearer = server.bearer(&cookie).await;
+    let by_bearer = [(AUTHORIZATION.as_str(), bearer.as_str())];
+    let pane = server.call("/api/pane", &by_bearer, "").await;
+    assert_eq!(pane.json()["viewer"]["name"], "Nina Berg");
+    assert_eq!(pane.json()["form_token"], Value::Null);
+    assert_eq!(
+        server.get("/settings", &by_bearer).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let both = [by_bearer[0], (COOKIE.as_str(), cookie.as_str())];
+    assert_eq!(server.get("/settings", &both).await.status, StatusCode::FORBIDDEN);
+    let by_cookie = server.get("/settings", &both[1..]).await;
+    assert_eq!(by_cookie.status, StatusCode::OK);
+    assert!(by_cookie.text().contains("Nina Berg"));
+
+    // A bearer that is not ours proves nothing, and hides no cookie behind itself.
+    let mut bent = bearer.clone().into_bytes();
+    bent[10] = if bent[10] == b'A' { b'B' } else { b'A' };
+    let bent = String::from_utf8(bent).unwrap();
+    for wrong in [bent.as_str(), "Bearer ", "Bearer .", "Bearer x.y"] {
+        let headers = [("authorization", wrong), ("cookie", cookie.as_str())];
+        let pane = server.call("/api/pane", &headers, "").await;
+        assert_eq!(pane.json()["viewer"], Value::Null, "{wrong}");
+    }
+    // What a proxy in front says is not meant for us.
+    let headers = [("authorization", "Basic eDp5"), ("cookie", cookie.as_str())];
+    let pane = server.call("/api/pane", &headers, "").await;
+    assert_eq!(pane.json()["viewer"]["name"], "Nina Berg");
+}
+
+#[tokio::test]
+async fn a_sign_out_ends_cookie_bearer_and_stream() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let bearer = server.bearer(&cookie).await;
+    let ticket = |answer: &Answer| answer.json()["ticket"].as_str().unwrap().to_owned();
+    let first = ticket(&server.call("/api/ticket", &[("cookie", &cookie)], "").await);
+    let unused = ticket(&server.call("/api/ticket", &[("cookie", &cookie)], "").await);
+    let open = |ticket: &str| {
+        let request = request("GET", &format!("/events?ticket={ticket}"), &[], "");
+        server.router.clone().oneshot(request)
+    };
+    let stream = open(&first).await.unwrap();
+    assert_eq!(stream.status(), StatusCode::OK);
+    let mut stream = stream.into_body();
+    stream.frame().await.unwrap().unwrap();
+    for used in [first.as_str(), "", "x", "x.y"] {
+        assert_eq!(
+            open(used).await.unwrap().status(),
+            StatusCode::FORBIDDEN,
+            "{used}"
+        );
+    }
+
+    let out = server.call("/api/sign_out", &[("cookie", &cookie)], "").await;
+    assert_eq!(out.status, StatusCode::OK);
+    let ended = tokio::time::timeout(Duration::from_secs(10), stream.collect()).await;
+    assert!(ended.is_ok(), "the stream goes on");
+    for headers in [
+        [("cookie", cookie.as_str())],
+        [("authorization", bearer.as_str())],
+    ] {
+        let pane = server.call("/api/pane", &headers, "").await;
+        assert_eq!(pane.json()["viewer"], Value::Null, "{headers:?}");
+        let renewed = server.call("/api/renew", &headers, "").await;
+        assert_eq!(renewed.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(open(&unused).await.unwrap().status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_code_that_is_typed_has_five_tries_even_all_at_once() {
+    let server = Server::start().await;
+    let nonce = "1b".repeat(32);
+    let headers = [("content-type", "application/json")];
+    let bodies: Vec<String> = (0..20)
+        .map(|n| json!({ "code": format!("{n:06}"), "nonce": nonce }).to_string())
+        .collect();
+    let answers = join_all(
+        bodies
+            .iter()
+            .map(|body| server.call("/api/handover", &headers, body)),
+    )
+    .await;
+    let looked_at = answers
+        .iter()
+        .filter(|a| a.status == StatusCode::FORBIDDEN)
+        .count();
+    assert!((1..=5).contains(&looked_at), "{looked_at}");
+    assert!(
+        answers
+            .iter()
+            .all(|a| [StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&a.status))
+    );
+    // The long code of a message is not to be guessed, and is not held up by that.
+    let long = json!({ "code": "c".repeat(43), "nonce": nonce }).to_string();
+    let answer = server.call("/api/handover", &headers, &long).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn without_a_database_every_page_says_so() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    assert_eq!(server.get("/healthz", &[]).await.status, StatusCode::OK);
+    server.app.store.disconnect().await;
+    assert_eq!(
+        server.get("/healthz", &[]).await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    for path in ["/", "/setup", "/settings"] {
+        let page = server.get(path, &[("cookie", &cookie)]).await;
+        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(page.text().contains("</html>"), "{path}: {}", page.text());
+        assert!(page.text().contains("\"unavailable\""), "{path}");
+        assert!(page.header(CONTENT_SECURITY_POLICY).contains("'nonce-"), "{path}");
+        // Nobody is looked up who shows nothing.
+        assert_eq!(server.get(path, &[]).await.status, StatusCode::OK, "{path}");
+    }
+    let answer = server.call("/api/pane", &[("cookie", &cookie)], "").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.json(), json!({ "error": "unavailable" }));
+    let started = server
+        .get(&format!("/auth/start?challenge={}", "0a".repeat(32)), &[])
+        .await;
+    assert_eq!(started.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn files_are_kept_for_as_long_as_their_names_allow() {
+    let server = Server::start().await;
+    let forever = "public, max-age=31536000, immutable";
+    let script = server.get("/pkg/pane.AAAA.js", &[]).await;
+    assert_eq!((script.status, script.text()), (StatusCode::OK, "plain"));
+    assert_eq!(script.header(CACHE_CONTROL), forever);
+    assert_eq!(script.header(VARY), "Accept-Encoding");
+    let packed = server
+        .get("/pkg/pane.AAAA.js", &[("accept-encoding", "br")])
+        .await;
+    assert_eq!((packed.text(), packed.header(CONTENT_ENCODING)), ("brotli", "br"));
+    assert_eq!(packed.header(VARY), "Accept-Encoding");
+    assert!(packed.header(CONTENT_TYPE).starts_with("text/javascript"));
+    let icon = server.get("/icon-64.png", &[]).await;
+    assert_eq!(icon.header(CONTENT_TYPE), "image/png");
+    // Outlook shows no icon that must not be kept.
+    assert_eq!(icon.header(CACHE_CONTROL), "public, max-age=3600");
+    let since = script.header("last-modified");
+    let same = server
+        .get("/pkg/pane.AAAA.js", &[("if-modified-since", since)])
+        .await;
+    assert_eq!(
+        (same.status, same.header(CACHE_CONTROL)),
+        (StatusCode::NOT_MODIFIED, forever)
+    );
+
+    // The file of another version may be here in a minute.
+    for path in [
+        "/pkg/pane.BBBB.js",
+        "/pkg",
+        "/pkg/",
+        "/nothing",
+        "/setup/x",
+        "/../Cargo.toml",
+        "/%2e%2e/tandem.key",
+        "/pkg/..%2f..%2ftandem.key",
+        "//evil.example/%2e%2e",
+    ] {
+        let missing = server.get(path, &[]).await;
+        assert_eq!(missing.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(missing.header(CACHE_CONTROL), "no-store", "{path}");
+        assert_eq!(missing.header(LOCATION), "", "{path}");
+    }
+    assert_eq!(
+        server.ask(request("POST", "/nothing", &[], "")).await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+}
+
+#[tokio::test]
+async fn the_manifest_names_this_deployment() {
+    let server = Server::start().await;
+    let manifest = server.get("/manifest.xml", &[]).await;
+    assert_eq!(manifest.status, StatusCode::OK);
+    assert!(manifest.header(CONTENT_TYPE).starts_with("text/xml"));
+    assert!(manifest.text().contains(&format!("{OWN}/")));
+    assert!(!manifest.text().contains("https://tandem.invalid"));
+    assert!(manifest.body.len() < 256 * 1024);
+}
+
+#[tokio::test]
+async fn a_session_of_another_process_is_shown() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let id = server.activate().await;
+    let view = server.call("/api/pane", &[("cookie", &cookie)], "").await;
+    assert_eq!(view.json()["connection"]["progress"], Value::Null);
+    let now = server.app.clock.now();
+    server
+        .app
+        .store
+        .claim(
+            &Pick::This(id),
+            "another",
+            "a".repeat(32).parse().unwrap(),
+            now,
+            TTL,
+        )
+        .await
+        .unwrap()
+        .unwrap();
+    let view = server.call("/api/pane", &[("cookie", &cookie)], "").await;
+    assert_eq!(view.json()["connection"]["progress"]["total"], 0);
+}
+
+/// Each of these sends the stored password to a server that has just refused it.
+#[tokio::test]
+async fn no_click_sends_a_refused_password_again() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let signed_in = [("cookie", cookie.as_str())];
+    let id = server.activate().await;
+    let store = &server.app.store;
+    let now = server.app.clock.now();
+    let lease = store
+        .claim(
+            &Pick::This(id.clone()),
+            "worker",
+            "a".repeat(32).parse().unwrap(),
+            now,
+            TTL,
+        )
+        .await
+        .unwrap()
+        .unwrap();
+    let later = now.plus_seconds(30 * 60);
+    let refused = Closing {
+        outcome: SessionOutcome::Rejected,
+        counts: Vec::new(),
+        state: SyncState::Active,
+        reason: Some(StateReason::MailServerRefused),
+        rejections: 1,
+        failures: 0,
+        next_due: Some(later),
+        ended: now,
+        preview: None,
+        brake: None,
+        release_used: false,
+        note: String::new(),
+    };
+    store.close(&lease, refused).await.unwrap();
+
+    let asked = server.call("/api/sync_now", &signed_in, "").await;
+    assert_eq!(asked.json()["connection"]["ask_activation"], true);
+    assert_eq!(
+        server.call("/api/pause", &signed_in, "").await.status,
+        StatusCode::OK
+    );
+    let started = server.call("/api/start", &signed_in, "").await;
+    assert_eq!(started.json()["connection"]["state"], "active");
+    assert_eq!(started.json()["connection"]["reason"], "mail_server_refused");
+    let row = store.connection(&id).await.unwrap().unwrap();
+    assert_eq!(row.next_due, Some(later));
+    let claimed = store
+        .claim(
+            &Pick::Due,
+            "worker",
+            "b".repeat(32).parse().unwrap(),
+            now.plus_seconds(60),
+            TTL,
+        )
+        .await
+        .unwrap();
+    assert!(claimed.is_none());
+}

@@ -1,0 +1,246 @@
+//! The pane in a browser, in a frame of another site, as a person uses it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fantoccini::Locator;
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
+use fantoccini::wd::WindowHandle;
+use serde_json::Value;
+use url::Url;
+
+use crate::browser::{Chrome, Options};
+use crate::frame::FrameHost;
+use crate::sandbox::User;
+use crate::server::Tandem;
+
+/// A first sync, or a start on a busy machine, takes longer than a page.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Outlook's narrowest.
+const WIDTH: u16 = 320;
+/// Of the pictures.
+const WIDTHS: [u16; 2] = [WIDTH, 450];
+
+/// One person at one browser.
+#[derive(Debug)]
+pub struct Pane {
+    pub chrome: Chrome,
+    pub user: User,
+    page: Url,
+    window: WindowHandle,
+}
+
+impl Pane {
+    /// Opens the pane in a frame of `host`, and waits until its scripts run.
+    pub async fn open(tandem: &Tandem, host: &FrameHost, user: &User, options: Options) -> Result<Self> {
+        let mut chrome = Chrome::start(Options {
+            height: 1200,
+            ..options
+        })
+        .await?;
+        chrome.patience = PATIENCE;
+        let window = chrome.client.window().await?;
+        let pane = Self {
+            chrome,
+            user: user.clone(),
+            page: host.page(&tandem.url, WIDTH),
+            window,
+        };
+        pane.load().await?;
+        Ok(pane)
+    }
+
+    /// Loads the page around the pane (again).
+    pub async fn load(&self) -> Result<()> {
+        self.chrome.leave_frames().await?;
+        self.chrome.goto(&self.page).await?;
+        self.enter().await
+    }
+
+    async fn enter(&self) -> Result<()> {
+        self.chrome.enter_pane().await?;
+        self.chrome.css("html[data-hydrated]").await.map(drop)
+    }
+
+    /// *Sign in with Salesforce*, and all that the window asks for.
+    pub async fn sign_in(&self) -> Result<()> {
+        self.chrome.press("Sign in with Salesforce").await?;
+        self.finish_sign_in().await
+    }
+
+    /// Does what the sign-in window asks for, until it has closed itself and the pane is signed in.
+    pub async fn finish_sign_in(&self) -> Result<()> {
+        self.chrome
+            .switch_to_new_window(std::slice::from_ref(&self.window))
+            .await?;
+        // Salesforce may ask twice: who it is, and for the sync's grant.
+        for _ in 0..3 {
+            let Some(button) = self.login_button().await? else {
+                self.chrome.client.switch_to_window(self.window.clone()).await?;
+                self.enter().await?;
+                self.chrome.css("#menu").await?;
+                return Ok(());
+            };
+            for (id, text) in [
+                ("username", &self.user.salesforce_username),
+                ("password", &self.user.salesforce_password),
+            ] {
+                let field = self.chrome.css(&format!("#{id}")).await?;
+                field.clear().await?;
+                field.send_keys(text).await?;
+            }
+            // So that the next page, which looks the same, can be told from this one.
+            self.ask("document.documentElement.dataset.answered = ''").await?;
+            match button.click().await {
+                Err(error) if !error.is_no_such_window() => return Err(error.into()),
+                // Or it was the last page, and the window has closed already.
+                _ => {}
+            }
+        }
+        anyhow::bail!("Salesforce asks again and again: {}", self.chrome.text().await?)
+    }
+
+    /// The button of a page of Salesforce's that was not answered yet; `None` when the window has closed.
+    async fn login_button(&self) -> Result<Option<Element>> {
+        let search = Locator::Css("html:not([data-answered]) #Login");
+        self.chrome
+            .until("a login page, or the window's end", || async {
+                match self.chrome.client.find(search).await {
+                    Ok(button) => Ok(Some(Some(button))),
+                    // Whatever a browser says of a page, or a window, that is just being left.
+                    Err(_) => Ok((self.chrome.client.windows().await?.len() == 1).then_some(None)),
+                }
+            })
+            .await
+    }
+
+    /// Chooses an entry of the menu.
+    pub async fn choose(&self, entry: &str) -> Result<()> {
+        self.chrome.press("Menu").await?;
+        self.chrome.press(entry).await
+    }
+
+    /// Signs out by the menu.
+    pub async fn sign_out(&self) -> Result<()> {
+        self.choose("Sign out").await?;
+        self.status("Signed out").await.map(drop)
+    }
+
+    /// Waits until the status line contains `text`; the whole line.
+    pub async fn status(&self, text: &str) -> Result<String> {
+        self.chrome
+            .until(&format!("the status \"{text}\""), || async {
+                let line = self
+                    .chrome
+                    .client
+                    .find(Locator::Css("#status"))
+                    .await?
+                    .text()
+                    .await?;
+                Ok(line.contains(text).then_some(line))
+            })
+            .await
+    }
+
+    /// Whether the dialog is open, and so that nothing behind it can be reached.
+    pub async fn dialog_is_open(&self, id: &str) -> Result<bool, CmdError> {
+        let script =
+            format!("const d = document.getElementById('{id}'); return !!d && d.open && d.matches(':modal')");
+        Ok(self
+            .chrome
+            .client
+            .execute(&script, vec![])
+            .await?
+            .as_bool()
+            .unwrap_or_default())
+    }
+
+    /// Waits until the dialog is open, or closed.
+    pub async fn dialog(&self, id: &str, open: bool) -> Result<()> {
+        let what = format!("the dialog {id} to be {}", if open { "open" } else { "closed" });
+        self.chrome
+            .until(&what, || async {
+                Ok((self.dialog_is_open(id).await? == open).then_some(()))
+            })
+            .await
+    }
+
+    /// What a script in the pane returns.
+    pub async fn ask(&self, script: &str) -> Result<Value> {
+        Ok(self.chrome.client.execute(script, vec![]).await?)
+    }
+
+    /// A table below `selector`: its rows' cells.
+    pub async fn rows(&self, selector: &str) -> Result<Vec<Vec<String>>> {
+        let script = format!(
+            "return [...document.querySelectorAll('{selector} tbody tr')].map(r => [...r.children].map(c => c.innerText.trim()))"
+        );
+        Ok(serde_json::from_value(self.ask(&script).await?)?)
+    }
+
+    /// Saves what the pane shows at 320 and at 450 pixels.
+    pub async fn picture(&self, name: &str) -> Result<[PathBuf; 2]> {
+        self.chrome.leave_frames().await?;
+        let frame = self.chrome.css("iframe#pane").await?;
+        let mut paths = Vec::new();
+        for width in WIDTHS {
+            self.width(width).await?;
+            paths.push(
+                self.chrome
+                    .screenshot_of(&frame, &format!("{name}-{width}"))
+                    .await?,
+            );
+        }
+        self.width(WIDTH).await?;
+        self.chrome.enter_pane().await?;
+        // No line is wider than the frame: nobody scrolls sideways in a sidebar.
+        let wide = self
+            .ask("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            .await?;
+        ensure!(wide == 0, "the pane is {wide} px wider than its frame: {name}");
+        paths.try_into().ok().context("two widths")
+    }
+
+    /// Saves the pane as it is, `width` pixels wide and as high as its content.
+    pub async fn portrait(&self, name: &str, width: u16) -> Result<PathBuf> {
+        self.chrome.leave_frames().await?;
+        self.width(width).await?;
+        self.chrome.enter_pane().await?;
+        let bottom = "return Math.ceil(document.getElementById('main').lastElementChild.getBoundingClientRect().bottom) + 12";
+        let height = self.ask(bottom).await?;
+        self.chrome.leave_frames().await?;
+        let script = |height: &str| format!("document.getElementById('pane').style.height = '{height}'");
+        self.ask(&script(&format!("{height}px"))).await?;
+        let frame = self.chrome.css("iframe#pane").await?;
+        let path = self.chrome.screenshot_of(&frame, name).await?;
+        self.ask(&script("")).await?;
+        self.width(WIDTH).await?;
+        self.chrome.enter_pane().await?;
+        Ok(path)
+    }
+
+    async fn width(&self, width: u16) -> Result<()> {
+        self.ask(&format!(
+            "document.getElementById('pane').style.width = '{width}px'"
+        ))
+        .await
+        .map(drop)
+    }
+
+    /// What the browser complained about, since this was asked last: refused scripts and styles, panics, failed requests.
+    /// A page without an icon is none of ours.
+    pub async fn complaints(&self) -> Result<Vec<String>> {
+        let mut lines = self.chrome.console_errors().await?;
+        lines.retain(|line| !line.contains("/favicon.ico"));
+        Ok(lines)
+    }
+
+    /// Closes the browser; fails if it has complained.
+    pub async fn close(self) -> Result<()> {
+        let lines = self.complaints().await?;
+        ensure!(lines.is_empty(), "the browser complained:\n{}", lines.join("\n"));
+        self.chrome.close().await
+    }
+}
