@@ -395,6 +395,10 @@ fn capabilities(options: Options, profile: &Path) -> Capabilities {
         "--no-default-browser-check".into(),
         "--no-proxy-server".into(),
         "--lang=en-US".into(),
+        // One process for the page and the pane in its frame: chromedriver hears the consoles of its window's process only.
+        // What is another site for cookies and origins stays so.
+        "--disable-site-isolation-trials".into(),
+        "--disable-features=IsolateOrigins,site-per-process".into(),
         format!("--window-size={},{}", options.width, options.height),
         format!("--user-data-dir={}", profile.display()),
     ];

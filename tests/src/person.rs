@@ -13,7 +13,7 @@ use crate::sandbox::{SandboxProc, User};
 use crate::server::Tandem;
 
 /// How long a state may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A signed-in pane.
 #[derive(Debug)]

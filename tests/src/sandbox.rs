@@ -74,10 +74,17 @@ impl SandboxProc {
         let mut command = Command::new(places::tandem()?);
         command.arg("sandbox").args(arguments);
         let mut process = Process::start("sandbox", command, folder.path(), true)?;
-        let line = process.first_line(Duration::from_mins(1), |line| Some(line.to_owned())).await?;
+        let line = process
+            .first_line(Duration::from_mins(1), |line| Some(line.to_owned()))
+            .await?;
         let info: Info = serde_json::from_str(&line).with_context(|| format!("the first line: {line}"))?;
         let control = Url::parse(&info.control)?;
-        Ok(Self { info, control, process, folder })
+        Ok(Self {
+            info,
+            control,
+            process,
+            folder,
+        })
     }
 
     /// The first employee, Nina Berg.

@@ -46,7 +46,12 @@ impl Stage {
         let tandem = Tandem::start(&sandbox, options).await?;
         let nina = Person::sign_in(&tandem, &sandbox, &sandbox.nina().clone()).await?;
         let connection = nina.connection_id().await?;
-        Ok(Self { sandbox, tandem, nina, connection })
+        Ok(Self {
+            sandbox,
+            tandem,
+            nina,
+            connection,
+        })
     }
 
     /// Connected and through the first round.
@@ -59,12 +64,19 @@ impl Stage {
 
     /// One session by the command line; what it said.
     pub async fn session(&self) -> Result<String> {
-        self.tandem.read(&["session", "run", "--connection", &self.connection]).await
+        self.tandem
+            .read(&["session", "run", "--connection", &self.connection])
+            .await
     }
 
     /// The newest request's number.
     pub async fn mark(&self) -> Result<u64> {
-        Ok(self.sandbox.requests_since(0).await?.last().map_or(0, |e| e["n"].as_u64().unwrap_or(0)))
+        Ok(self
+            .sandbox
+            .requests_since(0)
+            .await?
+            .last()
+            .map_or(0, |e| e["n"].as_u64().unwrap_or(0)))
     }
 
     /// How many writes both sides have seen so far, by the sandbox's own count.
@@ -84,7 +96,10 @@ impl Stage {
         let said = self.session().await?;
         let entries = self.sandbox.requests_since(since).await?;
         let wrote = self.writes().await? - before;
-        ensure!(wrote == 0, "a session without a change wrote {wrote} times: {entries:?}\n{said}");
+        ensure!(
+            wrote == 0,
+            "a session without a change wrote {wrote} times: {entries:?}\n{said}"
+        );
         let of = |service: &str| {
             entries
                 .iter()
@@ -98,13 +113,19 @@ impl Stage {
     /// Contacts of Nina's mailbox with that surname, wherever they lie.
     pub async fn in_mailbox(&self, surname: &str) -> Result<Vec<Value>> {
         let all = self.sandbox.mailbox_contacts(&self.nina.user).await?;
-        Ok(all.into_iter().filter(|c| c["fields"]["Surname"] == surname).collect())
+        Ok(all
+            .into_iter()
+            .filter(|c| c["fields"]["Surname"] == surname)
+            .collect())
     }
 
     /// Salesforce contacts with that last name that are not deleted.
     pub async fn in_salesforce(&self, last_name: &str) -> Result<Vec<Value>> {
         let all = self.sandbox.records("Contact", &self.nina.user).await?;
-        Ok(all.into_iter().filter(|c| c["LastName"] == last_name && c["IsDeleted"] != true).collect())
+        Ok(all
+            .into_iter()
+            .filter(|c| c["LastName"] == last_name && c["IsDeleted"] != true)
+            .collect())
     }
 
     /// Of the control API.
@@ -117,4 +138,3 @@ impl Stage {
 pub fn encoded(id: &str) -> String {
     url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
 }
-

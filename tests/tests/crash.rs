@@ -13,7 +13,9 @@ const KILLS: u32 = 4;
 /// Dies `KILLS` times in its first sync, each time somewhere else, and ends it all the same.
 async fn killed_in_the_first_sync(mut options: Options, key: bool) -> Result<()> {
     // A dead process's connection waits for the end of its lease.
-    options.variables.push(("TANDEM_WORKER_LEASE_SECONDS".into(), "5".into()));
+    options
+        .variables
+        .push(("TANDEM_WORKER_LEASE_SECONDS".into(), "5".into()));
     let contacts = CONTACTS.to_string();
     let mut arguments = vec!["--contacts", contacts.as_str(), "--mailbox-contacts", "150"];
     if !key {
@@ -23,16 +25,26 @@ async fn killed_in_the_first_sync(mut options: Options, key: bool) -> Result<()>
     // Some go up, most come down.
     let path = format!("/exchange/mailboxes/{}/contacts", stage.nina.user.mailbox);
     for n in 0..60 {
-        let fields = json!({ "Surname": format!("Hinauf{n}"), "EmailAddress1": format!("up{n}@example.org") });
-        stage.sandbox.post(&path, &json!({ "fields": fields, "categories": ["Salesforce"] })).await?;
+        let fields =
+            json!({ "Surname": format!("Hinauf{n}"), "EmailAddress1": format!("up{n}@example.org") });
+        stage
+            .sandbox
+            .post(&path, &json!({ "fields": fields, "categories": ["Salesforce"] }))
+            .await?;
     }
     stage.nina.connect_well().await?;
-    stage.nina.until("the preview", |c| !c["preview"].is_null()).await?;
+    stage
+        .nina
+        .until("the preview", |c| !c["preview"].is_null())
+        .await?;
 
     for kill in 0..KILLS {
         // The n-th write is held after its effect: the process dies with the answer outstanding.
-        let (service, operation) =
-            if kill % 2 == 0 { ("exchange", "CreateItem") } else { ("salesforce", "composite") };
+        let (service, operation) = if kill % 2 == 0 {
+            ("exchange", "CreateItem")
+        } else {
+            ("salesforce", "composite")
+        };
         let fault = json!({ "kind": "timeout_after", "ms": 60_000, "operation": operation, "times": 1, "skip": if kill % 2 == 0 { kill / 2 } else { 1 + kill } });
         stage.sandbox.fault(service, &fault).await?;
         let since = stage.mark().await?;
@@ -70,7 +82,9 @@ async fn held(stage: &Stage, since: u64, operation: &str) -> Result<String> {
     loop {
         every.tick().await;
         let faults = stage.sandbox.get("/faults").await?;
-        let bitten = faults.as_array().is_some_and(|all| all.iter().all(|f| f["times"] == json!(0)));
+        let bitten = faults
+            .as_array()
+            .is_some_and(|all| all.iter().all(|f| f["times"] == json!(0)));
         let ended = stage.nina.connection().await?["sessions"][0].clone();
         if bitten {
             let entries = stage.sandbox.requests_since(since).await?;
@@ -80,7 +94,10 @@ async fn held(stage: &Stage, since: u64, operation: &str) -> Result<String> {
             // The round ended before the fault was reached: as good a place to die as any.
             return Ok(format!("nothing, the session was {}", ended["outcome"]));
         }
-        ensure!(begun.elapsed() < patience, "no session reached {operation}: {faults}");
+        ensure!(
+            begun.elapsed() < patience,
+            "no session reached {operation}: {faults}"
+        );
     }
 }
 
@@ -88,7 +105,10 @@ async fn everything_once(stage: &Stage) -> Result<()> {
     let records = stage.sandbox.records("Contact", &stage.nina.user).await?;
     let mine = stage.nina.user.salesforce_user_id.as_str();
     let mut there: HashMap<String, u32> = HashMap::new();
-    for record in records.iter().filter(|r| r["OwnerId"] == mine && r["IsDeleted"] != true) {
+    for record in records
+        .iter()
+        .filter(|r| r["OwnerId"] == mine && r["IsDeleted"] != true)
+    {
         *there.entry(lower(&record["Email"])).or_default() += 1;
     }
     let items = stage.sandbox.mailbox_contacts(&stage.nina.user).await?;
@@ -98,10 +118,17 @@ async fn everything_once(stage: &Stage) -> Result<()> {
     }
     for (email, count) in &there {
         ensure!(*count == 1, "{email} is {count} times in Salesforce");
-        ensure!(here.get(email) == Some(&1), "{email} is {:?} times in the mailbox", here.get(email));
+        ensure!(
+            here.get(email) == Some(&1),
+            "{email} is {:?} times in the mailbox",
+            here.get(email)
+        );
     }
     for n in 0..60 {
-        ensure!(there.contains_key(&format!("up{n}@example.org")), "up{n} is not in Salesforce");
+        ensure!(
+            there.contains_key(&format!("up{n}@example.org")),
+            "up{n} is not in Salesforce"
+        );
     }
     ensure!(there.len() >= CONTACTS + 60, "{}", there.len());
     Ok(())
@@ -123,7 +150,12 @@ async fn sqlite_killed_in_the_first_sync_without_key() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_killed_in_the_first_sync_without_key() -> Result<()> {
-    let Some(database) = tandem_store::testing::postgres().await else { return Ok(()) };
-    let options = Options { database: Some(database.url.clone()), ..Options::default() };
+    let Some(database) = tandem_store::testing::postgres().await else {
+        return Ok(());
+    };
+    let options = Options {
+        database: Some(database.url.clone()),
+        ..Options::default()
+    };
     killed_in_the_first_sync(options, false).await
 }

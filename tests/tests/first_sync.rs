@@ -17,7 +17,10 @@ fn email(text: &Value) -> String {
 /// Addresses that stand more than once among the records.
 fn doubles<'v>(addresses: impl Iterator<Item = &'v Value>) -> Vec<String> {
     let mut seen = HashSet::new();
-    addresses.map(email).filter(|e| !e.is_empty() && !seen.insert(e.clone())).collect()
+    addresses
+        .map(email)
+        .filter(|e| !e.is_empty() && !seen.insert(e.clone()))
+        .collect()
 }
 
 async fn no_doubles(sandbox: &SandboxProc, people: &[&Person], records_before: usize) -> Result<()> {
@@ -25,12 +28,21 @@ async fn no_doubles(sandbox: &SandboxProc, people: &[&Person], records_before: u
     let live: Vec<_> = records.iter().filter(|r| r["IsDeleted"] != true).collect();
     let twice = doubles(live.iter().map(|r| &r["Email"]));
     ensure!(twice.is_empty(), "twice in Salesforce: {twice:?}");
-    ensure!(live.len() == records_before, "{} records became {}", records_before, live.len());
+    ensure!(
+        live.len() == records_before,
+        "{} records became {}",
+        records_before,
+        live.len()
+    );
     for person in people {
         let items = sandbox.mailbox_contacts(&person.user).await?;
         let items: Vec<_> = items.iter().filter(|i| i["folder"] != "Deleted Items").collect();
         let twice = doubles(items.iter().map(|i| &i["fields"]["EmailAddress1"]));
-        ensure!(twice.is_empty(), "twice in the mailbox of {}: {twice:?}", person.user.name);
+        ensure!(
+            twice.is_empty(),
+            "twice in the mailbox of {}: {twice:?}",
+            person.user.name
+        );
     }
     Ok(())
 }
@@ -47,20 +59,31 @@ async fn copy_contacts(sandbox: &SandboxProc, from: &Person, to: &Person) -> Res
                 fields.insert(name.to_owned(), value.clone());
             }
         }
-        sandbox.post(&path, &json!({ "fields": fields, "categories": ["Salesforce"] })).await?;
+        sandbox
+            .post(&path, &json!({ "fields": fields, "categories": ["Salesforce"] }))
+            .await?;
     }
     Ok(items.len())
 }
 
 async fn the_same_thousand(key: bool, options: Options) -> Result<()> {
-    let database = if options.database.is_some() { "PostgreSQL" } else { "SQLite" };
+    let database = if options.database.is_some() {
+        "PostgreSQL"
+    } else {
+        "SQLite"
+    };
     let contacts = MANY.to_string();
     let mut arguments = vec!["--contacts", contacts.as_str(), "--mailbox-contacts", "0"];
     if !key {
         arguments.push("--no-tandem-key");
     }
     let stage = Stage::set(&arguments, &options).await?;
-    let Stage { sandbox, tandem, nina, .. } = &stage;
+    let Stage {
+        sandbox,
+        tandem,
+        nina,
+        ..
+    } = &stage;
     sandbox
         .post(
             &format!("/exchange/mailboxes/{}/seed", nina.user.mailbox),
@@ -76,7 +99,10 @@ async fn the_same_thousand(key: bool, options: Options) -> Result<()> {
     tomas.connect_well().await?;
     tokio::try_join!(nina.first_sync(), tomas.first_sync())?;
     no_doubles(sandbox, &[nina, &tomas], before).await?;
-    let adopted: BTreeMap<_, _> = [nina, &tomas].map(|p| (p.user.name.clone(), p)).into_iter().collect();
+    let adopted: BTreeMap<_, _> = [nina, &tomas]
+        .map(|p| (p.user.name.clone(), p))
+        .into_iter()
+        .collect();
     for (name, person) in adopted {
         let connection = person.connection().await?;
         println!(
@@ -84,8 +110,14 @@ async fn the_same_thousand(key: bool, options: Options) -> Result<()> {
             connection["links"], connection["issues_total"], connection["sessions"][0]["counts"]
         );
         // A colleague's record is paired, and left alone with its reason; one's own is in step.
-        let told = connection["links"].as_u64().unwrap_or(0) + connection["issues_total"].as_u64().unwrap_or(0);
-        ensure!(told >= MANY as u64, "{} {}", connection["links"], connection["issues_total"]);
+        let told =
+            connection["links"].as_u64().unwrap_or(0) + connection["issues_total"].as_u64().unwrap_or(0);
+        ensure!(
+            told >= MANY as u64,
+            "{} {}",
+            connection["links"],
+            connection["issues_total"]
+        );
         println!("for example {}", connection["issues"][0]);
     }
     stage.idle().await?;
@@ -94,11 +126,22 @@ async fn the_same_thousand(key: bool, options: Options) -> Result<()> {
 
 /// Nina alone, her mailbox empty: everything comes down. Seconds and requests are printed.
 async fn a_thousand_come_down(options: Options) -> Result<()> {
-    let database = if options.database.is_some() { "PostgreSQL" } else { "SQLite" };
+    let database = if options.database.is_some() {
+        "PostgreSQL"
+    } else {
+        "SQLite"
+    };
     let contacts = MANY.to_string();
-    let stage = Stage::set(&["--contacts", contacts.as_str(), "--mailbox-contacts", "0"], &options).await?;
+    let stage = Stage::set(
+        &["--contacts", contacts.as_str(), "--mailbox-contacts", "0"],
+        &options,
+    )
+    .await?;
     stage.nina.connect_well().await?;
-    stage.nina.until("the preview", |c| !c["preview"].is_null()).await?;
+    stage
+        .nina
+        .until("the preview", |c| !c["preview"].is_null())
+        .await?;
     stage.sandbox.post("/counters/reset", &json!({})).await?;
     stage.nina.order("release", &[]).await?;
     let connection = stage
@@ -108,7 +151,8 @@ async fn a_thousand_come_down(options: Options) -> Result<()> {
         })
         .await?;
     let session = &connection["sessions"][0];
-    let span = session["ended"].as_i64().context("no end")? - session["started"].as_i64().context("no start")?;
+    let span =
+        session["ended"].as_i64().context("no end")? - session["started"].as_i64().context("no start")?;
     let counters = stage.sandbox.get("/counters").await?;
     println!(
         "first sync of {MANY} contacts on {database}: {:.2} s, Exchange {} requests {}, Salesforce {} requests {}",
@@ -118,7 +162,10 @@ async fn a_thousand_come_down(options: Options) -> Result<()> {
         counters["salesforce"]["requests"],
         counters["salesforce"]["by_operation"],
     );
-    ensure!(connection["links"].as_u64().unwrap_or(0) >= MANY as u64, "{connection:#}");
+    ensure!(
+        connection["links"].as_u64().unwrap_or(0) >= MANY as u64,
+        "{connection:#}"
+    );
     let items = stage.sandbox.mailbox_contacts(&stage.nina.user).await?;
     ensure!(items.len() >= MANY, "{}", items.len());
     stage.idle().await?;
@@ -128,7 +175,10 @@ async fn a_thousand_come_down(options: Options) -> Result<()> {
 async fn postgres() -> Result<Option<(tandem_store::testing::Database, Options)>> {
     let database = tandem_store::testing::postgres().await;
     Ok(database.map(|d| {
-        let options = Options { database: Some(d.url.clone()), ..Options::default() };
+        let options = Options {
+            database: Some(d.url.clone()),
+            ..Options::default()
+        };
         (d, options)
     }))
 }
@@ -140,7 +190,9 @@ async fn sqlite_a_thousand_come_down() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_a_thousand_come_down() -> Result<()> {
-    let Some((_keep, options)) = postgres().await? else { return Ok(()) };
+    let Some((_keep, options)) = postgres().await? else {
+        return Ok(());
+    };
     a_thousand_come_down(options).await
 }
 
@@ -156,6 +208,8 @@ async fn sqlite_the_same_thousand_without_key() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_the_same_thousand_without_key() -> Result<()> {
-    let Some((_keep, options)) = postgres().await? else { return Ok(()) };
+    let Some((_keep, options)) = postgres().await? else {
+        return Ok(());
+    };
     the_same_thousand(false, options).await
 }

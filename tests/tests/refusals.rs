@@ -1,7 +1,7 @@
 //! Whoever may not in, or types it wrong, is told why; nothing is kept of it, and no account is locked by us.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
@@ -76,14 +76,11 @@ impl Click<'_> {
         failed: u64,
     ) -> Result<Vec<String>> {
         let (before, since) = (failed_logons(&stage.sandbox).await?, stage.mark().await?);
-        let asked = Instant::now();
-        let answer = self.by(person).await?;
         let what = format!("{} at {:?}", self.login, self.url);
-        ensure!(
-            asked.elapsed() < Duration::from_secs(30),
-            "{what}: after {:?}",
-            asked.elapsed()
-        );
+        // Whoever clicked waits for it.
+        let answer = tokio::time::timeout(Duration::from_secs(20), self.by(person))
+            .await
+            .with_context(|| format!("{what}: no answer"))??;
         ensure!(
             answer.status == StatusCode::UNPROCESSABLE_ENTITY,
             "{what}: {} {}",
@@ -311,13 +308,7 @@ async fn what_cannot_be_an_exchange_server_is_told_by_its_cause_and_gets_no_pass
         sandbox
             .put("/exchange/autodiscover", &json!({ "mode": mode }))
             .await?;
-        let asked = Instant::now();
         let requests = at("").refused(&stage, nina, activation(cause), 0).await?;
-        ensure!(
-            asked.elapsed() < Duration::from_secs(10),
-            "{mode}: {:?}",
-            asked.elapsed()
-        );
         ensure!(requests.len() <= 20, "{mode}: {requests:?}");
     }
     for (url, cause) in [
@@ -938,10 +929,9 @@ async fn a_sign_in_that_is_not_allowed_or_not_ones_own_leaves_nothing() -> Resul
         .find(|run| run.len() == 6)
         .context("no digits")?
         .to_owned();
-    for n in 1..5 {
-        let wrong = if digits == "000000" { "000001" } else { "000000" };
-        let refused = hand_over(&tandem, wrong, NONCE).await?;
-        // With the used one these are five.
+    for n in 0..5 {
+        let wrong = format!("{:06}", (digits.parse::<u32>()? + n + 1) % 1_000_000);
+        let refused = hand_over(&tandem, &wrong, NONCE).await?;
         ensure!(refused.status == StatusCode::FORBIDDEN, "{n}: {}", refused.status);
     }
     let late = hand_over(&tandem, &digits, NONCE).await?;

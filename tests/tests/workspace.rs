@@ -32,7 +32,8 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "tandem-types",
         ],
     ),
-    ("tandem-tests", &[]),
+    // For a database server to test on, and the names in settings; never for what is judged.
+    ("tandem-tests", &["tandem-store", "tandem-types"]),
     ("xtask", &[]),
 ];
 

@@ -354,7 +354,11 @@ fn what_a_session_did() {
         ]
     );
     for outcome in [SessionOutcome::Preview, SessionOutcome::StoppedByBrake] {
-        let only_planned = SessionView { outcome: Some(outcome), issues: 0, ..done.clone() };
+        let only_planned = SessionView {
+            outcome: Some(outcome),
+            issues: 0,
+            ..done.clone()
+        };
         assert_eq!(
             session_lines(&only_planned),
             [

@@ -39,10 +39,10 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
                 // Rendered open for browsers without script: then it is not modal yet.
                 dialog.set_open(false);
                 let _ = dialog.show_modal();
-                if let (Some(login), Some(password)) = (login.get(), password.get())
-                    && !login.value().is_empty()
-                {
-                    let _ = password.focus();
+                // Not by `autofocus`: browsers block, and report, that in a frame of another site.
+                if let (Some(login), Some(password)) = (login.get(), password.get()) {
+                    let first = if login.value().is_empty() { login } else { password };
+                    let _ = first.focus();
                 }
             } else if !open && before == Some(true) {
                 dialog.close();
@@ -211,7 +211,6 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
                         autocapitalize="none"
                         spellcheck="false"
                         required
-                        autofocus
                         aria-describedby="login-hint activation-error"
                         aria-invalid=move || wrong(InvalidField::Login).then_some("true")
                     />

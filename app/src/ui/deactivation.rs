@@ -34,7 +34,7 @@ pub(crate) fn deactivation_dialog(ui: Ui) -> impl IntoView {
             <h2 id="deactivation-title">{text::DEACTIVATE_TITLE}</h2>
             {what_happens()}
             <div class="buttons">
-                <button type="button" class="button" autofocus on:click=move |_| leave()>
+                <button type="button" class="button" on:click=move |_| leave()>
                     {text::KEEP_SYNC}
                 </button>
                 {move || {

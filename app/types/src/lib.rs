@@ -19,6 +19,6 @@ pub use settings::{
 pub use state::{ItemKind, Side, StateReason, SyncState};
 pub use time::Timestamp;
 pub use view::{
-    BrakeView, ConnectionView, Counts, CrmAccount, IssueView, MailboxAccount, MailboxServer, OpCounts, PaneEvent,
-    PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, ViewerView,
+    BrakeView, ConnectionView, Counts, CrmAccount, IssueView, MailboxAccount, MailboxServer, OpCounts,
+    PaneEvent, PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, ViewerView,
 };

@@ -18,6 +18,7 @@ use super::App;
 use super::events;
 use super::session::{self, By, Viewer};
 use crate::patience;
+use crate::worker::cure;
 
 const SESSIONS_SHOWN: u32 = 10;
 const ISSUES_SHOWN: u32 = 50;
@@ -435,7 +436,7 @@ impl Backend for RequestBackend {
         let known = self.need().await?;
         let store = &self.app.store;
         let id = &known.row.id;
-        let (view, _) = store
+        let (view, key) = store
             .issue(id, &issue)
             .await
             .map_err(unavailable)?
@@ -450,14 +451,26 @@ impl Backend for RequestBackend {
             }
             IssueCure::Retry => {
                 store.solve_issue(id, &issue, now).await.map_err(unavailable)?;
+                // An item without a pair is met again only where everything is listed.
+                store.request_full_round(id, now).await.map_err(unavailable)?;
                 // As with *Sync now*; a password that was refused is not sent again for this.
                 if may_run(&known.row) {
                     store.wake(id, now).await.map_err(unavailable)?;
                     self.app.hub.wake_worker();
                 }
             }
-            // Both act on the other side's item and need the journal's undo beside them.
-            IssueCure::BringBack | IssueCure::DeleteThere => return Err(ApiError::WrongState),
+            IssueCure::BringBack | IssueCure::DeleteThere => {
+                if !may_run(&known.row) {
+                    return Err(ApiError::WrongState);
+                }
+                if !cure::begin(&self.app, id, &key, cure)
+                    .await
+                    .map_err(unavailable)?
+                {
+                    return Err(ApiError::WrongState);
+                }
+                self.audit(&known, "cured").await?;
+            }
         }
         self.after(&known).await
     }

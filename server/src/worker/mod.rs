@@ -1,5 +1,6 @@
 //! Runs sessions when they are due: tokio tasks around the rules in `tandem-sync`.
 
+pub(crate) mod cure;
 mod endpoints;
 mod observe;
 pub mod session;

@@ -279,6 +279,21 @@ impl Store {
         tx.commit().await
     }
 
+    /// The next session lists both sides in full, as it does once a day.
+    pub async fn request_full_round(&self, id: &ConnectionId, now: Timestamp) -> Result<(), StoreError> {
+        let changed = self
+            .db
+            .exec(
+                "UPDATE connections SET last_full = NULL, updated_at = $2 WHERE id = $1",
+                vals![id, now],
+            )
+            .await?;
+        if changed == 0 {
+            return Err(StoreError::NotFound("connection"));
+        }
+        Ok(())
+    }
+
     /// Takes effect with the next session. The caller has validated them.
     pub async fn update_settings(
         &self,

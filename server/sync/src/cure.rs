@@ -3,13 +3,17 @@
 use tandem_types::{IssueCure, Side, Timestamp};
 
 use crate::link::{Base, EndReason, Intent, Link, LinkState};
+use crate::model::LinkKey;
 
 /// The link as it must be stored so that the next session does what the user chose; `None`: this cure changes no link.
 ///
 /// An intent says what is owed. Where the link has no item: it is to be made. Where it has one, and the other side has
 /// none: it is to be deleted. Where it has both: they are to be looked at again.
+///
+/// `key`: a new one. What is brought back carries it: by the old one the deleted item would be found, and taken for the
+/// one that was made.
 #[must_use]
-pub fn cure(link: &Link, cure: IssueCure, now: Timestamp) -> Option<Link> {
+pub fn cure(link: &Link, cure: IssueCure, now: Timestamp, key: LinkKey) -> Option<Link> {
     let mut cured = link.clone();
     cured.changed = now;
     match (cure, link.state) {
@@ -18,6 +22,7 @@ pub fn cure(link: &Link, cure: IssueCure, now: Timestamp) -> Option<Link> {
             cured.mailbox_id = None;
             cured.mailbox_version = None;
             cured.base = Base::default();
+            cured.key = key;
             cured.intent = Some(Intent {
                 side: Side::Mailbox,
                 at: now,

@@ -219,7 +219,9 @@ impl Auth {
 /// The cookie of a browser that is logged in.
 fn sid(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get(COOKIE)?.to_str().ok()?;
-    cookies.split(';').find_map(|pair| pair.trim().strip_prefix("sid="))
+    cookies
+        .split(';')
+        .find_map(|pair| pair.trim().strip_prefix("sid="))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -384,7 +386,9 @@ fn authorize(state: &mut State, call: &Call<'_>) -> Answer {
     };
     if !call.is_post() {
         // Who is logged in is not asked again, unless the app wants it so.
-        let known = sid(&call.parts.headers).and_then(|sid| state.auth.browsers.get(sid)).copied();
+        let known = sid(&call.parts.headers)
+            .and_then(|sid| state.auth.browsers.get(sid))
+            .copied();
         return match known.filter(|user| state.users[*user].active) {
             Some(user) if form.get("prompt") != Some("login") => code_for(state, user),
             _ => Answer::Page(200, login_page(&form, None)),

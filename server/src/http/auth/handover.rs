@@ -9,7 +9,7 @@ use tandem_store::WebSessionNew;
 use tandem_sync::ports::StoreError;
 use tandem_types::{ApiError, HandoverReply, HandoverRequest, InvalidField};
 
-use super::{CODE_TRIES, TYPED_CODE, code_hash};
+use super::{CODE_TRIES, code_hash};
 use crate::http::{App, session};
 
 pub(crate) async fn post(State(app): State<App>, Json(request): Json<HandoverRequest>) -> Response {
@@ -28,21 +28,17 @@ async fn trade(app: &App, request: &HandoverRequest) -> Result<Response, StoreEr
     let refused = || (StatusCode::FORBIDDEN, Json(ApiError::Invalid(InvalidField::Code))).into_response();
     // Six digits can be guessed; five guesses for one nonce cannot reach far. Each is counted before it is looked at,
     // else many at once would all be the first.
-    if request.code.len() <= TYPED_CODE {
-        let tries = format!("code/{}", session::hex(&nonce_hash));
-        if app.store.trials(&tries, now).await? >= CODE_TRIES
-            || app.store.record_trial(&tries, now).await? > CODE_TRIES
-        {
-            return Ok((StatusCode::TOO_MANY_REQUESTS, Json(ApiError::TooOften(900))).into_response());
-        }
+    let tries = format!("code/{}", session::hex(&nonce_hash));
+    if app.store.trials(&tries, now).await? >= CODE_TRIES
+        || app.store.record_trial(&tries, now).await? > CODE_TRIES
+    {
+        return Ok((StatusCode::TOO_MANY_REQUESTS, Json(ApiError::TooOften(900))).into_response());
     }
-    let Some(code) = app
-        .store
-        .take_code(&code_hash(&request.code, &nonce_hash), &nonce_hash, now)
-        .await?
-    else {
+    let hash = code_hash(&request.code, &nonce_hash);
+    let Some(code) = app.store.take_code(&hash, &nonce_hash, now).await? else {
         return Ok(refused());
     };
+    app.store.forget_trial(&tries, now).await?;
     let (token, token_hash) = session::new_token(app);
     let new = WebSessionNew {
         token_hash,

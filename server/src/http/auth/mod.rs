@@ -15,9 +15,7 @@ const FLOW_COOKIE: &str = "__Host-tandem-flow";
 const FLOW_SECONDS: i64 = 600;
 /// From the end of the sign-in until the pane has fetched its session.
 const CODE_SECONDS: i64 = 60;
-/// Digits of a code that is typed; the one that a message carries is far longer, and not to be guessed.
-const TYPED_CODE: usize = 6;
-/// Codes typed by hand.
+/// Wrong codes for one nonce in 15 minutes.
 const CODE_TRIES: u32 = 5;
 
 /// 64 lower-case hexadecimal digits as 32 bytes.

@@ -51,10 +51,7 @@ pub(crate) async fn only_an_active_connection_comes_due(desk: D) {
 
     let id = desk.active(2, at(100)).await;
     let row = desk.row(&id).await;
-    assert_eq!(
-        (row.state, row.reason),
-        (SyncState::Active, None)
-    );
+    assert_eq!((row.state, row.reason), (SyncState::Active, None));
     assert!(!row.ask_activation);
     assert!(due(&desk, at(99)).await.is_none(), "not due yet");
 

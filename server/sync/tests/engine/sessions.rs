@@ -1,7 +1,7 @@
 //! Sessions, one story each.
 
 use tandem_sync::cure::cure;
-use tandem_sync::model::{Access, Field, FieldRule, FieldValue, ItemId, Refusal, Scope, Write};
+use tandem_sync::model::{Access, Field, FieldRule, FieldValue, ItemId, LinkKey, Refusal, Scope, Write};
 use tandem_sync::ports::StoreError;
 use tandem_sync::{EndReason, FaultKind, LinkState};
 use tandem_types::{
@@ -224,7 +224,7 @@ fn deleted_in_the_mailbox_is_kept_in_the_crm_and_offered() {
 fn cured(world: &World, which: IssueCure) {
     let link = world.links()[0].clone();
     let now = tandem_sync::ports::Clock::now(&*world.clock);
-    let link = cure(&link, which, now).expect("this cure applies");
+    let link = cure(&link, which, now, LinkKey("f".repeat(32))).expect("this cure applies");
     world.store.with(|kept| kept.links.insert(link.id.clone(), link));
 }
 
@@ -236,7 +236,12 @@ fn bring_back_and_delete_there() {
         world.mailbox.delete(&mailbox);
         world.session();
         assert_eq!(
-            cure(&world.links()[0], IssueCure::Ignore, tandem_types::Timestamp(0)),
+            cure(
+                &world.links()[0],
+                IssueCure::Ignore,
+                tandem_types::Timestamp(0),
+                LinkKey("f".repeat(32))
+            ),
             None
         );
         cured(&world, which);
