@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
-use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
 use fantoccini::wd::WindowHandle;
 use serde_json::Value;
@@ -70,50 +69,49 @@ impl Pane {
         self.finish_sign_in().await
     }
 
-    /// Does what the sign-in window asks for, until it has closed itself and the pane is signed in.
+    /// Does what the sign-in window asks for, if it asks at all, until it has closed itself and the pane is signed in.
     pub async fn finish_sign_in(&self) -> Result<()> {
-        self.chrome
-            .switch_to_new_window(std::slice::from_ref(&self.window))
-            .await?;
-        // Salesforce may ask twice: who it is, and for the sync's grant.
-        for _ in 0..3 {
-            let Some(button) = self.login_button().await? else {
-                self.chrome.client.switch_to_window(self.window.clone()).await?;
-                self.enter().await?;
-                self.chrome.css("#menu").await?;
-                return Ok(());
-            };
-            for (id, text) in [
-                ("username", &self.user.salesforce_username),
-                ("password", &self.user.salesforce_password),
-            ] {
-                let field = self.chrome.css(&format!("#{id}")).await?;
-                field.clear().await?;
-                field.send_keys(text).await?;
+        let done = || async {
+            let windows = self.chrome.client.windows().await?;
+            if let Some(window) = windows.into_iter().find(|w| *w != self.window) {
+                // It may be gone at any moment, with or without our doing: whatever fails is looked at again.
+                let _ = self.answer(window).await;
+                return Ok(None);
             }
-            // So that the next page, which looks the same, can be told from this one.
-            self.ask("document.documentElement.dataset.answered = ''").await?;
-            match button.click().await {
-                Err(error) if !error.is_no_such_window() => return Err(error.into()),
-                // Or it was the last page, and the window has closed already.
-                _ => {}
-            }
-        }
-        anyhow::bail!("Salesforce asks again and again: {}", self.chrome.text().await?)
+            self.chrome.client.switch_to_window(self.window.clone()).await?;
+            self.chrome
+                .client
+                .find(Locator::Css("iframe#pane"))
+                .await?
+                .enter_frame()
+                .await?;
+            let asks = self.chrome.client.find_all(Locator::Css("#sign-in")).await?;
+            Ok(asks.is_empty().then_some(()))
+        };
+        self.chrome.until("the end of the sign-in", done).await?;
+        self.chrome.css("#menu").await.map(drop)
     }
 
-    /// The button of a page of Salesforce's that was not answered yet; `None` when the window has closed.
-    async fn login_button(&self) -> Result<Option<Element>> {
-        let search = Locator::Css("html:not([data-answered]) #Login");
-        self.chrome
-            .until("a login page, or the window's end", || async {
-                match self.chrome.client.find(search).await {
-                    Ok(button) => Ok(Some(Some(button))),
-                    // Whatever a browser says of a page, or a window, that is just being left.
-                    Err(_) => Ok((self.chrome.client.windows().await?.len() == 1).then_some(None)),
-                }
-            })
-            .await
+    /// Salesforce's login, on each of its pages once.
+    async fn answer(&self, window: WindowHandle) -> Result<(), CmdError> {
+        let client = &self.chrome.client;
+        client.switch_to_window(window).await?;
+        let button = client
+            .find(Locator::Css("html:not([data-answered]) #Login"))
+            .await?;
+        for (id, text) in [
+            ("#username", &self.user.salesforce_username),
+            ("#password", &self.user.salesforce_password),
+        ] {
+            let field = client.find(Locator::Css(id)).await?;
+            field.clear().await?;
+            field.send_keys(text).await?;
+        }
+        // So that the next page, which may look the same, can be told from this one.
+        client
+            .execute("document.documentElement.dataset.answered = ''", vec![])
+            .await?;
+        button.click().await
     }
 
     /// Chooses an entry of the menu.

@@ -76,7 +76,7 @@ async fn go_on(stage: &Stage) -> Result<()> {
 
 /// Waits until the fault has bitten: the request stands in the log, and no answer will come.
 async fn held(stage: &Stage, since: u64, operation: &str) -> Result<String> {
-    let patience = std::time::Duration::from_secs(60);
+    let patience = std::time::Duration::from_mins(1);
     let mut every = tokio::time::interval(std::time::Duration::from_millis(20));
     let begun = tokio::time::Instant::now();
     loop {

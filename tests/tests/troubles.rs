@@ -1330,7 +1330,7 @@ async fn a_database_that_goes_away_and_comes_back() -> Result<()> {
     };
     tokio::time::timeout(Duration::from_secs(30), begun)
         .await
-        .context("no session began to write")??;
+        .with_context(|| format!("no session began to write: {}", stage.tandem.log()))??;
     database.cluster.stop();
     ensure!(healthy().await? == StatusCode::SERVICE_UNAVAILABLE);
     let answer = stage.nina.call("pane", &[]).await?;

@@ -1,5 +1,7 @@
 //! One session of one connection: its two ends, the engine, and what is said afterwards.
 
+use std::time::Duration;
+
 use tandem_store::ConnectionRow;
 use tandem_sync::due;
 use tandem_sync::ports::{Closing, Lease, Store as _, StoreError};
@@ -9,6 +11,9 @@ use tandem_types::SessionOutcome;
 use super::endpoints;
 use super::observe::Watcher;
 use crate::app::App;
+
+/// For an organisation whose quota is used up, where Salesforce does not say how long.
+const ORG_PAUSE_SECONDS: i64 = 15 * 60;
 
 /// What a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +72,27 @@ async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Res
         },
     };
     let mut report = tandem_sync::session::run(&context, lease.clone()).await?;
+    if let Some(wait) = report.whole_org {
+        // The quota is the organisation's: its other connections would only be refused too.
+        let until = app
+            .clock
+            .now()
+            .plus_seconds(wait.map_or(ORG_PAUSE_SECONDS, whole_seconds));
+        app.store.hold_org(&lease.org, until).await?;
+    }
     if mode == Mode::DryRun {
         // The engine has written nothing, not even its own end: the lease goes back as it came.
         hand_back(&mut report.closing, row);
         app.store.close(&lease, report.closing.clone()).await?;
     }
     Ok(report)
+}
+
+/// Rounded up: not a moment too early.
+fn whole_seconds(wait: Duration) -> i64 {
+    i64::try_from(wait.as_secs())
+        .unwrap_or(i64::MAX)
+        .saturating_add(1)
 }
 
 /// A look changes nothing of what waits for the user or the clock. A refusal counts: the password was sent.

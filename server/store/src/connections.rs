@@ -279,6 +279,16 @@ impl Store {
         tx.commit().await
     }
 
+    /// None of the organisation's connections comes due before `until`. Says how many are put off.
+    pub async fn hold_org(&self, org: &OrgId, until: Timestamp) -> Result<u64, StoreError> {
+        self.db
+            .exec(
+                "UPDATE connections SET due_at = $2 WHERE org_id = $1 AND state = 'active' AND due_at < $2",
+                vals![org, until],
+            )
+            .await
+    }
+
     /// The next session lists both sides in full, as it does once a day.
     pub async fn request_full_round(&self, id: &ConnectionId, now: Timestamp) -> Result<(), StoreError> {
         let changed = self

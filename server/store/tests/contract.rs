@@ -162,6 +162,7 @@ repo_cases![
     the_pane_reads,
     a_sweep_takes_what_is_over,
     overview,
+    an_organisation_waits_and_lists_again,
     a_commit_that_fails_half_way_leaves_nothing,
     rows_that_make_no_sense_are_told,
 ];

@@ -804,6 +804,50 @@ pub(crate) async fn overview(store: Store) {
     );
 }
 
+pub(crate) async fn an_organisation_waits_and_lists_again(store: Store) {
+    connected(&store, 1).await;
+    connected(&store, 2).await;
+    store.upsert_user(&new_user(2, 3), T0).await.unwrap();
+    store.ensure_connection(&user(3), cid(3), T0).await.unwrap();
+    store
+        .activate(&cid(3), mailbox("user3@example.com"), secret("p"), T0)
+        .await
+        .unwrap();
+    store
+        .set_state(&cid(2), &[SyncState::Active], SyncState::Paused, None, None, T0)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.hold_org(&org(1), at(900)).await.unwrap(),
+        1,
+        "the paused one has no time"
+    );
+    let due = async |n| store.connection(&cid(n)).await.unwrap().unwrap().next_due;
+    assert_eq!(
+        (due(1).await, due(2).await, due(3).await),
+        (Some(at(900)), None, Some(T0))
+    );
+    assert_eq!(store.hold_org(&org(1), at(60)).await.unwrap(), 0, "never earlier");
+
+    let lease = store
+        .claim(&Pick::This(cid(1)), "w", new_session(), at(1), TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    let commit = Commit {
+        last_full: Some(at(1)),
+        ..Commit::default()
+    };
+    store.commit(&lease, at(1), commit).await.unwrap();
+    assert_eq!(store.open(&lease).await.unwrap().last_full, Some(at(1)));
+    store.request_full_round(&cid(1), at(2)).await.unwrap();
+    assert_eq!(store.open(&lease).await.unwrap().last_full, None);
+    assert!(matches!(
+        store.request_full_round(&cid(99), at(2)).await,
+        Err(StoreError::NotFound("connection"))
+    ));
+}
+
 pub(crate) async fn a_commit_that_fails_half_way_leaves_nothing(store: Store) {
     connected(&store, 1).await;
     let lease = store
