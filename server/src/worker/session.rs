@@ -1,5 +1,6 @@
 //! One session of one connection: its two ends, the engine, and what is said afterwards.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use tandem_store::ConnectionRow;
@@ -30,7 +31,8 @@ pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
     let observer = Watcher::new(app.clone(), connection.clone());
     app.hub.changed(&connection);
     let ran = tokio::select! {
-        ran = attempt(app, lease, mode, &observer) => ran,
+        ran = attempt(app, lease.clone(), mode, &observer) => ran,
+        never = keep(app, &lease) => match never {},
         never = observer.follow() => match never {},
     };
     match ran {
@@ -45,6 +47,20 @@ pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
         Err(error) => {
             tracing::error!(%connection, %session, %error, "the session broke off; its lease ends by itself");
             None
+        }
+    }
+}
+
+/// Prolongs the lease while a single slow call holds the engine up. It is the engine that finds out if it is lost.
+async fn keep(app: &App, lease: &Lease) -> Infallible {
+    loop {
+        app.clock.sleep(app.config.worker_lease / 3).await;
+        if let Err(error) = app
+            .store
+            .renew(lease, app.clock.now(), app.config.worker_lease)
+            .await
+        {
+            tracing::warn!(connection = %lease.connection, %error, "the lease was not prolonged");
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::merge::Both;
 use crate::model::{Field, FieldValue, ItemId, Outcome, Record, Refusal, Snapshot, Write};
 use crate::normalise::normalise;
 use crate::plan::{
-    Draft, Job, Plan, Step, Update, linked, name_of, on_side, own_id, park, parse_own, set_item, title,
+    Draft, Job, Plan, REFUSALS, Step, Update, linked, name_of, on_side, own_id, park, parse_own, set_item,
+    title,
 };
 use crate::ports::{Commit, Issue, IssueKey, JournalAct, JournalEntry};
 use crate::round::{Halt, Round};
@@ -20,18 +21,13 @@ use crate::survey::Look;
 /// Links in one commit that writes to neither side.
 const NOTES_MAX: usize = 500;
 
-/// Issues that a side raises when it does not take something.
-const REFUSALS: [IssueCode; 3] = [
-    IssueCode::Refused,
-    IssueCode::DuplicateRule,
-    IssueCode::NoPermission,
-];
-
 /// What has been done so far.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) counts: Counts,
     pub(crate) issues: u32,
+    /// Something was sent, and it is not known what became of it.
+    pub(crate) in_doubt: bool,
     total: usize,
     done: usize,
 }
@@ -45,6 +41,7 @@ impl Applied {
         Self {
             counts,
             issues: 0,
+            in_doubt: false,
             total: 0,
             done: 0,
         }
@@ -293,6 +290,7 @@ impl Round<'_> {
             }
             // The intent stays, and the next session looks for what it may have made.
             Outcome::InDoubt | Outcome::Conflict(_) | Outcome::Missing | Outcome::Deleted => {
+                applied.in_doubt = true;
                 work.failed = true;
             }
         }
@@ -455,6 +453,7 @@ impl Round<'_> {
                 }
             }
             Outcome::InDoubt | Outcome::Missing | Outcome::Deleted => {
+                applied.in_doubt = true;
                 *failed = true;
                 let link = owed(&job.link, side, now);
                 self.keep(&link, commit);
@@ -659,6 +658,7 @@ impl Round<'_> {
                 }
             }
             Outcome::InDoubt | Outcome::Missing => {
+                applied.in_doubt = true;
                 let link = owed(&job.link, side, self.cx.clock.now());
                 self.keep(&link, commit);
             }

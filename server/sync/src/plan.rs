@@ -100,6 +100,13 @@ impl std::fmt::Debug for Draft {
     }
 }
 
+/// Issues that a side raises when it does not take something.
+pub(crate) const REFUSALS: [IssueCode; 3] = [
+    IssueCode::Refused,
+    IssueCode::DuplicateRule,
+    IssueCode::NoPermission,
+];
+
 /// Issues that a plan raises and takes back for a pair.
 const OF_PAIRS: [IssueCode; 5] = [
     IssueCode::Conflict,
@@ -296,6 +303,10 @@ impl<'a> Planner<'a> {
         kept.intent = None;
         self.keep(kept, case.link, "");
         self.solve(case.link, &[IssueCode::FateUnknown]);
+        if items.mailbox.is_some() {
+            // Seen, and as it was: a change that Salesforce refused was taken back.
+            self.solve(case.link, &REFUSALS);
+        }
     }
 
     fn keep(&mut self, mut kept: Link, before: &Link, what: &'static str) {
@@ -421,6 +432,10 @@ impl<'a> Planner<'a> {
             merged.different.clone_from(&merged.apart);
         }
         self.told(&merged, link, &items);
+        if merged.to.mailbox.is_empty() && merged.to.crm.is_empty() {
+            // Nothing is owed: what was refused before was taken back.
+            self.solve(link, &REFUSALS);
+        }
         let mut kept = Self::with_items(
             &kept,
             &items,
@@ -440,7 +455,8 @@ impl<'a> Planner<'a> {
             if self.setting.profiles.mailbox.holds_key && item.key.as_ref() != Some(&kept.key) {
                 updates.mailbox.get_or_insert_default().key = true;
             }
-            if (mark || adopted) && !item.marked {
+            // One that was found is in its first session with both items, as if it had just been made.
+            if (mark || adopted || what == "found") && !item.marked {
                 updates.mailbox.get_or_insert_default().mark = true;
             }
         }

@@ -95,10 +95,15 @@ impl Report {
     }
 }
 
+/// When a session looks what became of writes whose answers never came.
+const IN_DOUBT_SECONDS: i64 = 120;
+
 /// How a round ended, if no fault ended it.
 enum End {
     Done,
     Partial,
+    /// Through, but for answers that never came.
+    InDoubt,
     Preview {
         view: PreviewView,
     },
@@ -216,6 +221,8 @@ async fn go(
     }
     Ok(if round.truncated() {
         End::Partial
+    } else if applied.in_doubt {
+        End::InDoubt
     } else {
         End::Done
     })
@@ -302,6 +309,12 @@ fn closed(
         End::Partial => {
             closing.outcome = SessionOutcome::Partial;
             closing.next_due = Some(now);
+        }
+        End::InDoubt => {
+            closing.outcome = SessionOutcome::Partial;
+            closing.release_used = opening.released;
+            // Soon, but not at once: what broke an answer off may last a moment.
+            closing.next_due = Some(now.plus_seconds(IN_DOUBT_SECONDS));
         }
         End::Preview { view } => {
             closing.outcome = SessionOutcome::Preview;
