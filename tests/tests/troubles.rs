@@ -1427,3 +1427,37 @@ async fn a_refusal_is_closed_when_the_change_is_taken_back() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn one_refused_field_does_not_keep_the_others_back() -> Result<()> {
+    let stage = Stage::synced(&FEW, &Options::default()).await?;
+    let id = person_in_outlook(&stage, "Teilweise", &json!({ "JobTitle": "Koch" })).await?;
+    settles(&stage).await?;
+    let rule = json!({ "object": "Contact", "field": "Title", "contains": "Baron", "message": "No." });
+    stage
+        .sandbox
+        .put("/salesforce/org", &json!({ "validation_rule": rule }))
+        .await?;
+    let both = json!({ "fields": { "JobTitle": "Baron", "MobilePhone": "+49 1" } });
+    edit_in_outlook(&stage, &id, &both).await?;
+    settles(&stage).await?;
+    let there = &stage.in_salesforce("Teilweise").await?[0];
+    ensure!(
+        there["MobilePhone"] == "+49 1" && there["Title"] == "Koch",
+        "{there}"
+    );
+    one_issue(&stage, "refused").await?;
+    let here = &stage.in_mailbox("Teilweise").await?[0];
+    ensure!(here["fields"]["JobTitle"] == "Baron", "{here}");
+    // The rule goes, the next change of the contact carries both.
+    stage
+        .sandbox
+        .put("/salesforce/org", &json!({ "validation_rule": null }))
+        .await?;
+    edit_in_outlook(&stage, &id, &json!({ "fields": { "HomePhone": "2" } })).await?;
+    settles(&stage).await?;
+    let there = &stage.in_salesforce("Teilweise").await?[0];
+    ensure!(there["Title"] == "Baron" && there["HomePhone"] == "2", "{there}");
+    ensure!(issues(&stage, "refused").await?.is_empty(), "still told");
+    Ok(())
+}

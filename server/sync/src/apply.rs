@@ -363,9 +363,24 @@ impl Round<'_> {
             }
             let outcomes = self.send(side, &writes).await?;
             let mut commit = Commit::default();
-            for (work, outcome) in chunk.iter_mut().zip(outcomes) {
+            let mut rest = Vec::new();
+            for ((work, write), outcome) in chunk.iter_mut().zip(writes).zip(outcomes) {
+                let taken = without_refused(write, &outcome);
                 self.updated(side, work, outcome, &mut commit, applied);
                 applied.done += 1;
+                if let Some(write) = taken {
+                    work.failed = false;
+                    rest.push((work, write));
+                }
+            }
+            // One field that is not taken does not keep the others back.
+            if !rest.is_empty() {
+                let writes: Vec<Write> = rest.iter().map(|(_, write)| write.clone()).collect();
+                let outcomes = self.send(side, &writes).await?;
+                for ((work, write), outcome) in rest.into_iter().zip(outcomes) {
+                    narrow(&mut work.job.step, side, &write);
+                    self.updated(side, work, outcome, &mut commit, applied);
+                }
             }
             self.commit(commit).await?;
         }
@@ -769,5 +784,42 @@ fn refused(side: Side, item: &ItemId, title: String, refusal: Refusal) -> Draft 
         title: if title.is_empty() { item.0.clone() } else { title },
         detail,
         cures: vec![IssueCure::Retry, IssueCure::Ignore],
+    }
+}
+
+/// What is left of an update whose refusal names some of its fields: the others. `None`: nothing, or none was named.
+fn without_refused(write: Write, outcome: &Outcome) -> Option<Write> {
+    let Outcome::Refused(refusal) = outcome else {
+        return None;
+    };
+    let Write::Update {
+        id,
+        version,
+        mut set,
+        key,
+        mark,
+    } = write
+    else {
+        return None;
+    };
+    let before = set.len();
+    set.retain(|field, _| !refusal.fields.contains(field));
+    let fewer = set.len() < before && !set.is_empty();
+    (fewer && !refusal.retry).then_some(Write::Update {
+        id,
+        version,
+        set,
+        key,
+        mark,
+    })
+}
+
+/// The step as it was sent the second time.
+fn narrow(step: &mut Step, side: Side, write: &Write) {
+    let (Step::Update(updates), Write::Update { set, .. }) = (step, write) else {
+        return;
+    };
+    if let Some(update) = updates.on_mut(side) {
+        update.set.retain(|field, _| set.contains_key(field));
     }
 }
