@@ -3,7 +3,7 @@ use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use tandem_types::SyncState;
 
-use super::parts::{Look, act, open_activation};
+use super::parts::{Look, act, dialog_link, open_activation};
 use crate::call::Call;
 use crate::page::{Dialog, Page, Ui};
 use crate::text::{self, Tone};
@@ -154,24 +154,11 @@ fn menu(ui: Ui, choices: Choices) -> impl IntoView {
 
 /// Opens the dialog that asks; without script the page that says the same above a plain form.
 fn deactivate_link(ui: Ui, look: Look) -> impl IntoView {
-    view! {
-        <a
-            class=look.class()
-            href="/settings#deactivate"
-            role="button"
-            aria-haspopup="dialog"
-            on:click=move |event| {
-                event.prevent_default();
-                ui.dialog.set(Some(Dialog::Deactivation));
-            }
-            on:keydown=move |event| {
-                if event.key() == " " {
-                    event.prevent_default();
-                    ui.dialog.set(Some(Dialog::Deactivation));
-                }
-            }
-        >
-            {text::DEACTIVATE}
-        </a>
-    }
+    dialog_link(
+        ui,
+        Dialog::Deactivation,
+        "/settings#deactivate",
+        text::DEACTIVATE,
+        look,
+    )
 }

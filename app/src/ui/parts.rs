@@ -68,28 +68,39 @@ pub(crate) fn act(
     }
 }
 
-/// Opens the activation dialog; without script a link to the page that shows it.
-pub(crate) fn open_activation(ui: Ui, label: &'static str, look: Look) -> impl IntoView {
+/// Opens a dialog; without script a link to the page that shows the same.
+pub(crate) fn dialog_link(
+    ui: Ui,
+    dialog: Dialog,
+    href: &'static str,
+    label: &'static str,
+    look: Look,
+) -> impl IntoView {
     view! {
         <a
             class=look.class()
-            href="/setup?activate=1"
+            href=href
             role="button"
             aria-haspopup="dialog"
             on:click=move |event| {
                 event.prevent_default();
-                ui.dialog.set(Some(Dialog::Activation));
+                ui.dialog.set(Some(dialog));
             }
             on:keydown=move |event| {
                 if event.key() == " " {
                     event.prevent_default();
-                    ui.dialog.set(Some(Dialog::Activation));
+                    ui.dialog.set(Some(dialog));
                 }
             }
         >
             {label}
         </a>
     }
+}
+
+/// Opens the activation dialog.
+pub(crate) fn open_activation(ui: Ui, label: &'static str, look: Look) -> impl IntoView {
+    dialog_link(ui, Dialog::Activation, "/setup?activate=1", label, look)
 }
 
 /// The error of the last call, for as long as it is the last.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tandem_net::{NetError, NetErrorKind};
+use tandem_net::NetError;
 use tandem_sync::model::{Field, Outcome, Refusal};
 use tandem_sync::{Fault, FaultKind};
 use tandem_types::IssueCode;
@@ -90,15 +90,10 @@ impl Failure {
     }
 
     pub(crate) fn from_net(error: NetError) -> Self {
-        let kind = match error.kind {
-            NetErrorKind::NotAllowed | NetErrorKind::TooLarge => FaultKind::Fatal,
-            NetErrorKind::UnknownHost
-            | NetErrorKind::Connect
-            | NetErrorKind::Certificate
-            | NetErrorKind::Timeout
-            | NetErrorKind::Reset
-            | NetErrorKind::Cut
-            | NetErrorKind::Protocol => FaultKind::Transient { retry_after: None },
+        let kind = if error.kind.may_pass() {
+            FaultKind::Transient { retry_after: None }
+        } else {
+            FaultKind::Fatal
         };
         let mut fault = Fault::new(kind, format!("Salesforce did not answer: {error}"));
         if error.may_have_taken_effect() {

@@ -180,16 +180,7 @@ impl CallError {
 
     pub(crate) fn kind(&self) -> FaultKind {
         match self {
-            Self::Net(error) => match error.kind {
-                NetErrorKind::NotAllowed | NetErrorKind::TooLarge => FaultKind::Fatal,
-                NetErrorKind::UnknownHost
-                | NetErrorKind::Connect
-                | NetErrorKind::Certificate
-                | NetErrorKind::Timeout
-                | NetErrorKind::Reset
-                | NetErrorKind::Cut
-                | NetErrorKind::Protocol => FaultKind::Transient { retry_after: None },
-            },
+            Self::Net(error) if error.kind.may_pass() => FaultKind::Transient { retry_after: None },
             Self::Status { status, retry_after } => match status.as_u16() {
                 401 | 403 => FaultKind::Rejected,
                 429 => FaultKind::RateLimited {
@@ -202,7 +193,7 @@ impl CallError {
                 _ => FaultKind::Fatal,
             },
             Self::Xml(XmlError::Cut) => FaultKind::Transient { retry_after: None },
-            Self::Xml(_) | Self::NotExchange => FaultKind::Fatal,
+            Self::Net(_) | Self::Xml(_) | Self::NotExchange => FaultKind::Fatal,
             Self::Response(error) => error.kind(),
             Self::AlreadyRefused => FaultKind::Rejected,
         }

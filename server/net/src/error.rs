@@ -29,6 +29,23 @@ pub enum NetErrorKind {
 }
 
 impl NetErrorKind {
+    /// Whether the same request may go through later, with nothing changed here.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        match self {
+            Self::NotAllowed | Self::TooLarge => false,
+            Self::UnknownHost
+            | Self::Connect
+            | Self::Certificate
+            | Self::Timeout
+            | Self::Reset
+            | Self::Cut
+            | Self::Protocol => true,
+        }
+    }
+}
+
+impl NetErrorKind {
     const fn text(self) -> &'static str {
         match self {
             Self::NotAllowed => "not allowed",
