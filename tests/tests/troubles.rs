@@ -1461,3 +1461,39 @@ async fn one_refused_field_does_not_keep_the_others_back() -> Result<()> {
     ensure!(issues(&stage, "refused").await?.is_empty(), "still told");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_refusal_is_noted_although_the_request_for_the_rest_fails() -> Result<()> {
+    let stage = Stage::synced(&FEW, &Options::default()).await?;
+    let id = person_in_outlook(&stage, "Unterbrochen", &json!({ "JobTitle": "Koch" })).await?;
+    settles(&stage).await?;
+    let rule = json!({ "object": "Contact", "field": "Title", "contains": "Baron", "message": "No." });
+    stage
+        .sandbox
+        .put("/salesforce/org", &json!({ "validation_rule": rule }))
+        .await?;
+    let both = json!({ "fields": { "JobTitle": "Baron", "MobilePhone": "+49 1" } });
+    edit_in_outlook(&stage, &id, &both).await?;
+    // The second request that writes is turned away before it does anything.
+    let updates = |log: &[Value]| log.iter().filter(|e| e["operation"] == "composite").count();
+    let since = stage.mark().await?;
+    stage
+        .tandem
+        .run(&["session", "run", "--dry-run", "--connection", &stage.connection])
+        .await?;
+    let read = updates(&stage.sandbox.requests_since(since).await?);
+    let turned_away = json!({ "service": "salesforce", "operation": "composite", "kind": "throttle",
+        "ms": 1000, "times": 1, "skip": read + 1 });
+    stage.sandbox.post("/faults", &turned_away).await?;
+    session(&stage).await?;
+    all_fired(&stage).await?;
+    one_issue(&stage, "refused").await?;
+    stage.sandbox.heal().await?;
+    settles(&stage).await?;
+    let there = &stage.in_salesforce("Unterbrochen").await?[0];
+    ensure!(
+        there["MobilePhone"] == "+49 1" && there["Title"] == "Koch",
+        "{there}"
+    );
+    Ok(())
+}

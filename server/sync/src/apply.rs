@@ -374,15 +374,22 @@ impl Round<'_> {
                 }
             }
             // One field that is not taken does not keep the others back.
+            let mut sent = Ok(());
             if !rest.is_empty() {
                 let writes: Vec<Write> = rest.iter().map(|(_, write)| write.clone()).collect();
-                let outcomes = self.send(side, &writes).await?;
-                for ((work, write), outcome) in rest.into_iter().zip(outcomes) {
-                    narrow(&mut work.job.step, side, &write);
-                    self.updated(side, work, outcome, &mut commit, applied);
+                match self.send(side, &writes).await {
+                    Ok(outcomes) => {
+                        for ((work, write), outcome) in rest.into_iter().zip(outcomes) {
+                            narrow(&mut work.job.step, side, &write);
+                            self.updated(side, work, outcome, &mut commit, applied);
+                        }
+                    }
+                    Err(halt) => sent = Err(halt),
                 }
             }
+            // What the first request did is noted, whatever became of the second.
             self.commit(commit).await?;
+            sent?;
         }
         Ok(true)
     }
@@ -395,7 +402,6 @@ impl Round<'_> {
         commit: &mut Commit,
         applied: &mut Applied,
     ) {
-        let now = self.cx.clock.now();
         let Work { job, open, failed } = work;
         let Step::Update(updates) = &job.step else { return };
         let Some(update) = updates.on(side) else { return };
@@ -460,8 +466,7 @@ impl Round<'_> {
                     applied,
                 );
                 if retry {
-                    let link = owed(&job.link, side, now);
-                    self.keep(&link, commit);
+                    self.owe(&job.link, side, commit);
                 } else if job.dirty {
                     commit.journal.append(&mut job.journal);
                     self.keep(&job.link, commit);
@@ -470,8 +475,7 @@ impl Round<'_> {
             Outcome::InDoubt | Outcome::Missing | Outcome::Deleted => {
                 applied.in_doubt = true;
                 *failed = true;
-                let link = owed(&job.link, side, now);
-                self.keep(&link, commit);
+                self.owe(&job.link, side, commit);
             }
         }
     }
@@ -668,14 +672,12 @@ impl Round<'_> {
                     applied,
                 );
                 if retry {
-                    let link = owed(&job.link, side, self.cx.clock.now());
-                    self.keep(&link, commit);
+                    self.owe(&job.link, side, commit);
                 }
             }
             Outcome::InDoubt | Outcome::Missing => {
                 applied.in_doubt = true;
-                let link = owed(&job.link, side, self.cx.clock.now());
-                self.keep(&link, commit);
+                self.owe(&job.link, side, commit);
             }
         }
     }
@@ -690,6 +692,12 @@ impl Round<'_> {
     fn keep(&mut self, link: &Link, commit: &mut Commit) {
         self.links.put(link.clone());
         commit.links.push(link.clone());
+    }
+
+    /// Both items are to be looked at again in the next session.
+    fn owe(&mut self, link: &Link, side: Side, commit: &mut Commit) {
+        let link = owed(link, side, self.cx.clock.now());
+        self.keep(&link, commit);
     }
 
     fn issue(&self, draft: Draft) -> Issue {
