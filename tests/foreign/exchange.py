@@ -8,10 +8,17 @@ from exchangelib import (
     DELEGATE,
     Account,
     Build,
+    CalendarItem,
     Configuration,
     Contact,
     Credentials,
+    EWSDateTime,
+    EWSTimeZone,
     ExtendedProperty,
+    FileAttachment,
+    Mailbox,
+    Message,
+    Task,
     Version,
 )
 from exchangelib.errors import (
@@ -25,8 +32,9 @@ from exchangelib.errors import (
 )
 from exchangelib.folders import Contacts
 from exchangelib.indexed_properties import EmailAddress, PhoneNumber, PhysicalAddress
-from exchangelib.items import NEVER_OVERWRITE
+from exchangelib.items import NEVER_OVERWRITE, SEND_TO_NONE
 from exchangelib.properties import AlternateId
+from exchangelib.recurrence import Recurrence, WeeklyPattern
 
 from common import COLLEAGUE, INFO, NINA, check, control, equal, finish, refused, section
 
@@ -327,6 +335,89 @@ def refusals():
     refused("a mailbox that is not there", (ErrorNonExistentMailbox,), lambda: nobody.contacts.total_count)
 
 
+def calendar():
+    before = control("GET", "/counters")["exchange"].get("mails_sent")
+    zone = EWSTimeZone("Europe/Berlin")
+    start = EWSDateTime(2026, 3, 23, 10, 0, tzinfo=zone)
+    end = EWSDateTime(2026, 3, 23, 11, 0, tzinfo=zone)
+    series = CalendarItem(
+        account=account,
+        folder=account.calendar,
+        subject="Foreign weekly ✓",
+        body="agenda",
+        location="Köln",
+        start=start,
+        end=end,
+        categories=["Salesforce"],
+        required_attendees=["guest@foreign.example"],
+        recurrence=Recurrence(
+            pattern=WeeklyPattern(interval=1, weekdays=["Monday"]), start=start.date(), number=4
+        ),
+    )
+    series.save(send_meeting_invitations=SEND_TO_NONE)
+    window = (EWSDateTime(2026, 3, 1, tzinfo=zone), EWSDateTime(2026, 5, 1, tzinfo=zone))
+    seen = sorted(account.calendar.view(start=window[0], end=window[1]), key=lambda item: item.start)
+    seen = [item for item in seen if item.subject == series.subject]
+    equal("a view expands the series", [item.start.astimezone(zone).hour for item in seen], [10] * 4)
+    equal("they are occurrences", {item.type for item in seen}, {"Occurrence"})
+    master = account.calendar.get(id=series.id)
+    equal("the series is one", master.type, "RecurringMaster")
+    equal("its pattern comes back", (master.recurrence.pattern.interval, master.recurrence.boundary.number), (1, 4))
+    equal("its guest comes back", [a.mailbox.email_address for a in master.required_attendees], ["guest@foreign.example"])
+    second = series.occurrence(index=2)
+    second.refresh()
+    equal("the second by its number", second.original_start, seen[1].start)
+    second.subject = "Foreign exception"
+    second.save(update_fields=["subject"], send_meeting_invitations=SEND_TO_NONE)
+    master.refresh()
+    equal("an exception is told", len(master.modified_occurrences), 1)
+    third = series.occurrence(index=3)
+    third.refresh()
+    third.delete(send_meeting_cancellations=SEND_TO_NONE)
+    master.refresh()
+    equal("a deletion is told", len(master.deleted_occurrences), 1)
+    equal("no mail was sent", control("GET", "/counters")["exchange"].get("mails_sent"), before)
+    master.delete(send_meeting_cancellations=SEND_TO_NONE)
+
+
+def tasks():
+    task = Task(folder=account.tasks, subject="Foreign task", due_date=datetime.date(2026, 3, 10), categories=["Blue"])
+    task.save()
+    read = account.tasks.get(id=task.id)
+    equal("a task's due date comes back", read.due_date, task.due_date)
+    equal("its status", read.status, "NotStarted")
+    read.complete()
+    read.refresh()
+    equal("it was completed", (read.status, read.is_complete, int(read.percent_complete)), ("Completed", True, 100))
+    read.delete(affected_task_occurrences="AllOccurrences")
+
+
+def mails():
+    message = Message(
+        folder=account.drafts,
+        subject="Foreign mail ✓",
+        body="text",
+        to_recipients=[Mailbox(email_address="guest@foreign.example")],
+    )
+    message.save()
+    message.attach(FileAttachment(name="a.txt", content=b"attached \x00"))
+    read = account.drafts.get(id=message.id)
+    equal("the attachment comes back", [(a.name, a.content) for a in read.attachments], [("a.txt", b"attached \x00")])
+    check("so does the MIME text", b"guest@foreign.example" in read.mime_content, read.mime_content)
+    check("it has a message id", read.message_id, read.message_id)
+    equal("found by it", [m.id for m in account.drafts.filter(message_id=read.message_id)], [read.id])
+    read.is_read = True
+    read.categories = ["Salesforce"]
+    read.save(update_fields=["is_read", "categories"])
+    moved = account.drafts.get(id=read.id)
+    moved.move(account.inbox)
+    equal("it moved", account.inbox.get(id=moved.id).categories, ["Salesforce"])
+    moved.delete()
+
+
+section("calendar", calendar)
+section("tasks", tasks)
+section("mail", mails)
 section("reading", reads)
 section("writing", writes)
 section("many at once", many)

@@ -229,6 +229,48 @@ def writes(sf):
     check("deleted names it", key in [row["id"] for row in sf.Contact.deleted(start, end)["deletedRecords"]])
 
 
+def activities(sf):
+    contact = sf.query("SELECT Id, AccountId FROM Contact WHERE AccountId != null LIMIT 1")["records"][0]
+    event = sf.Event.create({
+        "Subject": "Ünï – talk", "StartDateTime": "2026-12-01T09:00:00Z", "DurationInMinutes": 90,
+        "WhoId": contact["Id"], "WhatId": contact["AccountId"],
+    })["id"]
+    row = sf.Event.get(event)
+    equal("an event ends when it should", row["EndDateTime"], "2026-12-01T10:30:00.000+0000")
+    day = sf.Event.create({"Subject": "Fair", "IsAllDayEvent": True, "ActivityDate": "2026-12-05"})["id"]
+    equal("an all-day event ends on its last day", sf.Event.get(day)["EndDateTime"], "2026-12-05T00:00:00.000+0000")
+    long = {"Subject": "x", "StartDateTime": "2026-12-01T09:00:00Z", "EndDateTime": "2026-12-16T09:00:00Z"}
+    error = refused("an event of 15 days", SalesforceMalformedRequest, lambda: sf.Event.create(long))
+    equal("it says why", error and error.content[0]["errorCode"], "FIELD_INTEGRITY_EXCEPTION")
+    sf.EventRelation.create({"EventId": event, "RelationId": COLLEAGUE["salesforce_user_id"]})
+    copies = sf.query(f"SELECT Subject FROM Event WHERE IsChild = true AND OwnerId = '{COLLEAGUE['salesforce_user_id']}'")
+    check("an invited colleague has a copy", "Ünï – talk" in [r["Subject"] for r in copies["records"]])
+    invited = sf.query(
+        "SELECT Id, Who.Name FROM Event WHERE IsChild = false AND Id IN "
+        f"(SELECT EventId FROM EventRelation WHERE RelationId = '{COLLEAGUE['salesforce_user_id']}')"
+    )["records"]
+    check("and is found by the invitation", event in [r["Id"] for r in invited], invited)
+
+    task = sf.Task.create({"Subject": "Offer", "ActivityDate": "2026-12-01", "WhoId": contact["Id"]})["id"]
+    sf.Task.update(task, {"Status": "Completed"})
+    equal("a completed task is closed", sf.Task.get(task)["IsClosed"], True)
+    equal("a key upserts a task", sf.Task.upsert("Tandem_Key__c/foreign-task", {"Subject": "By key"}), 201)
+
+    email = sf.EmailMessage.create({
+        "Subject": "Hello", "TextBody": "Text", "Status": "3", "Incoming": True, "IsClientManaged": True,
+        "MessageIdentifier": "<foreign@example.com>", "FromAddress": "x@example.com", "ToIds": [contact["Id"]],
+        "RelatedToId": contact["AccountId"],
+    })["id"]
+    made = sf.query(f"SELECT Id, TaskSubtype, IsClosed, WhoId FROM Task WHERE Id = '{sf.EmailMessage.get(email)['ActivityId']}'")
+    made = made["records"][0]
+    equal("an email has its task", (made["TaskSubtype"], made["IsClosed"], made["WhoId"]), ("Email", True, contact["Id"]))
+    data = base64.b64encode(b"%PDF-1.4").decode()
+    sf.ContentVersion.create({"PathOnClient": "offer.pdf", "VersionData": data, "FirstPublishLocationId": email})
+    equal("and its file", sf.EmailMessage.get(email)["HasAttachment"], True)
+    sf.Event.delete(event)
+    equal("a deleted event's copy is gone", sf.query(f"SELECT Id FROM EventRelation WHERE EventId = '{event}'")["totalSize"], 0)
+
+
 def refuses(sf):
     def anonymous():
         return Salesforce(instance=urllib.parse.urlsplit(BASE).netloc, session_id="00Dnot-a-token", session=browser()).limits()
@@ -268,6 +310,7 @@ if nina:
     sf = client(nina)
     section("reading", lambda: reads(sf))
     section("writing", lambda: writes(sf))
+    section("events, tasks and emails", lambda: activities(sf))
     section("refusing", lambda: refuses(sf))
     section("rotating", rotates)
     section("ending grants", grants_end)

@@ -46,6 +46,10 @@ pub(crate) enum Kind {
     Empty,
     /// A write of a row is refused because somebody else holds it; in lists each row counts.
     LockRow,
+    /// One item of a request fails with that EWS code; each item counts.
+    ItemError { code: String },
+    /// A cursor is answered with everything from the start, as if it had not been sent.
+    SilentResync,
 }
 
 impl Kind {
@@ -67,6 +71,8 @@ impl Kind {
             Self::LateChanges { .. } => "late_changes",
             Self::Empty => "empty",
             Self::LockRow => "lock_row",
+            Self::ItemError { .. } => "item_error",
+            Self::SilentResync => "silent_resync",
         }
     }
 
@@ -84,6 +90,23 @@ impl Kind {
         )
     }
 }
+
+/// What [`Kind::ItemError`] can say.
+pub(crate) const ITEM_ERRORS: &[&str] = &[
+    "ErrorAccessDenied",
+    "ErrorCalendarOccurrenceIsDeletedFromRecurrence",
+    "ErrorCorruptData",
+    "ErrorInternalServerError",
+    "ErrorInternalServerTransientError",
+    "ErrorItemCorrupt",
+    "ErrorItemNotFound",
+    "ErrorItemSave",
+    "ErrorMailboxStoreUnavailable",
+    "ErrorMessageSizeExceeded",
+    "ErrorMimeContentConversionFailed",
+    "ErrorQuotaExceeded",
+    "ErrorTimeoutExpired",
+];
 
 /// One rule. Operation and user left out mean *any*.
 #[derive(Debug, Clone, Serialize)]
@@ -163,6 +186,13 @@ impl Rule {
             return Err(format!(
                 "a rule of the kind {} has no setting {unknown:?}",
                 rule.kind.name()
+            ));
+        }
+        if let Kind::ItemError { code } = &rule.kind
+            && !ITEM_ERRORS.contains(&code.as_str())
+        {
+            return Err(format!(
+                "no item can fail with {code:?}; it can with {ITEM_ERRORS:?}"
             ));
         }
         if let Kind::Status { code, .. } = rule.kind

@@ -64,6 +64,16 @@ pub struct Options {
     pub contacts: usize,
     /// How many contacts each mailbox holds at the start; every other one is also in Salesforce.
     pub mailbox_contacts: usize,
+    /// How many Salesforce events each user owns.
+    pub crm_events: usize,
+    /// How many Salesforce tasks each user owns.
+    pub crm_tasks: usize,
+    /// How many events each mailbox makes at the start; invitations to colleagues come on top.
+    pub events: usize,
+    /// How many tasks each mailbox holds at the start.
+    pub tasks: usize,
+    /// How many messages each mailbox holds at the start.
+    pub messages: usize,
     /// Whether the organisation has the external id `Tandem_Key__c`.
     pub tandem_key: bool,
     /// The mail domain of the company.
@@ -80,6 +90,11 @@ impl Default for Options {
             ca_dir: None,
             contacts: 60,
             mailbox_contacts: 12,
+            crm_events: 0,
+            crm_tasks: 0,
+            events: 0,
+            tasks: 0,
+            messages: 0,
             tandem_key: true,
             domain: "contoso.example".to_owned(),
             record: None,

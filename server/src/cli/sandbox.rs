@@ -16,6 +16,21 @@ pub(super) struct Args {
     /// Contacts in each mailbox.
     #[arg(long, default_value_t = 12)]
     mailbox_contacts: usize,
+    /// Events in each mailbox.
+    #[arg(long, default_value_t = 16)]
+    mailbox_events: usize,
+    /// Tasks in each mailbox.
+    #[arg(long, default_value_t = 8)]
+    mailbox_tasks: usize,
+    /// Messages in each mailbox.
+    #[arg(long, default_value_t = 24)]
+    mailbox_messages: usize,
+    /// Salesforce events of each user.
+    #[arg(long, default_value_t = 20)]
+    crm_events: usize,
+    /// Salesforce tasks of each user.
+    #[arg(long, default_value_t = 20)]
+    crm_tasks: usize,
     /// The organisation has no external id field for Tandem's key.
     #[arg(long)]
     no_tandem_key: bool,
@@ -43,6 +58,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         seed: args.seed,
         contacts: args.contacts,
         mailbox_contacts: args.mailbox_contacts,
+        events: args.mailbox_events,
+        tasks: args.mailbox_tasks,
+        messages: args.mailbox_messages,
+        crm_events: args.crm_events,
+        crm_tasks: args.crm_tasks,
         tandem_key: !args.no_tandem_key,
         ca_dir: args.ca_dir,
         record: args.record,

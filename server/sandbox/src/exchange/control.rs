@@ -1,4 +1,6 @@
 //! The control API of Exchange: what a user does in Outlook, and what an administrator does.
+//!
+//! Contacts, folders and the mailbox itself are here; events, tasks and messages in the module `control_items`.
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -10,20 +12,20 @@ use serde_json::{Map, Value, json};
 
 use super::Exchange;
 use super::autodiscover::Settings;
-use super::contact::{Contact, crlf};
+use super::content::{Class, Content, crlf};
 use super::items::dispose;
 use super::props::{
-    ADDRESS_KEYS, ADDRESS_PARTS, EMAIL_KEYS, IM_KEYS, INDEXED_URIS, Key, Kind, PHONE_KEYS, PROPS, date_time,
-    write_time,
+    ADDRESS_KEYS, ADDRESS_PARTS, EMAIL_KEYS, IM_KEYS, INDEXED_URIS, Key, Kind, Of, PHONE_KEYS, date_time,
+    rows, write_time,
 };
 use super::store::{LOCK_AFTER, Mailbox, contact_of, string_type};
 use super::xml::allowed;
 use crate::control::refused;
 
-type Answer = Result<Response, Refused>;
+pub(super) type Answer = Result<Response, Refused>;
 
 /// An answer that says no.
-struct Refused(Box<Response>);
+pub(super) struct Refused(Box<Response>);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -39,7 +41,7 @@ pub(super) fn router(exchange: Exchange) -> Router {
         .route("/mailboxes/{address}/seed", post(seed))
         .route(
             "/mailboxes/{address}/folders",
-            delete(remove_folder).post(add_folder),
+            delete(remove_folder).post(add_folder).patch(change_folder),
         )
         .route(
             "/mailboxes/{address}/contacts",
@@ -47,10 +49,13 @@ pub(super) fn router(exchange: Exchange) -> Router {
         )
         .route("/mailboxes/{address}/contacts/all", delete(remove_all))
         .route("/mailboxes/{address}/contacts/move", post(shift))
+        .merge(super::control_items::router())
+        // A mail of 60 MB must fit.
+        .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(exchange)
 }
 
-fn no(status: StatusCode, text: impl Into<String>) -> Refused {
+pub(super) fn no(status: StatusCode, text: impl Into<String>) -> Refused {
     Refused(Box::new(refused(status, text)))
 }
 
@@ -114,6 +119,8 @@ async fn mailbox(State(exchange): State<Exchange>, Path(address): Path<String>) 
             "disabled": m.disabled,
             "no_mailbox": m.logon_only,
             "watermark_support": m.watermarks,
+            "zone": m.zone.id,
+            "quota_items": m.quota,
         }))
         .into_response())
     })
@@ -128,6 +135,8 @@ struct MailboxChange {
     watermark_support: Option<bool>,
     /// Only `false`: unlocks.
     locked: Option<bool>,
+    /// How many items fit in; 0 is no limit.
+    quota_items: Option<usize>,
 }
 
 async fn change_mailbox(
@@ -145,6 +154,9 @@ async fn change_mailbox(
         }
         m.disabled = change.disabled.unwrap_or(m.disabled);
         m.logon_only = change.no_mailbox.unwrap_or(m.logon_only);
+        if let Some(quota) = change.quota_items {
+            m.quota = Some(quota).filter(|q| *q > 0);
+        }
         m.watermarks = change.watermark_support.unwrap_or(m.watermarks);
         Ok(StatusCode::NO_CONTENT.into_response())
     })
@@ -193,6 +205,10 @@ async fn seed(
 struct FolderName {
     name: String,
     parent: Option<String>,
+    /// `IPF.Contact` if nothing else is said.
+    class: Option<String>,
+    /// For an edit.
+    new_name: Option<String>,
 }
 
 /// The user removes a folder for good, with all that is in it.
@@ -214,15 +230,43 @@ async fn remove_folder(
     })
 }
 
-/// The user makes a contacts folder, below *Contacts* if nothing else is said.
+/// The user renames a folder, or moves it below another one.
+async fn change_folder(
+    State(exchange): State<Exchange>,
+    Path(address): Path<String>,
+    Json(folder): Json<FolderName>,
+) -> Answer {
+    within(&exchange, &address, |m, now| {
+        let number = folder_of(m, Some(&folder.name))?;
+        let old = m.folders.get(&number).map_or(0, |f| f.parent);
+        let parent = match &folder.parent {
+            Some(parent) => folder_of(m, Some(parent))?,
+            None => old,
+        };
+        if parent == number || m.is_below(parent, number) {
+            return Err(no(StatusCode::CONFLICT, "a folder cannot be below itself"));
+        }
+        let name = folder.new_name.as_deref().unwrap_or(&folder.name);
+        m.change_folder(number, parent, name, now);
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+}
+
+/// The user makes a folder: one for contacts below *Contacts*, others at the top, if nothing else is said.
 async fn add_folder(
     State(exchange): State<Exchange>,
     Path(address): Path<String>,
     Json(folder): Json<FolderName>,
 ) -> Answer {
     within(&exchange, &address, |m, now| {
-        let parent = folder_of(m, folder.parent.as_deref())?;
-        let number = m.create_folder(parent, "IPF.Contact", &folder.name, now);
+        let class = folder.class.as_deref().unwrap_or("IPF.Contact");
+        let default = if class.starts_with("IPF.Contact") {
+            "contacts"
+        } else {
+            "msgfolderroot"
+        };
+        let parent = folder_of(m, Some(folder.parent.as_deref().unwrap_or(default)))?;
+        let number = m.create_folder(parent, class, &folder.name, now);
         Ok((StatusCode::CREATED, Json(json!({ "id": m.folder_id(number) }))).into_response())
     })
 }
@@ -254,8 +298,11 @@ fn address_field(name: &str) -> Option<(&'static str, &'static str)> {
 }
 
 fn describe(m: &Mailbox, number: u64) -> Option<Value> {
-    let item = m.items.get(&number)?;
-    let contact = &item.contact;
+    let item = m
+        .items
+        .get(&number)
+        .filter(|i| i.content.class == Class::Contact)?;
+    let contact = &item.content;
     let mut fields = Map::new();
     for (name, value) in &contact.texts {
         fields.insert((*name).to_owned(), json!(value));
@@ -275,7 +322,22 @@ fn describe(m: &Mailbox, number: u64) -> Option<Value> {
     if !contact.body.is_empty() {
         fields.insert("Body".to_owned(), json!(contact.body));
     }
-    let properties: Map<String, Value> = contact
+    Some(json!({
+        "id": m.item_id(number, item.moves),
+        "change_key": m.change_key(number, item.seq),
+        "folder": m.folders.get(&item.folder).map(|f| f.name.as_str()),
+        "categories": contact.lists.get("Categories").cloned().unwrap_or_default(),
+        "private": contact.texts.get("Sensitivity").is_some_and(|s| s == "Private"),
+        "created": write_time(item.created),
+        "modified": write_time(item.modified),
+        "fields": fields,
+        "properties": properties_of(contact),
+    }))
+}
+
+/// All MAPI properties by name.
+pub(super) fn properties_of(content: &Content) -> Value {
+    let all: Map<String, Value> = content
         .extended
         .iter()
         .map(|(key, value)| {
@@ -287,17 +349,23 @@ fn describe(m: &Mailbox, number: u64) -> Option<Value> {
             (key.to_string(), value)
         })
         .collect();
-    Some(json!({
-        "id": m.item_id(number, item.moves),
-        "change_key": m.change_key(number, item.seq),
-        "folder": m.folders.get(&item.folder).map(|f| f.name.as_str()),
-        "categories": contact.lists.get("Categories").cloned().unwrap_or_default(),
-        "private": contact.texts.get("Sensitivity").is_some_and(|s| s == "Private"),
-        "created": write_time(item.created),
-        "modified": write_time(item.modified),
-        "fields": fields,
-        "properties": properties,
-    }))
+    Value::Object(all)
+}
+
+/// Sets texts under MAPI names; null removes.
+pub(super) fn set_properties(content: &mut Content, properties: &Value) -> Result<(), String> {
+    let all = properties.as_object().ok_or("properties must be an object")?;
+    for (name, value) in all {
+        let key = Key::parse(name).ok_or_else(|| format!("{name:?} is no name of a MAPI property"))?;
+        match value {
+            Value::Null => {
+                content.extended.remove(&key);
+            }
+            Value::String(text) => content.set_mapi(key, string_type(), vec![text.clone()]),
+            _ => return Err(format!("the property {name} must be a text")),
+        }
+    }
+    Ok(())
 }
 
 /// What a user enters; null removes.
@@ -315,7 +383,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn apply(&self, contact: &mut Contact) -> Result<(), String> {
+    fn apply(&self, contact: &mut Content) -> Result<(), String> {
         let before = contact.clone();
         if let Some(categories) = &self.categories {
             contact.lists.remove("Categories");
@@ -332,27 +400,18 @@ impl Entry {
         for (name, value) in &self.fields {
             set_field(contact, name, value)?;
         }
-        for (name, value) in &self.properties {
-            let key = Key::parse(name).ok_or_else(|| format!("{name:?} is no name of a MAPI property"))?;
-            match value {
-                Value::Null => {
-                    contact.extended.remove(&key);
-                }
-                Value::String(text) => contact.set_mapi(key, string_type(), vec![text.clone()]),
-                _ => return Err(format!("the property {name} must be a text")),
-            }
-        }
+        set_properties(contact, &Value::Object(self.properties.clone()))?;
         contact.finish(&before);
         Ok(())
     }
 }
 
-fn set_field(contact: &mut Contact, name: &str, value: &Value) -> Result<(), String> {
+fn set_field(contact: &mut Content, name: &str, value: &Value) -> Result<(), String> {
     let text = match value {
         Value::Null => "",
         Value::String(text) => text,
         Value::Array(values) => {
-            let prop = PROPS.iter().find(|p| p.name == name && p.kind == Kind::Strings);
+            let prop = rows(Of::Contact).find(|p| p.name == name && p.kind == Kind::Strings);
             let prop = prop.ok_or_else(|| format!("the field {name} is no list"))?;
             let values = values
                 .iter()
@@ -384,7 +443,7 @@ fn set_field(contact: &mut Contact, name: &str, value: &Value) -> Result<(), Str
         contact.set_entry(uri, key, text);
         return Ok(());
     }
-    let prop = PROPS.iter().find(|p| p.name == name && p.writable);
+    let prop = rows(Of::Contact).find(|p| p.name == name && p.writable);
     let prop = prop.ok_or_else(|| format!("there is no field {name:?} that a user could write"))?;
     match prop.kind {
         Kind::Text | Kind::OneOf(_) => contact.set_text(prop.name, text),
@@ -416,7 +475,7 @@ async fn add(
         let folder = folder_of(m, entry.folder.as_deref())?;
         let mut made = Vec::new();
         for n in 0..entry.count.unwrap_or(1) {
-            let mut contact = Contact::default();
+            let mut contact = Content::default();
             entry
                 .apply(&mut contact)
                 .map_err(|text| no(StatusCode::BAD_REQUEST, text))?;
@@ -459,7 +518,8 @@ fn item_of(m: &Mailbox, which: &Which) -> Result<u64, Refused> {
     // In a query, an unescaped plus has become a space.
     m.item_of(&which.id)
         .or_else(|| m.item_of(&which.id.replace(' ', "+")))
-        .ok_or_else(|| no(StatusCode::NOT_FOUND, "there is no item of that id"))
+        .filter(|n| m.items.get(n).is_some_and(|i| i.content.class == Class::Contact))
+        .ok_or_else(|| no(StatusCode::NOT_FOUND, "there is no contact of that id"))
 }
 
 async fn change(
@@ -473,7 +533,7 @@ async fn change(
         let Some(item) = m.items.get(&number) else {
             return Err(no(StatusCode::NOT_FOUND, "gone"));
         };
-        let mut contact = item.contact.clone();
+        let mut contact = item.content.clone();
         entry
             .apply(&mut contact)
             .map_err(|text| no(StatusCode::BAD_REQUEST, text))?;
@@ -505,7 +565,12 @@ async fn remove(
 
 async fn remove_all(State(exchange): State<Exchange>, Path(address): Path<String>) -> Answer {
     within(&exchange, &address, |m, now| {
-        let all: Vec<u64> = m.items.keys().copied().collect();
+        let all: Vec<u64> = m
+            .items
+            .iter()
+            .filter(|(_, i)| i.content.class == Class::Contact)
+            .map(|(n, _)| *n)
+            .collect();
         for number in all {
             m.remove(number, now);
         }

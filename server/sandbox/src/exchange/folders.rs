@@ -1,8 +1,8 @@
-//! GetFolder, FindFolder, CreateFolder, DeleteFolder.
+//! GetFolder, FindFolder, CreateFolder, UpdateFolder, MoveFolder, DeleteFolder.
 
 use std::collections::BTreeMap;
 
-use super::contact::RIGHTS;
+use super::content::RIGHTS;
 use super::props::{Path, base64};
 use super::search::{Filter, page};
 use super::store::{Mailbox, no_folder};
@@ -21,7 +21,7 @@ impl Shape {
         let extra = element.map_or(&[][..], |e| e.list("AdditionalProperties"));
         let extra: Vec<Path> = extra.iter().map(Path::parse).collect::<Result<_, _>>()?;
         for path in &extra {
-            if matches!(path, Path::Field(_) | Path::Indexed(..)) {
+            if matches!(path, Path::Field(_) | Path::Indexed(..) | Path::Header(_)) {
                 return Err(Fail::new(
                     "ErrorInvalidPropertyRequest",
                     "The property can not be used with this type of request.",
@@ -194,7 +194,7 @@ pub(super) fn write(out: &mut String, mailbox: &Mailbox, number: u64, shape: &Sh
         tag(&mut inner, "t:DistinguishedFolderId", name);
     }
     if matches!(element, "t:Folder" | "t:TasksFolder") && shape.wants("UnreadCount") {
-        tag(&mut inner, "t:UnreadCount", "0");
+        tag(&mut inner, "t:UnreadCount", &mailbox.unread(number).to_string());
     }
     wrap(out, element, &[], &inner);
 }
@@ -388,4 +388,114 @@ pub(super) fn delete(call: &mut Call<'_>, request: &Element) -> String {
         reply.add(outcome, "");
     }
     reply.finish()
+}
+
+fn not_a_system_folder(mailbox: &Mailbox, number: u64, code: &'static str) -> Result<(), Fail> {
+    match mailbox.folders.get(&number) {
+        Some(f) if f.distinguished.is_some() => Err(Fail::new(
+            code,
+            "The operation is not possible with a distinguished folder.",
+        )),
+        Some(_) => Ok(()),
+        None => Err(no_folder()),
+    }
+}
+
+fn is_free(mailbox: &Mailbox, parent: u64, name: &str, but: u64) -> Result<(), Fail> {
+    let taken = mailbox.children(parent).filter(|n| *n != but).any(|n| {
+        mailbox
+            .folders
+            .get(&n)
+            .is_some_and(|f| f.name.to_lowercase() == name.to_lowercase())
+    });
+    if taken {
+        return Err(Fail::new(
+            "ErrorFolderExists",
+            "A folder with the specified name already exists.",
+        ));
+    }
+    Ok(())
+}
+
+/// Renames: no other property of a folder can be set here.
+pub(super) fn update(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
+    let id_only = Shape::parse(None)?;
+    let mut reply = Reply::new("UpdateFolder");
+    for change in request.list("FolderChanges") {
+        let outcome = update_one(call, change).map(|number| one(call.mailbox(), number, &id_only));
+        reply.add(outcome, "<m:Folders/>");
+    }
+    Ok(reply.finish())
+}
+
+fn update_one(call: &mut Call<'_>, change: &Element) -> Result<u64, Fail> {
+    let id = ["FolderId", "DistinguishedFolderId"]
+        .iter()
+        .find_map(|name| change.child(name));
+    let number = resolve(call, id.ok_or_else(no_folder)?)?;
+    let mut name = None;
+    for update in change.list("Updates") {
+        let path = update.children.first().map(Path::parse).transpose()?;
+        let value = update
+            .children
+            .get(1)
+            .and_then(|f| f.child_text("DisplayName"))
+            .unwrap_or_default()
+            .trim();
+        match path {
+            Some(Path::Foreign(uri)) if uri == "folder:DisplayName" && !value.is_empty() => {
+                name = Some(value.to_owned());
+            }
+            other => {
+                let fail = Fail::new(
+                    "ErrorInvalidPropertySet",
+                    "Only the display name of a folder can be set.",
+                );
+                return Err(match other {
+                    Some(path) => fail.at(&path),
+                    None => fail,
+                });
+            }
+        }
+    }
+    let mailbox = call.mailbox();
+    not_a_system_folder(mailbox, number, "ErrorFolderSave")?;
+    let parent = mailbox.folders.get(&number).map_or(0, |f| f.parent);
+    let name = name.ok_or_else(|| Fail::new("ErrorFolderSave", "Nothing to change."))?;
+    is_free(mailbox, parent, &name, number)?;
+    let now = call.now;
+    call.mailbox_mut().change_folder(number, parent, &name, now);
+    Ok(number)
+}
+
+pub(super) fn shift(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
+    let id_only = Shape::parse(None)?;
+    let to = match request.list("ToFolderId").first() {
+        Some(id) => resolve(call, id)?,
+        None => return Err(no_folder()),
+    };
+    let mut reply = Reply::new("MoveFolder");
+    for id in request.list("FolderIds") {
+        let outcome = resolve(call, id).and_then(|number| {
+            let mailbox = call.mailbox();
+            not_a_system_folder(mailbox, number, "ErrorMoveDistinguishedFolder")?;
+            if number == to || mailbox.is_below(to, number) {
+                return Err(Fail::new(
+                    "ErrorMoveCopyFailed",
+                    "A folder cannot be moved into itself.",
+                ));
+            }
+            let name = mailbox
+                .folders
+                .get(&number)
+                .map_or("", |f| f.name.as_str())
+                .to_owned();
+            is_free(mailbox, to, &name, number)?;
+            let now = call.now;
+            call.mailbox_mut().change_folder(number, to, &name, now);
+            Ok(one(call.mailbox(), number, &id_only))
+        });
+        reply.add(outcome, "<m:Folders/>");
+    }
+    Ok(reply.finish())
 }

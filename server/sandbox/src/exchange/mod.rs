@@ -1,19 +1,29 @@
-//! An Exchange server for contacts: EWS with Basic authentication, and Autodiscover.
+//! An Exchange server for contacts, calendars, tasks and mail: EWS with Basic authentication, and Autodiscover.
 //!
 //! <https://learn.microsoft.com/exchange/client-developer/web-service-reference/ews-reference-for-exchange>
 
+mod attach;
 mod autodiscover;
-mod contact;
+mod content;
 mod control;
+mod control_items;
+mod event;
 mod folders;
 mod items;
+mod meeting;
+mod message;
+mod mime;
 mod people;
 mod props;
+mod recur;
 mod schema;
 mod search;
+mod seed;
 mod store;
 mod sync;
+mod task;
 mod xml;
+mod zones;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,8 +41,9 @@ use serde_json::{Value, json};
 use self::props::Path;
 use self::store::{LOCK_AFTER, Store};
 use self::xml::{ERRORS, Element, MESSAGES, Ns, SOAP, TYPES, escape, tag, wrap};
+use self::zones::Zone;
 use crate::company::Company;
-use crate::faults::{Faults, Kind};
+use crate::faults::{Faults, ITEM_ERRORS, Kind};
 use crate::log::Log;
 use crate::serve::Service;
 use crate::{Now, Options};
@@ -63,6 +74,15 @@ impl Fail {
         self
     }
 
+    /// The same once more, for the next item of a request.
+    fn again(&self) -> Self {
+        Self {
+            code: self.code,
+            text: self.text.clone(),
+            xml: self.xml.clone(),
+        }
+    }
+
     fn value(mut self, name: &str, value: &str) -> Self {
         wrap(&mut self.xml, "t:Value", &[("Name", name)], &escape(value));
         self
@@ -81,6 +101,8 @@ pub(super) struct Call<'a> {
     request: u64,
     faults: &'a Faults,
     operation: &'a str,
+    /// Of the `TimeZoneContext`; UTC without one.
+    zone: Zone,
 }
 
 impl Call<'_> {
@@ -88,6 +110,28 @@ impl Call<'_> {
     fn take(&self, wanted: impl Fn(&Kind) -> bool) -> Option<Kind> {
         let user = &self.store.mailboxes[self.me].user.address;
         self.faults.take("exchange", self.operation, Some(user), wanted)
+    }
+
+    /// The error that a rule wants for this one item.
+    fn item_fault(&self) -> Result<(), Fail> {
+        match self.take(|k| matches!(k, Kind::ItemError { .. })) {
+            Some(Kind::ItemError { code }) => {
+                let known = ITEM_ERRORS.iter().find(|c| **c == code);
+                let code = known.copied().unwrap_or("ErrorInternalServerError");
+                Err(Fail::new(
+                    code,
+                    format!("The sandbox was told to fail with {code}."),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn ctx(&self) -> content::Ctx<'_> {
+        content::Ctx {
+            now: self.now,
+            zone: &self.zone,
+        }
     }
 
     fn mailbox(&self) -> &store::Mailbox {
@@ -180,7 +224,8 @@ impl Exchange {
         log: Arc<Log>,
         now: Now,
     ) -> Self {
-        let store = Store::new(company, options.mailbox_contacts, now());
+        let mut store = Store::new(company, options.mailbox_contacts, now());
+        seed::fill(&mut store, company, options, now());
         Self(Arc::new(Inner {
             company: company.clone(),
             store: Mutex::new(store),
@@ -278,9 +323,15 @@ impl Exchange {
                 envelope.name
             )));
         }
+        let mut zone = Zone::utc();
         for head in envelope.list("Header") {
             if let Some(ty) = schema::header(&head.name) {
                 schema::validate(head, ty).map_err(violation)?;
+            }
+            if head.name == "TimeZoneContext"
+                && let Some(definition) = head.child("TimeZoneDefinition")
+            {
+                zone = Zone::parse(definition)?;
             }
             if head.name == "ExchangeImpersonation" {
                 return Err(Fail::new(
@@ -312,6 +363,7 @@ impl Exchange {
             request,
             faults: &self.0.faults,
             operation: &operation.name,
+            zone,
         };
         if call.mailbox().logon_only {
             return Err(Fail::new(
@@ -340,7 +392,13 @@ fn dispatch(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> {
         "CreateItem" => Ok(items::create(call, request)),
         "UpdateItem" => Ok(items::update(call, request)),
         "DeleteItem" => Ok(items::delete(call, request)),
-        "MoveItem" => Ok(items::shift(call, request)),
+        "MoveItem" | "CopyItem" => Ok(items::shift(call, request)),
+        "SendItem" => Ok(items::send_drafts(call, request)),
+        "GetAttachment" => attach::get(call, request),
+        "CreateAttachment" => Ok(attach::create(call, request)),
+        "DeleteAttachment" => Ok(attach::delete(call, request)),
+        "UpdateFolder" => folders::update(call, request),
+        "MoveFolder" => folders::shift(call, request),
         "ResolveNames" => Ok(people::resolve(call, request)),
         "Subscribe" => Ok(sync::subscribe(call, request)),
         "Unsubscribe" => Ok(sync::unsubscribe(call, request)),
@@ -376,13 +434,17 @@ fn busy(call: &mut Call<'_>, request: &Element, ms: u64) -> Result<String, Fail>
         "ItemChanges",
         "ParentFolderIds",
         "Folders",
+        "FolderChanges",
+        "AttachmentIds",
+        "Attachments",
     ]
     .iter()
     .find_map(|name| request.child(name))
     .map_or(1, |list| list.children.len());
     let on_error = match request.name.as_str() {
-        "GetItem" | "CreateItem" | "UpdateItem" | "MoveItem" => "<m:Items/>",
-        "GetFolder" | "CreateFolder" => "<m:Folders/>",
+        "GetItem" | "CreateItem" | "UpdateItem" | "MoveItem" | "CopyItem" => "<m:Items/>",
+        "GetFolder" | "CreateFolder" | "UpdateFolder" | "MoveFolder" => "<m:Folders/>",
+        "GetAttachment" | "CreateAttachment" => "<m:Attachments/>",
         "GetServerTimeZones" => "<m:TimeZoneDefinitions/>",
         "SyncFolderItems" => "<m:SyncState/><m:IncludesLastItemInRange>true</m:IncludesLastItemInRange>",
         "SyncFolderHierarchy" => {
@@ -578,12 +640,13 @@ impl Service for Exchange {
             .filter(|m| m.failed_in_row >= LOCK_AFTER)
             .map(|m| m.user.address.as_str())
             .collect();
-        json!({ "failed_logons": store.failed_logons, "locked": locked, "mails_sent": store.mails_sent })
+        json!({ "failed_logons": store.failed_logons, "locked": locked, "mails_sent": store.mails_sent, "mails": store.sent })
     }
 
     fn reset_counters(&self) {
         let mut store = self.store();
         store.failed_logons.clear();
         store.mails_sent = 0;
+        store.sent.clear();
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::contact::Contact;
+use super::content::{Class, Content};
 use super::folders::resolve as resolve_folder;
 use super::props::base64;
 use super::store::{Configuration, hex, no_item};
@@ -97,7 +97,7 @@ pub(super) fn resolve(call: &Call<'_>, request: &Element) -> String {
             .any(|w| !w.is_empty() && w.to_lowercase().starts_with(&wanted))
     };
     let mut found: Vec<String> = Vec::new();
-    let contact_part = |contact: &Contact| {
+    let contact_part = |contact: &Content| {
         let mut out = String::new();
         if full {
             for name in ["DisplayName", "GivenName", "CompanyName", "JobTitle", "Surname"] {
@@ -121,7 +121,7 @@ pub(super) fn resolve(call: &Call<'_>, request: &Element) -> String {
             if !fits(&[&name, user.surname, &user.address, user.alias]) {
                 continue;
             }
-            let mut contact = Contact::default();
+            let mut contact = Content::default();
             contact.set_text("DisplayName", &name);
             contact.set_text("GivenName", user.given);
             contact.set_text("Surname", user.surname);
@@ -131,7 +131,10 @@ pub(super) fn resolve(call: &Call<'_>, request: &Element) -> String {
     }
     if scope.contains("Contacts") {
         for item in call.mailbox().items.values() {
-            let contact = &item.contact;
+            let contact = &item.content;
+            if contact.class != Class::Contact {
+                continue;
+            }
             let text = |name: &str| contact.texts.get(name).map_or("", String::as_str);
             let Some(email) = contact.entries.get(&("contacts:EmailAddress", "EmailAddress1")) else {
                 continue;
@@ -314,42 +317,18 @@ fn write_dictionary(element: &Element) -> String {
     out
 }
 
-const ZONES: &[(&str, &str)] = &[
-    ("UTC", "(UTC) Coordinated Universal Time"),
-    (
-        "GMT Standard Time",
-        "(UTC+00:00) Dublin, Edinburgh, Lisbon, London",
-    ),
-    (
-        "W. Europe Standard Time",
-        "(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna",
-    ),
-    (
-        "Romance Standard Time",
-        "(UTC+01:00) Brussels, Copenhagen, Madrid, Paris",
-    ),
-    ("Eastern Standard Time", "(UTC-05:00) Eastern Time (US & Canada)"),
-    ("Pacific Standard Time", "(UTC-08:00) Pacific Time (US & Canada)"),
-    ("Tokyo Standard Time", "(UTC+09:00) Osaka, Sapporo, Tokyo"),
-];
-
-/// Names only: contacts have no times that a zone could shift.
 pub(super) fn time_zones(request: &Element) -> String {
     let asked: Vec<&str> = request.list("Ids").iter().map(|id| id.text.as_str()).collect();
-    let mut list = String::new();
-    for (id, name) in ZONES
-        .iter()
-        .filter(|(id, _)| asked.is_empty() || asked.contains(id))
-    {
-        wrap(
-            &mut list,
-            "t:TimeZoneDefinition",
-            &[("Id", id), ("Name", name)],
-            "",
-        );
-    }
+    let full = request
+        .attr("ReturnFullTimeZoneData")
+        .is_some_and(|v| matches!(v, "true" | "1"));
     let mut out = String::new();
-    wrap(&mut out, "m:TimeZoneDefinitions", &[], &list);
+    wrap(
+        &mut out,
+        "m:TimeZoneDefinitions",
+        &[],
+        &super::zones::list(&asked, full),
+    );
     let mut reply = Reply::new("GetServerTimeZones");
     reply.add(Ok(out), "");
     reply.finish()

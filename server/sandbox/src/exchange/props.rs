@@ -1,12 +1,14 @@
-//! The properties of a contact, in the order of the schema, and the paths by which requests name them.
+//! The properties of items, in the order of the schema, and the paths by which requests name them.
 //!
-//! <https://learn.microsoft.com/exchange/client-developer/web-service-reference/contact>
+//! <https://learn.microsoft.com/exchange/client-developer/web-service-reference/item> and the pages of Contact,
+//! CalendarItem, Task and Message.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Fail;
 use super::xml::{Element, wrap};
+use super::zones::Zone;
 
 /// How a property is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +28,54 @@ pub(super) enum Kind {
     Id,
     Rights,
     Extended,
-    /// Known, and no contact of the sandbox ever has it.
+    Double,
+    Base64,
+    /// `MimeContent`.
+    Mime,
+    Attachments,
+    Headers,
+    /// `ConversationId`.
+    Conversation,
+    /// One mailbox.
+    Person,
+    /// `ToRecipients` and the like.
+    People,
+    Attendees,
+    /// `Recurrence` of an event.
+    Recurrence,
+    /// `Recurrence` of a task.
+    TaskRecurrence,
+    Zone,
+    /// `FirstOccurrence`, `LastOccurrence`.
+    Occurrence,
+    /// `ModifiedOccurrences`, `DeletedOccurrences`.
+    Occurrences,
+    /// Computed, and only written when it is asked for by name: older schemas do not know it.
+    LateBool,
+    /// Known, and no item of the sandbox ever has it.
     Absent,
+}
+
+/// Which items have a property, and how its field address starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Item,
+    Contact,
+    Event,
+    Task,
+    Message,
+}
+
+impl Of {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Item => "item",
+            Self::Contact => "contacts",
+            Self::Event => "calendar",
+            Self::Task => "task",
+            Self::Message => "message",
+        }
+    }
 }
 
 /// One row of the table.
@@ -38,44 +86,60 @@ pub(super) struct Prop {
     pub(super) kind: Kind,
     /// Whether clients may write it.
     pub(super) writable: bool,
-    /// Whether its field address starts with `contacts:` rather than `item:`.
-    pub(super) contacts: bool,
+    pub(super) of: Of,
 }
 
-const fn item(name: &'static str, kind: Kind, writable: bool) -> Prop {
+const fn row(of: Of, name: &'static str, kind: Kind, writable: bool) -> Prop {
     Prop {
         name,
         kind,
         writable,
-        contacts: false,
+        of,
     }
+}
+const fn item(name: &'static str, kind: Kind, writable: bool) -> Prop {
+    row(Of::Item, name, kind, writable)
 }
 const fn contact(name: &'static str, kind: Kind, writable: bool) -> Prop {
-    Prop {
-        name,
-        kind,
-        writable,
-        contacts: true,
-    }
+    row(Of::Contact, name, kind, writable)
+}
+const fn event(name: &'static str, kind: Kind, writable: bool) -> Prop {
+    row(Of::Event, name, kind, writable)
+}
+const fn task(name: &'static str, kind: Kind, writable: bool) -> Prop {
+    row(Of::Task, name, kind, writable)
+}
+const fn message(name: &'static str, kind: Kind, writable: bool) -> Prop {
+    row(Of::Message, name, kind, writable)
 }
 const fn absent(name: &'static str) -> Prop {
-    Prop {
-        name,
-        kind: Kind::Absent,
-        writable: false,
-        contacts: false,
-    }
+    row(Of::Item, name, Kind::Absent, false)
 }
 const fn absent_contact(name: &'static str) -> Prop {
-    Prop {
-        name,
-        kind: Kind::Absent,
-        writable: false,
-        contacts: true,
-    }
+    row(Of::Contact, name, Kind::Absent, false)
+}
+const fn absent_event(name: &'static str) -> Prop {
+    row(Of::Event, name, Kind::Absent, false)
 }
 
 pub(super) const SENSITIVITIES: &[&str] = &["Normal", "Personal", "Private", "Confidential"];
+pub(super) const FREE_BUSY: &[&str] = &["Free", "Tentative", "Busy", "OOF", "WorkingElsewhere", "NoData"];
+pub(super) const TASK_STATUSES: &[&str] = &[
+    "NotStarted",
+    "InProgress",
+    "Completed",
+    "WaitingOnOthers",
+    "Deferred",
+];
+const ITEM_TYPES: &[&str] = &["Single", "Occurrence", "Exception", "RecurringMaster"];
+pub(super) const ANSWERS: &[&str] = &[
+    "Unknown",
+    "Organizer",
+    "Tentative",
+    "Accept",
+    "Decline",
+    "NoResponseReceived",
+];
 const FILE_AS: &[&str] = &[
     "None",
     "LastCommaFirst",
@@ -97,16 +161,16 @@ const FILE_AS: &[&str] = &[
     "Empty",
 ];
 
-/// All of `t:ItemType` and `t:ContactItemType`, in the schema's order.
+/// All of `t:ItemType`, then what each kind of item adds to it, in the schema's order.
 pub(super) static PROPS: &[Prop] = &[
-    absent("MimeContent"),
+    item("MimeContent", Kind::Mime, true),
     item("ItemId", Kind::Id, false),
     item("ParentFolderId", Kind::Id, false),
     item("ItemClass", Kind::Text, true),
     item("Subject", Kind::Text, true),
     item("Sensitivity", Kind::OneOf(SENSITIVITIES), true),
     item("Body", Kind::Body, true),
-    absent("Attachments"),
+    item("Attachments", Kind::Attachments, false),
     item("DateTimeReceived", Kind::Date, false),
     item("Size", Kind::Int, false),
     item("Categories", Kind::Strings, true),
@@ -117,7 +181,7 @@ pub(super) static PROPS: &[Prop] = &[
     item("IsFromMe", Kind::Bool, false),
     item("IsResend", Kind::Bool, false),
     item("IsUnmodified", Kind::Bool, false),
-    absent("InternetMessageHeaders"),
+    item("InternetMessageHeaders", Kind::Headers, false),
     item("DateTimeSent", Kind::Date, false),
     item("DateTimeCreated", Kind::Date, false),
     absent("ResponseObjects"),
@@ -125,8 +189,8 @@ pub(super) static PROPS: &[Prop] = &[
     item("ReminderIsSet", Kind::Bool, true),
     absent("ReminderNextTime"),
     item("ReminderMinutesBeforeStart", Kind::Int, true),
-    absent("DisplayCc"),
-    absent("DisplayTo"),
+    item("DisplayCc", Kind::Text, false),
+    item("DisplayTo", Kind::Text, false),
     absent("DisplayBcc"),
     item("HasAttachments", Kind::Bool, false),
     item("ExtendedProperty", Kind::Extended, true),
@@ -137,7 +201,7 @@ pub(super) static PROPS: &[Prop] = &[
     item("IsAssociated", Kind::Bool, false),
     absent("WebClientReadFormQueryString"),
     absent("WebClientEditFormQueryString"),
-    absent("ConversationId"),
+    item("ConversationId", Kind::Conversation, false),
     absent("UniqueBody"),
     absent("Flag"),
     absent("StoreEntryId"),
@@ -202,6 +266,103 @@ pub(super) static PROPS: &[Prop] = &[
     absent_contact("DirectoryId"),
     absent_contact("ManagerMailbox"),
     absent_contact("DirectReports"),
+    event("UID", Kind::Text, true),
+    event("RecurrenceId", Kind::Date, false),
+    event("DateTimeStamp", Kind::Date, false),
+    event("Start", Kind::Date, true),
+    event("End", Kind::Date, true),
+    event("OriginalStart", Kind::Date, false),
+    event("IsAllDayEvent", Kind::Bool, true),
+    event("LegacyFreeBusyStatus", Kind::OneOf(FREE_BUSY), true),
+    event("Location", Kind::Text, true),
+    event("When", Kind::Text, true),
+    event("IsMeeting", Kind::Bool, false),
+    event("IsCancelled", Kind::Bool, false),
+    event("IsRecurring", Kind::Bool, false),
+    event("MeetingRequestWasSent", Kind::Bool, false),
+    event("IsResponseRequested", Kind::Bool, true),
+    event("CalendarItemType", Kind::OneOf(ITEM_TYPES), false),
+    event("MyResponseType", Kind::OneOf(ANSWERS), false),
+    event("Organizer", Kind::Person, false),
+    event("RequiredAttendees", Kind::Attendees, true),
+    event("OptionalAttendees", Kind::Attendees, true),
+    event("Resources", Kind::Attendees, true),
+    absent_event("InboxReminders"),
+    absent_event("ConflictingMeetingCount"),
+    absent_event("AdjacentMeetingCount"),
+    absent_event("ConflictingMeetings"),
+    absent_event("AdjacentMeetings"),
+    event("Duration", Kind::Text, false),
+    event("TimeZone", Kind::Text, false),
+    event("AppointmentReplyTime", Kind::Date, false),
+    event("AppointmentSequenceNumber", Kind::Int, false),
+    event("AppointmentState", Kind::Int, false),
+    event("Recurrence", Kind::Recurrence, true),
+    event("FirstOccurrence", Kind::Occurrence, false),
+    event("LastOccurrence", Kind::Occurrence, false),
+    event("ModifiedOccurrences", Kind::Occurrences, false),
+    event("DeletedOccurrences", Kind::Occurrences, false),
+    absent_event("MeetingTimeZone"),
+    event("StartTimeZone", Kind::Zone, true),
+    event("EndTimeZone", Kind::Zone, true),
+    event("ConferenceType", Kind::Int, true),
+    event("AllowNewTimeProposal", Kind::Bool, true),
+    event("IsOnlineMeeting", Kind::Bool, true),
+    event("MeetingWorkspaceUrl", Kind::Text, true),
+    event("NetShowUrl", Kind::Text, true),
+    absent_event("EnhancedLocation"),
+    absent_event("StartWallClock"),
+    absent_event("EndWallClock"),
+    absent_event("StartTimeZoneId"),
+    absent_event("EndTimeZoneId"),
+    absent_event("IntendedFreeBusyStatus"),
+    absent_event("JoinOnlineMeetingUrl"),
+    absent_event("OnlineMeetingSettings"),
+    event("IsOrganizer", Kind::LateBool, false),
+    absent_event("CalendarActivityData"),
+    absent_event("DoNotForwardMeeting"),
+    task("ActualWork", Kind::Int, true),
+    task("AssignedTime", Kind::Date, false),
+    task("BillingInformation", Kind::Text, true),
+    task("ChangeCount", Kind::Int, false),
+    task("Companies", Kind::Strings, true),
+    task("CompleteDate", Kind::Date, true),
+    task("Contacts", Kind::Strings, true),
+    task("DelegationState", Kind::Text, false),
+    task("Delegator", Kind::Text, false),
+    task("DueDate", Kind::Date, true),
+    task("IsAssignmentEditable", Kind::Int, false),
+    task("IsComplete", Kind::Bool, false),
+    task("IsRecurring", Kind::Bool, false),
+    task("IsTeamTask", Kind::Bool, false),
+    task("Mileage", Kind::Text, true),
+    task("Owner", Kind::Text, false),
+    task("PercentComplete", Kind::Double, true),
+    task("Recurrence", Kind::TaskRecurrence, true),
+    task("StartDate", Kind::Date, true),
+    task("Status", Kind::OneOf(TASK_STATUSES), true),
+    task("StatusDescription", Kind::Text, false),
+    task("TotalWork", Kind::Int, true),
+    message("Sender", Kind::Person, true),
+    message("ToRecipients", Kind::People, true),
+    message("CcRecipients", Kind::People, true),
+    message("BccRecipients", Kind::People, true),
+    message("IsReadReceiptRequested", Kind::Bool, true),
+    message("IsDeliveryReceiptRequested", Kind::Bool, true),
+    message("ConversationIndex", Kind::Base64, false),
+    message("ConversationTopic", Kind::Text, false),
+    message("From", Kind::Person, true),
+    message("InternetMessageId", Kind::Text, true),
+    message("IsRead", Kind::Bool, true),
+    message("IsResponseRequested", Kind::Bool, true),
+    message("References", Kind::Text, true),
+    message("ReplyTo", Kind::People, true),
+    message("ReceivedBy", Kind::Person, false),
+    message("ReceivedRepresenting", Kind::Person, false),
+    row(Of::Message, "ApprovalRequestData", Kind::Absent, false),
+    row(Of::Message, "VotingInformation", Kind::Absent, false),
+    row(Of::Message, "ReminderMessageData", Kind::Absent, false),
+    row(Of::Message, "MessageSafety", Kind::Absent, false),
 ];
 
 pub(super) const EMAIL_KEYS: &[&str] = &["EmailAddress1", "EmailAddress2", "EmailAddress3"];
@@ -228,6 +389,19 @@ pub(super) const PHONE_KEYS: &[&str] = &[
     "RadioPhone",
     "Telex",
     "TtyTddPhone",
+];
+pub(super) const HEADER_URI: &str = "item:InternetMessageHeader";
+/// What `t:IndexedFieldURI` may name.
+pub(super) const INDEXED_NAMES: &[&str] = &[
+    HEADER_URI,
+    "contacts:EmailAddress",
+    "contacts:ImAddress",
+    "contacts:PhoneNumber",
+    "contacts:PhysicalAddress:Street",
+    "contacts:PhysicalAddress:City",
+    "contacts:PhysicalAddress:State",
+    "contacts:PhysicalAddress:CountryOrRegion",
+    "contacts:PhysicalAddress:PostalCode",
 ];
 pub(super) const INDEXED_URIS: &[&str] = &[
     "contacts:EmailAddress",
@@ -340,11 +514,8 @@ const OTHER_URIS: &[&str] = &[
     "folder:ArchiveTag",
     "contacts:Culture",
 ];
-/// Other kinds of items: their addresses pass the schema, a contact has none of them.
+/// Other kinds of items: their addresses pass the schema, no item of the sandbox has them.
 const OTHER_PREFIXES: &[&str] = &[
-    "message:",
-    "calendar:",
-    "task:",
     "postitem:",
     "meeting:",
     "meetingRequest:",
@@ -360,27 +531,24 @@ pub(super) fn is_known_uri(uri: &str) -> bool {
 
 /// The row of an unindexed field address.
 pub(super) fn prop(uri: &str) -> Option<&'static Prop> {
-    let (contacts, name) = match uri.split_once(':')? {
-        ("item", name) => (false, name),
-        ("contacts", name) => (true, name),
-        _ => return None,
-    };
-    PROPS.iter().find(|p| p.contacts == contacts && p.name == name)
+    let (prefix, name) = uri.split_once(':')?;
+    PROPS.iter().find(|p| p.of.prefix() == prefix && p.name == name)
 }
 
-/// The row of an element.
-pub(super) fn prop_named(name: &str) -> Option<&'static Prop> {
-    PROPS.iter().find(|p| p.name == name)
+/// The row of an element in an item of that kind.
+pub(super) fn prop_named(of: Of, name: &str) -> Option<&'static Prop> {
+    rows(of).find(|p| p.name == name)
+}
+
+/// All rows of one kind of item, in the schema's order.
+pub(super) fn rows(of: Of) -> impl Iterator<Item = &'static Prop> {
+    PROPS.iter().filter(move |p| p.of == Of::Item || p.of == of)
 }
 
 impl Prop {
     /// Its field address.
     pub(super) fn uri(&self) -> String {
-        format!(
-            "{}:{}",
-            if self.contacts { "contacts" } else { "item" },
-            self.name
-        )
+        format!("{}:{}", self.of.prefix(), self.name)
     }
 }
 
@@ -427,10 +595,12 @@ impl Key {
 #[derive(Debug, Clone)]
 pub(super) enum Path {
     Field(&'static Prop),
-    /// A field address that no contact has.
+    /// A field address that no item has.
     Foreign(String),
     /// One entry of a dictionary: field address and index.
     Indexed(&'static str, &'static str),
+    /// One header of a message.
+    Header(String),
     Extended {
         key: Key,
         ty: &'static str,
@@ -447,6 +617,9 @@ impl Path {
             "FieldURI" => Ok(prop(uri).map_or_else(|| Self::Foreign(uri.to_owned()), Self::Field)),
             "IndexedFieldURI" => {
                 let index = element.attr("FieldIndex").unwrap_or_default();
+                if uri == HEADER_URI {
+                    return Ok(Self::Header(index.to_owned()));
+                }
                 let keys = keys_of(uri);
                 let found = INDEXED_URIS
                     .iter()
@@ -472,6 +645,10 @@ impl Path {
         match self {
             Self::Field(prop) => wrap(out, "t:FieldURI", &[("FieldURI", &prop.uri())], ""),
             Self::Foreign(uri) => wrap(out, "t:FieldURI", &[("FieldURI", uri)], ""),
+            Self::Header(name) => {
+                let attrs = [("FieldURI", HEADER_URI), ("FieldIndex", name.as_str())];
+                wrap(out, "t:IndexedFieldURI", &attrs, "");
+            }
             Self::Indexed(uri, index) => {
                 wrap(
                     out,
@@ -574,19 +751,38 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
 
 /// An `xs:dateTime` as microseconds since 1970; without a zone it is UTC.
 pub(super) fn date_time(text: &str) -> Option<i64> {
+    match moment(text)? {
+        Moment::Exact(micros) => Some(micros),
+        Moment::Wall(civil) => {
+            let utc = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+            Some(utc.timestamp().as_microsecond())
+        }
+    }
+}
+
+/// An `xs:dateTime` as microseconds since 1970; without an offset it is the wall clock of that zone.
+pub(super) fn date_time_in(text: &str, zone: &Zone) -> Option<i64> {
+    match moment(text)? {
+        Moment::Exact(micros) => Some(micros),
+        Moment::Wall(civil) => Some(zone.moment(civil)),
+    }
+}
+
+enum Moment {
+    Exact(i64),
+    Wall(jiff::civil::DateTime),
+}
+
+fn moment(text: &str) -> Option<Moment> {
     let text = text.trim();
     let (date, _) = text.split_once('T')?;
     if date.len() < 10 {
         return None;
     }
-    if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
-        return Some(stamp.as_microsecond());
+    match text.parse::<jiff::Timestamp>() {
+        Ok(stamp) => Some(Moment::Exact(stamp.as_microsecond())),
+        Err(_) => text.parse().ok().map(Moment::Wall),
     }
-    let civil: jiff::civil::DateTime = text.parse().ok()?;
-    civil
-        .to_zoned(jiff::tz::TimeZone::UTC)
-        .ok()
-        .map(|z| z.timestamp().as_microsecond())
 }
 
 /// Microseconds since 1970 as Exchange writes them: UTC, whole seconds.

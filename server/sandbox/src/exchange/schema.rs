@@ -19,6 +19,8 @@ enum Check {
     Tag,
     Base64,
     DateTime,
+    Date,
+    Double,
     FieldUri,
 }
 
@@ -39,8 +41,8 @@ enum Content {
     Parts(&'static [Part]),
     /// So many search expressions.
     Expressions(usize),
-    /// `t:Contact` or `t:Item`: the properties in the schema's order.
-    Item,
+    /// `t:Contact`, `t:Item` and the like: the properties in the schema's order.
+    Item(props::Of),
 }
 
 /// A complex or simple type of the schema.
@@ -156,12 +158,30 @@ static TARGET_FOLDER: Type = parts(&[part(
     1,
     1,
 )]);
-static ITEM_IDS: Type = parts(&[part(&[("t:ItemId", &ITEM_ID)], 1, MANY)]);
+static OCCURRENCE_ID: Type = empty(&[
+    Attr("RecurringMasterId", true, Check::Any),
+    Attr("ChangeKey", false, Check::Any),
+    Attr(
+        "InstanceIndex",
+        true,
+        Check::Int(i32::MIN as i64, i32::MAX as i64),
+    ),
+]);
+static MASTER_ID: Type = empty(&[
+    Attr("OccurrenceId", true, Check::Any),
+    Attr("ChangeKey", false, Check::Any),
+]);
+const ANY_ITEM_ID: &[(&str, &Type)] = &[
+    ("t:ItemId", &ITEM_ID),
+    ("t:OccurrenceItemId", &OCCURRENCE_ID),
+    ("t:RecurringMasterItemId", &MASTER_ID),
+];
+static ITEM_IDS: Type = parts(&[part(ANY_ITEM_ID, 1, MANY)]);
 static SOME_ITEM_IDS: Type = parts(&[part(&[("t:ItemId", &ITEM_ID)], 0, MANY)]);
 
 static FIELD_URI: Type = empty(&[Attr("FieldURI", true, Check::FieldUri)]);
 static INDEXED_FIELD_URI: Type = empty(&[
-    Attr("FieldURI", true, Check::OneOf(props::INDEXED_URIS)),
+    Attr("FieldURI", true, Check::OneOf(props::INDEXED_NAMES)),
     Attr("FieldIndex", true, Check::Any),
 ]);
 static EXTENDED_FIELD_URI: Type = empty(&[
@@ -211,10 +231,274 @@ static EXTENDED_PROPERTY: Type = parts(&[
     part(&[("t:ExtendedFieldURI", &EXTENDED_FIELD_URI)], 1, 1),
     part(&[("t:Value", &STRING), ("t:Values", &VALUES)], 1, 1),
 ]);
-static CONTACT: Type = Type {
-    attrs: &[],
-    content: Content::Item,
+const fn item_of(of: props::Of) -> Type {
+    Type {
+        attrs: &[],
+        content: Content::Item(of),
+    }
+}
+static ITEM: Type = item_of(props::Of::Item);
+static CONTACT: Type = item_of(props::Of::Contact);
+static CALENDAR_ITEM: Type = item_of(props::Of::Event);
+static TASK: Type = item_of(props::Of::Task);
+static MESSAGE: Type = item_of(props::Of::Message);
+
+static PERSON: Type = parts(&[part(&[("t:Mailbox", &MAILBOX)], 1, 1)]);
+static PEOPLE: Type = parts(&[part(&[("t:Mailbox", &MAILBOX)], 0, MANY)]);
+static ANSWER: Type = text(Check::OneOf(props::ANSWERS));
+static ATTENDEE: Type = parts(&[
+    part(&[("t:Mailbox", &MAILBOX)], 1, 1),
+    part(&[("t:ResponseType", &ANSWER)], 0, 1),
+    part(&[("t:LastResponseTime", &DATE_TIME)], 0, 1),
+    part(&[("t:ProposedStart", &DATE_TIME)], 0, 1),
+    part(&[("t:ProposedEnd", &DATE_TIME)], 0, 1),
+]);
+static ATTENDEES: Type = parts(&[part(&[("t:Attendee", &ATTENDEE)], 1, MANY)]);
+static MIME: Type = Type {
+    attrs: &[Attr("CharacterSet", false, Check::Any)],
+    content: Content::Text(Check::Any),
 };
+static DOUBLE: Type = text(Check::Double);
+static DATE: Type = text(Check::Date);
+static WEEKDAY: Type = text(Check::OneOf(super::recur::WEEKDAYS));
+static SOME_WEEKDAYS: Type = text(Check::ListOf(super::recur::WEEKDAYS));
+static INDEX: Type = text(Check::OneOf(super::recur::INDEXES));
+static MONTH: Type = text(Check::OneOf(super::recur::MONTHS));
+static INTERVAL: Type = parts(&[part(&[("t:Interval", &INT)], 1, 1)]);
+static WEEKLY: Type = parts(&[
+    part(&[("t:Interval", &INT)], 1, 1),
+    part(&[("t:DaysOfWeek", &SOME_WEEKDAYS)], 1, 1),
+    part(&[("t:FirstDayOfWeek", &WEEKDAY)], 0, 1),
+]);
+static ABSOLUTE_MONTHLY: Type = parts(&[
+    part(&[("t:Interval", &INT)], 1, 1),
+    part(&[("t:DayOfMonth", &INT)], 1, 1),
+]);
+static RELATIVE_MONTHLY: Type = parts(&[
+    part(&[("t:Interval", &INT)], 1, 1),
+    part(&[("t:DaysOfWeek", &WEEKDAY)], 1, 1),
+    part(&[("t:DayOfWeekIndex", &INDEX)], 1, 1),
+]);
+static ABSOLUTE_YEARLY: Type = parts(&[
+    part(&[("t:DayOfMonth", &INT)], 1, 1),
+    part(&[("t:Month", &MONTH)], 1, 1),
+]);
+static RELATIVE_YEARLY: Type = parts(&[
+    part(&[("t:DaysOfWeek", &WEEKDAY)], 1, 1),
+    part(&[("t:DayOfWeekIndex", &INDEX)], 1, 1),
+    part(&[("t:Month", &MONTH)], 1, 1),
+]);
+static NO_END: Type = parts(&[part(&[("t:StartDate", &DATE)], 1, 1)]);
+static END_DATE: Type = parts(&[
+    part(&[("t:StartDate", &DATE)], 1, 1),
+    part(&[("t:EndDate", &DATE)], 1, 1),
+]);
+static NUMBERED: Type = parts(&[
+    part(&[("t:StartDate", &DATE)], 1, 1),
+    part(&[("t:NumberOfOccurrences", &INT)], 1, 1),
+]);
+const RANGES: &[(&str, &Type)] = &[
+    ("t:NoEndRecurrence", &NO_END),
+    ("t:EndDateRecurrence", &END_DATE),
+    ("t:NumberedRecurrence", &NUMBERED),
+];
+static RECURRENCE: Type = parts(&[
+    part(
+        &[
+            ("t:RelativeYearlyRecurrence", &RELATIVE_YEARLY),
+            ("t:AbsoluteYearlyRecurrence", &ABSOLUTE_YEARLY),
+            ("t:RelativeMonthlyRecurrence", &RELATIVE_MONTHLY),
+            ("t:AbsoluteMonthlyRecurrence", &ABSOLUTE_MONTHLY),
+            ("t:WeeklyRecurrence", &WEEKLY),
+            ("t:DailyRecurrence", &INTERVAL),
+        ],
+        1,
+        1,
+    ),
+    part(RANGES, 1, 1),
+]);
+static TASK_RECURRENCE: Type = parts(&[
+    part(
+        &[
+            ("t:RelativeYearlyRecurrence", &RELATIVE_YEARLY),
+            ("t:AbsoluteYearlyRecurrence", &ABSOLUTE_YEARLY),
+            ("t:RelativeMonthlyRecurrence", &RELATIVE_MONTHLY),
+            ("t:AbsoluteMonthlyRecurrence", &ABSOLUTE_MONTHLY),
+            ("t:WeeklyRecurrence", &WEEKLY),
+            ("t:DailyRecurrence", &INTERVAL),
+            ("t:DailyRegeneration", &INTERVAL),
+            ("t:WeeklyRegeneration", &INTERVAL),
+            ("t:MonthlyRegeneration", &INTERVAL),
+            ("t:YearlyRegeneration", &INTERVAL),
+        ],
+        1,
+        1,
+    ),
+    part(RANGES, 1, 1),
+]);
+static TARGET: Type = Type {
+    attrs: &[Attr("Kind", true, Check::OneOf(&["Period", "Group"]))],
+    content: Content::Text(Check::Any),
+};
+static PERIOD: Type = empty(&[
+    Attr("Bias", true, Check::Any),
+    Attr("Name", true, Check::Any),
+    Attr("Id", true, Check::Any),
+]);
+static PERIODS: Type = parts(&[part(&[("t:Period", &PERIOD)], 0, MANY)]);
+static PLAIN_TRANSITION: Type = parts(&[part(&[("t:To", &TARGET)], 1, 1)]);
+static DATE_TRANSITION: Type = parts(&[
+    part(&[("t:To", &TARGET)], 1, 1),
+    part(&[("t:DateTime", &DATE_TIME)], 1, 1),
+]);
+static RECURRING_DATE: Type = parts(&[
+    part(&[("t:To", &TARGET)], 1, 1),
+    part(&[("t:TimeOffset", &STRING)], 1, 1),
+    part(&[("t:Month", &INT)], 1, 1),
+    part(&[("t:Day", &INT)], 1, 1),
+]);
+static RECURRING_DAY: Type = parts(&[
+    part(&[("t:To", &TARGET)], 1, 1),
+    part(&[("t:TimeOffset", &STRING)], 1, 1),
+    part(&[("t:Month", &INT)], 1, 1),
+    part(&[("t:DayOfWeek", &WEEKDAY)], 1, 1),
+    part(&[("t:Occurrence", &INT)], 1, 1),
+]);
+static TRANSITIONS: Type = Type {
+    attrs: &[Attr("Id", false, Check::Any)],
+    content: Content::Parts(&[part(
+        &[
+            ("t:Transition", &PLAIN_TRANSITION),
+            ("t:AbsoluteDateTransition", &DATE_TRANSITION),
+            ("t:RecurringDateTransition", &RECURRING_DATE),
+            ("t:RecurringDayTransition", &RECURRING_DAY),
+        ],
+        0,
+        MANY,
+    )]),
+};
+static TRANSITIONS_GROUPS: Type = parts(&[part(&[("t:TransitionsGroup", &TRANSITIONS)], 0, MANY)]);
+static ZONE: Type = Type {
+    attrs: &[Attr("Id", true, Check::Any), Attr("Name", false, Check::Any)],
+    content: Content::Parts(&[
+        part(&[("t:Periods", &PERIODS)], 0, 1),
+        part(&[("t:TransitionsGroups", &TRANSITIONS_GROUPS)], 0, 1),
+        part(&[("t:Transitions", &TRANSITIONS)], 0, 1),
+    ]),
+};
+static ZONE_CONTEXT: Type = parts(&[part(&[("t:TimeZoneDefinition", &ZONE)], 1, 1)]);
+static ANSWER_ITEM: Type = parts(&[
+    part(&[("t:Sensitivity", &STRING)], 0, 1),
+    part(&[("t:Body", &BODY)], 0, 1),
+    part(&[("t:ReferenceItemId", &ITEM_ID)], 1, 1),
+]);
+static FILE_ATTACHMENT: Type = parts(&[
+    part(&[("t:AttachmentId", &ATTACHMENT_ID)], 0, 1),
+    part(&[("t:Name", &STRING)], 0, 1),
+    part(&[("t:ContentType", &STRING)], 0, 1),
+    part(&[("t:ContentId", &STRING)], 0, 1),
+    part(&[("t:ContentLocation", &STRING)], 0, 1),
+    part(&[("t:Size", &INT)], 0, 1),
+    part(&[("t:LastModifiedTime", &DATE_TIME)], 0, 1),
+    part(&[("t:IsInline", &BOOL)], 0, 1),
+    part(&[("t:IsContactPhoto", &BOOL)], 0, 1),
+    part(&[("t:Content", &BASE64)], 0, 1),
+]);
+static ITEM_ATTACHMENT: Type = parts(&[
+    part(&[("t:AttachmentId", &ATTACHMENT_ID)], 0, 1),
+    part(&[("t:Name", &STRING)], 0, 1),
+    part(&[("t:ContentType", &STRING)], 0, 1),
+    part(&[("t:ContentId", &STRING)], 0, 1),
+    part(&[("t:ContentLocation", &STRING)], 0, 1),
+    part(&[("t:Size", &INT)], 0, 1),
+    part(&[("t:LastModifiedTime", &DATE_TIME)], 0, 1),
+    part(&[("t:IsInline", &BOOL)], 0, 1),
+    part(
+        &[
+            ("t:Message", &MESSAGE),
+            ("t:CalendarItem", &CALENDAR_ITEM),
+            ("t:Contact", &CONTACT),
+            ("t:Task", &TASK),
+        ],
+        0,
+        1,
+    ),
+]);
+static ATTACHMENT_ID: Type = empty(&[Attr("Id", true, Check::Any)]);
+static ATTACHMENT_IDS: Type = parts(&[part(&[("t:AttachmentId", &ATTACHMENT_ID)], 1, MANY)]);
+static NEW_ATTACHMENTS: Type = parts(&[part(
+    &[
+        ("t:ItemAttachment", &ITEM_ATTACHMENT),
+        ("t:FileAttachment", &FILE_ATTACHMENT),
+    ],
+    1,
+    MANY,
+)]);
+static ATTACHMENT_SHAPE: Type = parts(&[
+    part(&[("t:IncludeMimeContent", &BOOL)], 0, 1),
+    part(&[("t:BodyType", &BODY_TYPE)], 0, 1),
+    part(&[("t:FilterHtmlContent", &BOOL)], 0, 1),
+    part(&[("t:AdditionalProperties", &PATH_LIST)], 0, 1),
+]);
+static GET_ATTACHMENT: Type = parts(&[
+    part(&[("m:AttachmentShape", &ATTACHMENT_SHAPE)], 0, 1),
+    part(&[("m:AttachmentIds", &ATTACHMENT_IDS)], 1, 1),
+]);
+static CREATE_ATTACHMENT: Type = parts(&[
+    part(&[("m:ParentItemId", &ITEM_ID)], 1, 1),
+    part(&[("m:Attachments", &NEW_ATTACHMENTS)], 1, 1),
+]);
+static DELETE_ATTACHMENT: Type = parts(&[part(&[("m:AttachmentIds", &ATTACHMENT_IDS)], 1, 1)]);
+static SEND_ITEM: Type = Type {
+    attrs: &[Attr("SaveItemToFolder", true, Check::Bool)],
+    content: Content::Parts(&[
+        part(&[("m:ItemIds", &ITEM_IDS)], 1, 1),
+        part(&[("m:SavedItemFolderId", &TARGET_FOLDER)], 0, 1),
+    ]),
+};
+static SET_FOLDER_FIELD: Type = parts(&[
+    part(PATHS, 1, 1),
+    part(
+        &[
+            ("t:Folder", &NEW_FOLDER),
+            ("t:CalendarFolder", &NEW_FOLDER),
+            ("t:ContactsFolder", &NEW_FOLDER),
+            ("t:TasksFolder", &NEW_FOLDER),
+        ],
+        1,
+        1,
+    ),
+]);
+static FOLDER_UPDATES: Type = parts(&[part(
+    &[
+        ("t:SetFolderField", &SET_FOLDER_FIELD),
+        ("t:DeleteFolderField", &DELETE_FIELD),
+    ],
+    1,
+    MANY,
+)]);
+static FOLDER_CHANGE: Type = parts(&[
+    part(
+        &[
+            ("t:FolderId", &FOLDER_ID),
+            ("t:DistinguishedFolderId", &DISTINGUISHED),
+        ],
+        1,
+        1,
+    ),
+    part(&[("t:Updates", &FOLDER_UPDATES)], 1, 1),
+]);
+static FOLDER_CHANGES: Type = parts(&[part(&[("t:FolderChange", &FOLDER_CHANGE)], 1, MANY)]);
+static UPDATE_FOLDER: Type = parts(&[part(&[("m:FolderChanges", &FOLDER_CHANGES)], 1, 1)]);
+static MOVE_FOLDER: Type = parts(&[
+    part(&[("m:ToFolderId", &TARGET_FOLDER)], 1, 1),
+    part(&[("m:FolderIds", &FOLDER_IDS)], 1, 1),
+]);
+static CALENDAR_VIEW: Type = empty(&[
+    Attr("MaxEntriesReturned", false, Check::Int(1, i32::MAX as i64)),
+    Attr("StartDate", true, Check::DateTime),
+    Attr("EndDate", true, Check::DateTime),
+]);
 
 static BODY: Type = Type {
     attrs: &[
@@ -433,7 +717,14 @@ static FIND_ITEM: Type = Type {
     )],
     content: Content::Parts(&[
         part(&[("m:ItemShape", &ITEM_SHAPE)], 1, 1),
-        part(&[("m:IndexedPageItemView", &PAGE)], 0, 1),
+        part(
+            &[
+                ("m:IndexedPageItemView", &PAGE),
+                ("m:CalendarView", &CALENDAR_VIEW),
+            ],
+            0,
+            1,
+        ),
         part(&[("m:Restriction", &ONE_EXPRESSION)], 0, 1),
         part(&[("m:SortOrder", &SORT)], 0, 1),
         part(&[("m:ParentFolderIds", &FOLDER_IDS)], 1, 1),
@@ -443,7 +734,19 @@ static GET_ITEM: Type = parts(&[
     part(&[("m:ItemShape", &ITEM_SHAPE)], 1, 1),
     part(&[("m:ItemIds", &ITEM_IDS)], 1, 1),
 ]);
-static NEW_ITEMS: Type = parts(&[part(&[("t:Contact", &CONTACT)], 1, MANY)]);
+static NEW_ITEMS: Type = parts(&[part(
+    &[
+        ("t:Contact", &CONTACT),
+        ("t:CalendarItem", &CALENDAR_ITEM),
+        ("t:Task", &TASK),
+        ("t:Message", &MESSAGE),
+        ("t:AcceptItem", &ANSWER_ITEM),
+        ("t:TentativelyAcceptItem", &ANSWER_ITEM),
+        ("t:DeclineItem", &ANSWER_ITEM),
+    ],
+    1,
+    MANY,
+)]);
 const SENDING: Check = Check::OneOf(&["SendToNone", "SendOnlyToAll", "SendToAllAndSaveCopy"]);
 static CREATE_ITEM: Type = Type {
     attrs: &[
@@ -461,7 +764,17 @@ static CREATE_ITEM: Type = Type {
 };
 static SET_FIELD: Type = parts(&[
     part(PATHS, 1, 1),
-    part(&[("t:Contact", &CONTACT), ("t:Item", &CONTACT)], 1, 1),
+    part(
+        &[
+            ("t:Contact", &CONTACT),
+            ("t:CalendarItem", &CALENDAR_ITEM),
+            ("t:Task", &TASK),
+            ("t:Message", &MESSAGE),
+            ("t:Item", &ITEM),
+        ],
+        1,
+        1,
+    ),
 ]);
 static DELETE_FIELD: Type = parts(&[part(PATHS, 1, 1)]);
 static UPDATES: Type = parts(&[part(
@@ -473,10 +786,7 @@ static UPDATES: Type = parts(&[part(
     1,
     MANY,
 )]);
-static ITEM_CHANGE: Type = parts(&[
-    part(&[("t:ItemId", &ITEM_ID)], 1, 1),
-    part(&[("t:Updates", &UPDATES)], 1, 1),
-]);
+static ITEM_CHANGE: Type = parts(&[part(ANY_ITEM_ID, 1, 1), part(&[("t:Updates", &UPDATES)], 1, 1)]);
 static ITEM_CHANGES: Type = parts(&[part(&[("t:ItemChange", &ITEM_CHANGE)], 1, MANY)]);
 static UPDATE_ITEM: Type = Type {
     attrs: &[
@@ -655,7 +965,13 @@ pub(super) fn operation(name: &str) -> Option<&'static Type> {
         "CreateItem" => &CREATE_ITEM,
         "UpdateItem" => &UPDATE_ITEM,
         "DeleteItem" => &DELETE_ITEM,
-        "MoveItem" => &MOVE_ITEM,
+        "MoveItem" | "CopyItem" => &MOVE_ITEM,
+        "SendItem" => &SEND_ITEM,
+        "GetAttachment" => &GET_ATTACHMENT,
+        "CreateAttachment" => &CREATE_ATTACHMENT,
+        "DeleteAttachment" => &DELETE_ATTACHMENT,
+        "UpdateFolder" => &UPDATE_FOLDER,
+        "MoveFolder" => &MOVE_FOLDER,
         "ResolveNames" => &RESOLVE_NAMES,
         "Subscribe" => &SUBSCRIBE,
         "Unsubscribe" => &UNSUBSCRIBE,
@@ -669,7 +985,11 @@ pub(super) fn operation(name: &str) -> Option<&'static Type> {
 
 /// The type of a SOAP header that is checked; others are let through, as Exchange does.
 pub(super) fn header(name: &str) -> Option<&'static Type> {
-    (name == "RequestServerVersion").then_some(&SERVER_VERSION)
+    match name {
+        "RequestServerVersion" => Some(&SERVER_VERSION),
+        "TimeZoneContext" => Some(&ZONE_CONTEXT),
+        _ => None,
+    }
 }
 
 /// Whether `element` is of that type; the error is the violation in .NET's words.
@@ -711,7 +1031,7 @@ pub(super) fn validate(element: &Element, ty: &Type) -> Result<(), String> {
                 max: *max,
             }],
         ),
-        Content::Item => validate_item(element),
+        Content::Item(of) => validate_item(element, *of),
     }
 }
 
@@ -749,26 +1069,36 @@ fn validate_parts(element: &Element, parts: &[Part]) -> Result<(), String> {
         .map_or(Ok(()), |child| Err(unexpected(element, child, &expected)))
 }
 
-fn validate_item(element: &Element) -> Result<(), String> {
+fn validate_item(element: &Element, of: props::Of) -> Result<(), String> {
+    let rows: Vec<&props::Prop> = props::rows(of).collect();
     let mut last = 0;
     for child in &element.children {
-        let known = props::PROPS
+        let known = rows
             .iter()
             .position(|p| p.name == child.name && child.ns == Ns::Types);
         let Some(at) = known else {
             return Err(unexpected(element, child, &[]));
         };
-        let repeats = matches!(props::PROPS[at].kind, props::Kind::Extended);
+        let repeats = matches!(rows[at].kind, props::Kind::Extended);
         if at + 1 < last || (at + 1 == last && !repeats) {
-            let later: Vec<&str> = props::PROPS[last..].iter().take(12).map(|p| p.name).collect();
+            let later: Vec<&str> = rows[last..].iter().take(12).map(|p| p.name).collect();
             return Err(unexpected(element, child, &later));
         }
         last = at + 1;
-        let ty = match props::PROPS[at].kind {
+        let ty = match rows[at].kind {
             props::Kind::Text | props::Kind::Absent => &STRING,
-            props::Kind::Bool => &BOOL,
+            props::Kind::Bool | props::Kind::LateBool => &BOOL,
             props::Kind::Int => &INT,
             props::Kind::Date => &DATE_TIME,
+            props::Kind::Double => &DOUBLE,
+            props::Kind::Base64 => &BASE64,
+            props::Kind::Mime => &MIME,
+            props::Kind::Person => &PERSON,
+            props::Kind::People => &PEOPLE,
+            props::Kind::Attendees => &ATTENDEES,
+            props::Kind::Recurrence => &RECURRENCE,
+            props::Kind::TaskRecurrence => &TASK_RECURRENCE,
+            props::Kind::Zone => &ZONE,
             props::Kind::OneOf(values) => {
                 if !values.contains(&child.text.as_str()) {
                     return Err(format!(
@@ -785,13 +1115,17 @@ fn validate_item(element: &Element) -> Result<(), String> {
             props::Kind::Ims => &IMS,
             props::Kind::Addresses => &ADDRESSES,
             props::Kind::CompleteName => &COMPLETE_NAME,
-            props::Kind::Id => &ITEM_ID,
+            props::Kind::Id | props::Kind::Conversation => &ITEM_ID,
             props::Kind::Extended => &EXTENDED_PROPERTY,
             // Not settable whatever is in it.
-            props::Kind::Rights => continue,
+            props::Kind::Rights
+            | props::Kind::Attachments
+            | props::Kind::Headers
+            | props::Kind::Occurrence
+            | props::Kind::Occurrences => continue,
         };
         // What can never be set may have a structure that this table does not know.
-        if !matches!(props::PROPS[at].kind, props::Kind::Absent) {
+        if !matches!(rows[at].kind, props::Kind::Absent) {
             validate(child, ty)?;
         }
     }
@@ -842,6 +1176,12 @@ impl Check {
             Self::Tag => props::tag_number(value).is_some(),
             Self::Base64 => props::base64(value).is_some(),
             Self::DateTime => props::date_time(value).is_some(),
+            // A zone may follow, as in `2026-03-01Z`.
+            Self::Date => value
+                .trim()
+                .get(..10)
+                .is_some_and(|d| d.parse::<jiff::civil::Date>().is_ok()),
+            Self::Double => value.trim().parse::<f64>().is_ok_and(f64::is_finite),
             Self::FieldUri => props::is_known_uri(value),
         };
         if good {

@@ -100,6 +100,19 @@ impl Filter {
         })
     }
 
+    /// All properties that it looks at.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        match self {
+            Self::And(all) | Self::Or(all) => all.iter().flat_map(Self::paths).collect(),
+            Self::Not(inner) => inner.paths(),
+            Self::Exists(path) | Self::Contains { path, .. } => vec![path],
+            Self::Compare { path, with, .. } => match with {
+                Operand::Constant(_) => vec![path],
+                Operand::Path(other) => vec![path, other],
+            },
+        }
+    }
+
     /// Whether something with these values passes.
     pub(super) fn passes(&self, values: &dyn Fn(&Path) -> Vec<String>) -> bool {
         match self {

@@ -9,8 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::Fail;
-use super::contact::{Around, Contact};
+use super::content::{Around, Class, Content, Person as Somebody};
 use super::props::{Key, MAPI_TYPES};
+use super::zones::Zone;
 use crate::company::{Company, Person, User};
 
 /// Failed logons in a row before an account locks.
@@ -18,6 +19,11 @@ pub(super) const LOCK_AFTER: u32 = 5;
 /// Sync states that a mailbox remembers; older ones have expired.
 const STATES_KEPT: usize = 400;
 const EVENTS_KEPT: usize = 100_000;
+
+/// Base64 of bytes.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
 
 /// Makes opaque texts that are the same for the same seed.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +57,35 @@ impl Ids {
         STANDARD.encode(bytes)
     }
 
+    /// An opaque text that carries three numbers.
+    fn sealed(self, start: &str, what: &str, index: u64, numbers: [u64; 3]) -> String {
+        let pad = self.bytes(what, &[index], 24);
+        let mut bytes = self.bytes(what, &[index, numbers[0], numbers[1], numbers[2]], 96);
+        let begin = STANDARD.decode(start).unwrap_or_default();
+        bytes[..begin.len()].copy_from_slice(&begin);
+        for (n, number) in numbers.iter().enumerate() {
+            for (i, b) in number.to_be_bytes().iter().enumerate() {
+                bytes[40 + n * 8 + i] = b ^ pad[n * 8 + i];
+            }
+        }
+        STANDARD.encode(bytes)
+    }
+
+    /// The numbers in a sealed text, if it is one of these.
+    fn unsealed(self, start: &str, what: &str, index: u64, text: &str) -> Option<[u64; 3]> {
+        let bytes = STANDARD.decode(text).ok().filter(|b| b.len() == 96)?;
+        let pad = self.bytes(what, &[index], 24);
+        let mut numbers = [0_u64; 3];
+        for (n, number) in numbers.iter_mut().enumerate() {
+            let mut plain = [0_u8; 8];
+            for (i, b) in plain.iter_mut().enumerate() {
+                *b = bytes[40 + n * 8 + i] ^ pad[n * 8 + i];
+            }
+            *number = u64::from_be_bytes(plain);
+        }
+        (self.sealed(start, what, index, numbers) == text).then_some(numbers)
+    }
+
     fn guid(self, what: &str, numbers: &[u64]) -> String {
         let b = self.bytes(what, numbers, 16);
         let hex = hex(&b);
@@ -65,7 +100,7 @@ impl Ids {
     }
 }
 
-/// A contact in a folder.
+/// An item in a folder.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
     pub(super) folder: u64,
@@ -73,9 +108,11 @@ pub(super) struct Item {
     pub(super) moves: u64,
     /// The mailbox's sequence number of the last change.
     pub(super) seq: u64,
+    /// As `seq`, but for the flag that says whether a message was read.
+    pub(super) text_seq: u64,
     pub(super) created: i64,
     pub(super) modified: i64,
-    pub(super) contact: Contact,
+    pub(super) content: Content,
 }
 
 /// A folder.
@@ -107,9 +144,15 @@ pub(super) enum What {
     Deleted(u64, u64, u64),
     /// Item number, moves after it, folder before, folder after.
     Moved(u64, u64, u64, u64),
+    /// Item number, moves, folder; then number and folder of what it was copied from.
+    Copied(u64, u64, u64, u64, u64),
+    /// A message arrived: item number, moves, folder.
+    NewMail(u64, u64, u64),
     FolderCreated(u64),
     FolderModified(u64),
     FolderDeleted(u64, u64),
+    /// Folder, parent before, parent after.
+    FolderMoved(u64, u64, u64),
 }
 
 /// What a client knows of a folder: per item the moves and the change.
@@ -179,6 +222,12 @@ pub(super) struct Mailbox {
     pub(super) late: Vec<Late>,
     /// How many of the user's Salesforce contacts have been put in already.
     pub(super) seeded: usize,
+    /// The zone that the user's Outlook works in.
+    pub(super) zone: Zone,
+    /// Name and address of the user.
+    pub(super) me: Somebody,
+    /// How many items fit in.
+    pub(super) quota: Option<usize>,
 }
 
 /// Everything that Exchange holds.
@@ -191,6 +240,8 @@ pub(super) struct Store {
     pub(super) subscription_number: u64,
     pub(super) failed_logons: BTreeMap<String, u64>,
     pub(super) mails_sent: u64,
+    /// Each mail that was sent: from, to, kind.
+    pub(super) sent: Vec<serde_json::Value>,
     /// Whether the next *busy* comes as a fault.
     pub(super) busy_as_fault: bool,
 }
@@ -220,6 +271,8 @@ const FOLDERS: &[(&str, &str, &str, usize)] = &[
     ("Notes", "IPF.StickyNote", "notes", 1),
     ("Journal", "IPF.Journal", "journal", 1),
     ("Conversation History", "IPF.Note", "conversationhistory", 1),
+    // Servers have the folder, and no name for it that clients could use.
+    ("Archive", "IPF.Note", "", 1),
 ];
 
 const CATEGORY_LIST: &str = "CategoryList";
@@ -250,6 +303,9 @@ impl Mailbox {
             configurations: BTreeMap::new(),
             late: Vec::new(),
             seeded: 0,
+            zone: Zone::named("W. Europe Standard Time").unwrap_or_else(Zone::utc),
+            me: Somebody::new(&user.name(), &user.address),
+            quota: None,
         };
         for (at, (name, class, distinguished, parent)) in FOLDERS.iter().enumerate() {
             // Numbers start at 1, so position + 1 is the parent's number.
@@ -262,7 +318,7 @@ impl Mailbox {
                 parent,
                 class: (*class).to_owned(),
                 name: (*name).to_owned(),
-                distinguished: Some(distinguished),
+                distinguished: Some(*distinguished).filter(|d| !d.is_empty()),
                 seq: 1,
                 extended: BTreeMap::new(),
             });
@@ -313,6 +369,76 @@ impl Mailbox {
         let seq = self.folders.get(&number).map_or(0, |f| f.seq);
         self.ids
             .opaque("AgAAABQAAACx", "folder change", &[self.index, number, seq], 20)
+    }
+
+    /// Id and change key of an occurrence of a series.
+    pub(super) fn occurrence_id(&self, number: u64, moves: u64, seq: u64, original: i64) -> (String, String) {
+        let at = original.cast_unsigned();
+        let id = self
+            .ids
+            .sealed("AAMkADAyAFRA", "occurrence", self.index, [number, moves, at]);
+        let key = self.ids.opaque(
+            "DwAAABYAAACx",
+            "occurrence change",
+            &[self.index, number, seq, at],
+            22,
+        );
+        (id, key)
+    }
+
+    /// Number and original start of the occurrence with that id now.
+    pub(super) fn occurrence_of(&self, id: &str) -> Option<(u64, i64)> {
+        let [number, moves, at] = self.ids.unsealed("AAMkADAyAFRA", "occurrence", self.index, id)?;
+        let item = self.items.get(&number).filter(|i| i.moves == moves)?;
+        item.content.recurrence.as_ref()?;
+        Some((number, at.cast_signed()))
+    }
+
+    /// The id of an attachment.
+    pub(super) fn attachment_id(&self, number: u64, moves: u64, attachment: u64) -> String {
+        self.ids.sealed(
+            "AAMkADAyAAAS",
+            "attachment",
+            self.index,
+            [number, moves, attachment],
+        )
+    }
+
+    /// Item and number of the attachment with that id now.
+    pub(super) fn attachment_of(&self, id: &str) -> Option<(u64, u64)> {
+        let [number, moves, attachment] = self.ids.unsealed("AAMkADAyAAAS", "attachment", self.index, id)?;
+        let item = self.items.get(&number).filter(|i| i.moves == moves)?;
+        let there = item.content.attachments.iter().any(|a| a.number == attachment);
+        there.then_some((number, attachment))
+    }
+
+    /// The id of a thread.
+    pub(super) fn conversation_id(&self, root: &str) -> String {
+        self.ids
+            .opaque("AAQkADAy", &format!("conversation {root}"), &[self.index], 62)
+    }
+
+    /// `PidTagConversationIndex`: the thread's header, and five bytes for each answer.
+    pub(super) fn conversation_index(root: &str, depth: usize) -> Vec<u8> {
+        // The header is the same in all mailboxes: it travels with the mail.
+        let mut bytes = Ids(0).bytes(&format!("index {root}"), &[], 22 + 5 * depth);
+        bytes[0] = 1;
+        bytes
+    }
+
+    /// The event of that iCalendar id, not among the deleted ones.
+    pub(super) fn event_of(&self, uid: &str) -> Option<u64> {
+        let bin = self.distinguished("deleteditems");
+        let dumpster = self.distinguished("recoverableitemsdeletions");
+        self.items
+            .iter()
+            .find(|(_, i)| {
+                i.content.class == Class::Event
+                    && i.content.text("UID") == uid
+                    && Some(i.folder) != bin
+                    && Some(i.folder) != dumpster
+            })
+            .map(|(n, _)| *n)
     }
 
     /// The number of the item with that id now.
@@ -368,6 +494,13 @@ impl Mailbox {
             .map(|(n, i)| (*n, i))
     }
 
+    /// How many messages of a folder were not read.
+    pub(super) fn unread(&self, folder: u64) -> usize {
+        self.items_in(folder)
+            .filter(|(_, i)| i.content.class == Class::Message && i.content.text("IsRead") != "true")
+            .count()
+    }
+
     /// Makes a folder; the caller has checked the name.
     pub(super) fn create_folder(&mut self, parent: u64, class: &str, name: &str, at: i64) -> u64 {
         let seq = self.tick();
@@ -407,19 +540,58 @@ impl Mailbox {
         self.happened(seq, at, What::FolderDeleted(number, parent));
     }
 
-    /// Puts a contact into a folder.
-    pub(super) fn create(&mut self, folder: u64, contact: Contact, created: i64, at: i64) -> u64 {
+    /// Moves or renames a folder; the caller has checked both.
+    pub(super) fn change_folder(&mut self, number: u64, parent: u64, name: &str, at: i64) {
+        let seq = self.tick();
+        let Some(folder) = self.folders.get_mut(&number) else {
+            return;
+        };
+        let before = std::mem::replace(&mut folder.parent, parent);
+        name.clone_into(&mut folder.name);
+        folder.seq = seq;
+        let what = if before == parent {
+            What::FolderModified(number)
+        } else {
+            What::FolderMoved(number, before, parent)
+        };
+        self.happened(seq, at, what);
+    }
+
+    /// Puts an item into a folder.
+    pub(super) fn create(&mut self, folder: u64, mut content: Content, created: i64, at: i64) -> u64 {
         let seq = self.tick();
         let number = self.next_number;
         self.next_number += 1;
+        if content.class == Class::Event && !content.texts.contains_key("UID") {
+            let unique = self.ids.bytes("uid", &[self.index, number], 24);
+            let uid = format!("040000008200E00074C5B7101A82E008{}", hex(&unique).to_uppercase());
+            content.texts.insert("UID", uid);
+        }
+        if content.class == Class::Message {
+            if !content.texts.contains_key("InternetMessageId") {
+                let unique = hex(&self.ids.bytes("message id", &[self.index, number], 16));
+                let domain = self.user.address.split_once('@').map_or("", |(_, d)| d);
+                content
+                    .texts
+                    .insert("InternetMessageId", format!("<{unique}@{domain}>"));
+            }
+            if content.conversation.is_empty() {
+                content.conversation = content
+                    .texts
+                    .get("InternetMessageId")
+                    .cloned()
+                    .unwrap_or_default();
+            }
+        }
         self.by_id.insert(self.item_id(number, 0), number);
         let item = Item {
             folder,
             moves: 0,
             seq,
+            text_seq: seq,
             created,
             modified: at,
-            contact,
+            content,
         };
         self.items.insert(number, item);
         self.happened(seq, at, What::Created(number, 0, folder));
@@ -427,20 +599,63 @@ impl Mailbox {
         number
     }
 
-    /// Replaces what a contact holds.
-    pub(super) fn change(&mut self, number: u64, contact: Contact, at: i64) {
+    /// Puts a message into the inbox, as the transport does.
+    pub(super) fn receive(&mut self, content: Content, at: i64) -> u64 {
+        let inbox = self.distinguished("inbox").unwrap_or_default();
+        let number = self.create(inbox, content, at, at);
+        let seq = self.seq;
+        self.happened(seq, at, What::NewMail(number, 0, inbox));
+        number
+    }
+
+    /// Copies an item into a folder.
+    pub(super) fn copy(&mut self, number: u64, to: u64, at: i64) -> Option<u64> {
+        let item = self.items.get(&number)?.clone();
+        let seq = self.tick();
+        let made = self.next_number;
+        self.next_number += 1;
+        self.by_id.insert(self.item_id(made, 0), made);
+        let from = item.folder;
+        self.items.insert(
+            made,
+            Item {
+                folder: to,
+                moves: 0,
+                seq,
+                text_seq: seq,
+                modified: at,
+                ..item
+            },
+        );
+        self.happened(seq, at, What::Copied(made, 0, to, number, from));
+        self.happened(seq, at, What::FolderModified(to));
+        Some(made)
+    }
+
+    /// Replaces what an item holds.
+    pub(super) fn change(&mut self, number: u64, content: Content, at: i64) {
         let seq = self.tick();
         let Some(item) = self.items.get_mut(&number) else {
             return;
         };
-        item.contact = contact;
+        let mut as_before = content.clone();
+        match item.content.texts.get("IsRead") {
+            Some(read) => drop(as_before.texts.insert("IsRead", read.clone())),
+            None => drop(as_before.texts.remove("IsRead")),
+        }
+        let only_read =
+            content.class == Class::Message && as_before == item.content && content != item.content;
+        item.content = content;
         item.seq = seq;
+        if !only_read {
+            item.text_seq = seq;
+        }
         item.modified = at;
         let (moves, folder) = (item.moves, item.folder);
         self.happened(seq, at, What::Modified(number, moves, folder));
     }
 
-    /// Moves a contact into another folder, which gives it a new id.
+    /// Moves an item into another folder, which gives it a new id.
     pub(super) fn shift(&mut self, number: u64, to: u64, at: i64) {
         let seq = self.tick();
         let Some(item) = self.items.get_mut(&number) else {
@@ -450,6 +665,7 @@ impl Mailbox {
         item.folder = to;
         item.moves += 1;
         item.seq = seq;
+        item.text_seq = seq;
         item.modified = at;
         let moves = item.moves;
         self.by_id.remove(&self.item_id(number, before));
@@ -460,7 +676,7 @@ impl Mailbox {
         self.happened(seq, at, What::FolderModified(to));
     }
 
-    /// Removes a contact for good.
+    /// Removes an item for good.
     pub(super) fn remove(&mut self, number: u64, at: i64) {
         let Some(item) = self.items.remove(&number) else {
             return;
@@ -474,9 +690,34 @@ impl Mailbox {
 
     /// Calls `then` with what a reply says around an item.
     pub(super) fn around<T>(&self, number: u64, item: &Item, then: impl FnOnce(&Around<'_>) -> T) -> T {
+        self.around_at(number, item, None, then)
+    }
+
+    /// As [`Self::around`], for an occurrence: original start, and whether it differs from its series.
+    pub(super) fn around_at<T>(
+        &self,
+        number: u64,
+        item: &Item,
+        at: Option<(i64, bool)>,
+        then: impl FnOnce(&Around<'_>) -> T,
+    ) -> T {
+        let (id, change_key) = match at {
+            Some((original, _)) => self.occurrence_id(number, item.moves, item.seq, original),
+            None => (
+                self.item_id(number, item.moves),
+                self.change_key(number, item.seq),
+            ),
+        };
         then(&Around {
-            id: &self.item_id(number, item.moves),
-            change_key: &self.change_key(number, item.seq),
+            mailbox: self,
+            number,
+            moves: item.moves,
+            seq: item.seq,
+            at: at.map(|(original, _)| original),
+            exception: at.is_some_and(|(_, differs)| differs),
+            me: &self.me,
+            id: &id,
+            change_key: &change_key,
             folder_id: &self.folder_id(item.folder),
             folder_change_key: &self.folder_change_key(item.folder),
             created: item.created,
@@ -576,8 +817,8 @@ impl Mailbox {
 }
 
 /// A contact with what the company knows about a person.
-pub(super) fn contact_of(company: &Company, person: &Person) -> Contact {
-    let mut contact = Contact::default();
+pub(super) fn contact_of(company: &Company, person: &Person) -> Content {
+    let mut contact = Content::default();
     for (name, value) in [
         ("GivenName", &person.given),
         ("MiddleName", &person.middle),
@@ -615,9 +856,9 @@ pub(super) fn contact_of(company: &Company, person: &Person) -> Contact {
             .texts
             .insert("Birthday", format!("{}T00:00:00Z", person.birthdate));
     }
-    contact.body = super::contact::crlf(&person.description);
+    contact.body = super::content::crlf(&person.description);
     contact.set_text("FileAsMapping", "LastCommaFirst");
-    contact.finish(&Contact::default());
+    contact.finish(&Content::default());
     contact
 }
 
@@ -660,6 +901,7 @@ impl Store {
             subscription_number: 0,
             failed_logons: BTreeMap::new(),
             mails_sent: 0,
+            sent: Vec::new(),
             busy_as_fault: true,
         }
     }

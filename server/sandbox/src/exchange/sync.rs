@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::contact::{Shape, Source};
+use super::content::{Shape, Source};
 use super::folders;
 use super::props::write_time;
 use super::store::{Event, Known, Late, Mailbox, Subscription, What, no_folder};
@@ -109,6 +109,8 @@ pub(super) fn items(call: &mut Call<'_>, request: &Element) -> String {
 enum Difference {
     Create(u64),
     Update(u64),
+    /// A message was read, or marked as unread; nothing else.
+    Read(u64),
     /// Number and moves.
     Delete(u64, u64),
 }
@@ -126,9 +128,12 @@ fn item_changes(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> 
         .child_text("MaxChangesReturned")
         .and_then(|n| n.trim().parse().ok())
         .unwrap_or(512);
-    let given = request.child_text("SyncState").filter(|s| !s.is_empty());
+    let mut given = request.child_text("SyncState").filter(|s| !s.is_empty());
     if given.is_some() && call.take(|k| *k == Kind::ExpiredCursor).is_some() {
         return Err(bad_state());
+    }
+    if given.is_some() && call.take(|k| *k == Kind::SilentResync).is_some() {
+        given = None;
     }
     let before = match given {
         Some(state) => call
@@ -149,7 +154,7 @@ fn item_changes(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> 
     let emptied = call.take(|k| *k == Kind::Empty).is_some();
     let mut differences = differences(call.mailbox(), &before, folder, emptied);
     differences.retain(|(_, d)| match d {
-        Difference::Create(n) | Difference::Update(n) => !ignored.contains(n),
+        Difference::Create(n) | Difference::Update(n) | Difference::Read(n) => !ignored.contains(n),
         Difference::Delete(..) => true,
     });
     if let (Some(first), Some(last)) = (
@@ -187,7 +192,7 @@ fn item_changes(call: &mut Call<'_>, request: &Element) -> Result<String, Fail> 
         for (_, difference) in &differences {
             write_difference(&mut changes, mailbox, difference, &shape);
             match difference {
-                Difference::Create(n) | Difference::Update(n) => {
+                Difference::Create(n) | Difference::Update(n) | Difference::Read(n) => {
                     if let Some(item) = mailbox.items.get(n) {
                         known.items.insert(*n, (item.moves, item.seq));
                     }
@@ -222,8 +227,10 @@ fn differences(mailbox: &Mailbox, before: &Known, folder: u64, emptied: bool) ->
         for (number, item) in mailbox.items_in(folder) {
             match before.items.get(&number) {
                 Some((moves, seq)) if *moves == item.moves => {
-                    if *seq != item.seq {
+                    if *seq < item.text_seq {
                         found.push((item.seq, Difference::Update(number)));
+                    } else if *seq != item.seq {
+                        found.push((item.seq, Difference::Read(number)));
                     }
                 }
                 _ => found.push((item.seq, Difference::Create(number))),
@@ -251,6 +258,20 @@ fn write_difference(out: &mut String, mailbox: &Mailbox, difference: &Difference
     let (kind, number) = match difference {
         Difference::Create(number) => ("t:Create", number),
         Difference::Update(number) => ("t:Update", number),
+        Difference::Read(number) => {
+            if let Some(item) = mailbox.items.get(number) {
+                let (id, key) = (
+                    mailbox.item_id(*number, item.moves),
+                    mailbox.change_key(*number, item.seq),
+                );
+                let mut inner = String::new();
+                wrap(&mut inner, "t:ItemId", &[("Id", &id), ("ChangeKey", &key)], "");
+                let read = item.content.text("IsRead") == "true";
+                tag(&mut inner, "t:IsRead", if read { "true" } else { "false" });
+                wrap(out, "t:ReadFlagChange", &[], &inner);
+            }
+            return;
+        }
         Difference::Delete(number, moves) => {
             let mut id = String::new();
             let (item, key) = (mailbox.item_id(*number, *moves), mailbox.change_key(*number, 0));
@@ -262,7 +283,7 @@ fn write_difference(out: &mut String, mailbox: &Mailbox, difference: &Difference
     if let Some(item) = mailbox.items.get(number) {
         let mut inner = String::new();
         mailbox.around(*number, item, |around| {
-            item.contact.write(&mut inner, shape, around);
+            item.content.write(&mut inner, shape, around);
         });
         wrap(out, kind, &[], &inner);
     }
@@ -465,6 +486,9 @@ fn write_event(mailbox: &Mailbox, event: &Event, subscription: &Subscription) ->
         What::Modified(_, _, folder) | What::FolderModified(folder) => ("ModifiedEvent", vec![folder]),
         What::Deleted(_, _, folder) => ("DeletedEvent", vec![folder]),
         What::Moved(_, _, from, to) => ("MovedEvent", vec![from, to]),
+        What::Copied(_, _, to, _, from) => ("CopiedEvent", vec![to, from]),
+        What::NewMail(_, _, folder) => ("NewMailEvent", vec![folder]),
+        What::FolderMoved(folder, from, to) => ("MovedEvent", vec![folder, from, to]),
         What::FolderDeleted(folder, parent) => ("DeletedEvent", vec![folder, parent]),
     };
     if !subscription.kinds.contains(name) {
@@ -502,6 +526,7 @@ fn write_event(mailbox: &Mailbox, event: &Event, subscription: &Subscription) ->
     match event.what {
         What::Created(n, moves, parent)
         | What::Modified(n, moves, parent)
+        | What::NewMail(n, moves, parent)
         | What::Deleted(n, moves, parent) => {
             item(&mut inner, "t:ItemId", n, moves);
             folder(&mut inner, "t:ParentFolderId", parent);
@@ -512,11 +537,24 @@ fn write_event(mailbox: &Mailbox, event: &Event, subscription: &Subscription) ->
             item(&mut inner, "t:OldItemId", n, moves - 1);
             folder(&mut inner, "t:OldParentFolderId", from);
         }
+        What::Copied(n, moves, to, source, from) => {
+            item(&mut inner, "t:ItemId", n, moves);
+            folder(&mut inner, "t:ParentFolderId", to);
+            let moves = mailbox.items.get(&source).map_or(0, |i| i.moves);
+            item(&mut inner, "t:OldItemId", source, moves);
+            folder(&mut inner, "t:OldParentFolderId", from);
+        }
+        What::FolderMoved(f, from, to) => {
+            folder(&mut inner, "t:FolderId", f);
+            folder(&mut inner, "t:ParentFolderId", to);
+            folder(&mut inner, "t:OldFolderId", f);
+            folder(&mut inner, "t:OldParentFolderId", from);
+        }
         What::FolderCreated(f) | What::FolderModified(f) => {
             folder(&mut inner, "t:FolderId", f);
             folder(&mut inner, "t:ParentFolderId", parent_of(f));
             if matches!(event.what, What::FolderModified(_)) {
-                tag(&mut inner, "t:UnreadCount", "0");
+                tag(&mut inner, "t:UnreadCount", &mailbox.unread(f).to_string());
             }
         }
         What::FolderDeleted(f, parent) => {

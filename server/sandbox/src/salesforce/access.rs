@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::ids::Id;
 use super::rows::Fields;
-use super::schema::{Field, FieldSet, Object, Schema, TANDEM_KEY};
+use super::schema::{DEMANDED, Field, FieldSet, Kind, Needs, Object, Schema, TANDEM_KEY};
 use super::soql::{Chars, is_like};
 use super::value::Val;
 
@@ -23,6 +23,11 @@ pub(crate) struct Login {
     pub(crate) active: bool,
     /// The permission *API Enabled*.
     pub(crate) api: bool,
+    /// The profile *System Administrator*: may customise the organisation.
+    pub(crate) admin: bool,
+    /// Fields that permission sets open for reading, and those that they open for editing.
+    pub(crate) opened: FieldSet,
+    pub(crate) opened_for_edit: FieldSet,
     pub(crate) hidden: FieldSet,
     pub(crate) read_only: FieldSet,
     /// Which person of the company is the next that becomes this user's contact.
@@ -77,6 +82,33 @@ impl Rule {
     }
 }
 
+/// The external id on one object.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyField {
+    /// The custom field's id.
+    pub(crate) id: Id,
+    /// Whether everybody sees it, as after a deployment with profiles; else permission sets say who does.
+    pub(crate) everyone: bool,
+    /// Whether `a` and `A` are two keys.
+    pub(crate) exact: bool,
+}
+
+/// A value of a picklist that the organisation has changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice {
+    pub(crate) value: String,
+    /// Tasks with this status are closed.
+    pub(crate) closed: bool,
+    pub(crate) default: bool,
+}
+
+/// What is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub(crate) data: bool,
+    pub(crate) files: bool,
+}
+
 /// The organisation's settings.
 #[derive(Clone, Debug)]
 #[expect(
@@ -84,9 +116,22 @@ impl Rule {
     reason = "each is one switch of the setup pages"
 )]
 pub(crate) struct Knobs {
-    pub(crate) tandem_key: bool,
+    /// By object: `Event` and `Task` have it together.
+    pub(crate) keys: BTreeMap<&'static str, KeyField>,
     pub(crate) duplicate_rule: bool,
-    pub(crate) rule: Option<Rule>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) enhanced_email: bool,
+    pub(crate) shared_activities: bool,
+    pub(crate) record_types: bool,
+    /// Einstein Activity Capture is at work.
+    pub(crate) activity_capture: bool,
+    /// Objects with the custom field that new rows must fill.
+    pub(crate) demanding: BTreeSet<&'static str>,
+    /// Picklists that differ from the usual, by `event.showas`; they take only these values.
+    pub(crate) picklists: BTreeMap<String, Vec<Choice>>,
+    pub(crate) full: Full,
+    /// Bytes of one file.
+    pub(crate) file_limit: usize,
     pub(crate) hidden: FieldSet,
     pub(crate) read_only: FieldSet,
     pub(crate) api_disabled: bool,
@@ -107,11 +152,19 @@ pub(crate) struct Knobs {
 }
 
 impl Knobs {
-    pub(crate) fn new(tandem_key: bool) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            tandem_key,
+            keys: BTreeMap::new(),
             duplicate_rule: false,
-            rule: None,
+            rules: Vec::new(),
+            enhanced_email: true,
+            shared_activities: false,
+            record_types: false,
+            activity_capture: false,
+            demanding: BTreeSet::new(),
+            picklists: BTreeMap::new(),
+            full: Full::default(),
+            file_limit: 37 << 20,
             hidden: FieldSet::new(),
             read_only: FieldSet::new(),
             api_disabled: false,
@@ -127,12 +180,33 @@ impl Knobs {
 
     pub(crate) fn to_json(&self) -> Value {
         let sharing: BTreeMap<&str, &str> = self.sharing.iter().map(|(o, s)| (*o, s.name())).collect();
+        let rules: Vec<Value> = self
+            .rules
+            .iter()
+            .map(|r| json!({ "object": r.object, "field": r.field, "message": r.message }))
+            .collect();
+        let picklists: BTreeMap<&str, Vec<&str>> = self
+            .picklists
+            .iter()
+            .map(|(field, choices)| (field.as_str(), choices.iter().map(|c| c.value.as_str()).collect()))
+            .collect();
         json!({
-            "tandem_key": self.tandem_key,
+            "tandem_key": !self.keys.is_empty(),
+            "tandem_key_objects": self.keys.keys().collect::<Vec<_>>(),
             "duplicate_rule": self.duplicate_rule,
-            "validation_rule": self.rule.as_ref().map(|r| json!({
-                "object": r.object, "field": r.field, "message": r.message,
-            })),
+            "validation_rule": match rules.as_slice() {
+                [] => Value::Null,
+                [one] => one.clone(),
+                several => json!(several),
+            },
+            "enhanced_email": self.enhanced_email,
+            "shared_activities": self.shared_activities,
+            "record_types": self.record_types,
+            "activity_capture": self.activity_capture,
+            "required_custom_field": self.demanding,
+            "picklists": picklists,
+            "storage_full": { "data": self.full.data, "files": self.full.files },
+            "file_size_limit": self.file_limit,
             "hidden_fields": self.hidden,
             "read_only_fields": self.read_only,
             "api_disabled": self.api_disabled,
@@ -162,17 +236,51 @@ impl<'a> Access<'a> {
         format!("{}.{}", object.name, field.name).to_lowercase()
     }
 
+    /// Whether the organisation has what an object or field needs.
+    pub(crate) fn has(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Nothing => true,
+            Needs::EnhancedEmail => self.knobs.enhanced_email,
+            Needs::SharedActivities => self.knobs.shared_activities,
+            Needs::RecordTypes => self.knobs.record_types,
+            Needs::Tooling => self.all,
+        }
+    }
+
+    /// Whether the organisation has a field, whoever may see it.
+    pub(crate) fn exists(&self, object: &Object, field: &Field) -> bool {
+        match field.name {
+            TANDEM_KEY => self.knobs.keys.contains_key(object.name),
+            DEMANDED => self.knobs.demanding.contains(object.name),
+            _ => self.has(field.needs),
+        }
+    }
+
     pub(crate) fn sees(&self, object: &Object, field: &Field) -> bool {
-        if field.name == TANDEM_KEY && !self.knobs.tandem_key {
+        if !self.exists(object, field) {
             return false;
         }
         let key = Self::key(object, field);
+        if field.name == TANDEM_KEY
+            && !self.all
+            && !self.user.opened.contains(&key)
+            && !self.knobs.keys.get(object.name).is_some_and(|k| k.everyone)
+        {
+            return false;
+        }
         self.all || !(self.knobs.hidden.contains(&key) || self.user.hidden.contains(&key))
     }
 
     /// Whether field security lets the user write a field that can be written at all.
     pub(crate) fn writes(&self, object: &Object, field: &Field) -> bool {
         let key = Self::key(object, field);
+        if field.name == TANDEM_KEY
+            && !self.all
+            && !self.user.opened_for_edit.contains(&key)
+            && !self.knobs.keys.get(object.name).is_some_and(|k| k.everyone)
+        {
+            return false;
+        }
         self.sees(object, field)
             && (self.all || !(self.knobs.read_only.contains(&key) || self.user.read_only.contains(&key)))
     }
@@ -182,8 +290,52 @@ impl<'a> Access<'a> {
         object.field(name).filter(|f| self.sees(object, f))
     }
 
+    /// An object that this organisation has.
     pub(crate) fn object(&self, name: &str) -> Option<&'a Object> {
-        self.schema.object(name)
+        self.schema.object(name).filter(|o| self.has(o.needs))
+    }
+
+    /// The object of these ids, if this organisation has it.
+    pub(crate) fn by_prefix(&self, prefix: &str) -> Option<&'a Object> {
+        self.schema.by_prefix(prefix).filter(|o| self.has(o.needs))
+    }
+
+    /// Whether the user can insert rows.
+    pub(crate) fn creates(&self, object: &Object) -> bool {
+        object.is_writable()
+            && object.name != "ContentDocument"
+            && (object.name != "EmailMessage" || self.knobs.enhanced_email || self.all)
+    }
+
+    /// Whether a new row must have a value in this field.
+    pub(crate) fn requires(&self, field: &Field) -> bool {
+        if field.name == DEMANDED {
+            return !self.all;
+        }
+        field.is_required()
+    }
+
+    /// Whether a text compares by case.
+    pub(crate) fn is_exact(&self, object: &Object, field: &Field) -> bool {
+        field.is_exact()
+            || (field.name == TANDEM_KEY && self.knobs.keys.get(object.name).is_some_and(|k| k.exact))
+    }
+
+    /// The values of a picklist, and whether it takes no others.
+    pub(crate) fn choices(&self, object: &Object, field: &Field) -> (Vec<Choice>, bool) {
+        if let Some(own) = self.knobs.picklists.get(&Self::key(object, field)) {
+            return (own.clone(), true);
+        }
+        let values = match field.kind {
+            Kind::Picklist(values) => values,
+            _ => &[],
+        };
+        let choice = |value: &&str| Choice {
+            value: (*value).to_owned(),
+            closed: *value == "Completed",
+            default: field.initial == Some(*value),
+        };
+        (values.iter().map(choice).collect(), field.restricted)
     }
 
     fn sharing(&self, object: &Object, id: &Id, fields: &Fields) -> Sharing {

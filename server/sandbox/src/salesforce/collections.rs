@@ -129,7 +129,7 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
     let mut outcomes = Vec::with_capacity(records.len());
     for (row, name) in records.iter().zip(types) {
         let outcome = call.locked("collections_create").and_then(|()| {
-            let object = state.schema.object(name).ok_or_else(|| unknown_type(name))?;
+            let object = writer.access.object(name).ok_or_else(|| unknown_type(name))?;
             state.rows.create(&writer, object, row)
         });
         outcomes.push(outcome.map(|id| (id, None)).map_err(|error| (None, error)));
@@ -165,7 +165,7 @@ pub(crate) fn update(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
         }
         let id = given.and_then(Id::parse);
         let outcome = call.locked("collections_update").and_then(|()| {
-            let object = state.schema.object(name).ok_or_else(|| unknown_type(name))?;
+            let object = writer.access.object(name).ok_or_else(|| unknown_type(name))?;
             let id = match (given, &id) {
                 (None, _) => {
                     return Err(ApiError::row(
@@ -239,7 +239,7 @@ pub(crate) fn delete(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Resul
             let Some(id) = id.clone() else {
                 return Err(ApiError::row("MALFORMED_ID", format!("malformed id {text}"), &[]));
             };
-            let object = state.schema.by_prefix(id.prefix()).ok_or_else(|| {
+            let object = writer.access.by_prefix(id.prefix()).ok_or_else(|| {
                 ApiError::row("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", &[])
             })?;
             state
@@ -263,7 +263,7 @@ pub(crate) fn upsert(
 ) -> Result<Reply, ApiError> {
     let (all_or_none, records) = records(ask)?;
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else {
+    let Some(object) = writer.access.object(name) else {
         return Err(ApiError::not_found());
     };
     let field = key_field(writer.access, object, field)?;
@@ -292,15 +292,24 @@ pub(crate) fn upsert(
                     &[field.name],
                 ));
             };
-            if seen.contains(&value.to_lowercase()) {
+            let seen_as = if writer.access.is_exact(object, field) {
+                value.to_owned()
+            } else {
+                value.to_lowercase()
+            };
+            if seen.contains(&seen_as) {
                 return Err(ApiError::row(
                     "DUPLICATE_VALUE",
                     format!("Duplicate external id specified: {value}"),
                     &[field.name],
                 ));
             }
-            seen.push(value.to_lowercase());
-            match state.rows.matches(object, field, value).as_slice() {
+            seen.push(seen_as);
+            match state
+                .rows
+                .matches(&writer.access, object, field, value)
+                .as_slice()
+            {
                 [] => state.rows.create(&writer, object, row).map(|id| (id, Some(true))),
                 [id] => {
                     let mut changes = row.clone();
@@ -326,7 +335,7 @@ pub(crate) fn upsert(
 /// `GET /composite/sobjects/{X}?ids=&fields=` and `POST` with a body: null for what cannot be read.
 pub(crate) fn retrieve(state: &State, call: &Call<'_>, ask: &Ask<'_>, name: &str) -> Result<Reply, ApiError> {
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else {
+    let Some(object) = writer.access.object(name) else {
         return Err(ApiError::not_found());
     };
     let (ids, names): (Vec<String>, Vec<String>) = if ask.method == http::Method::POST {

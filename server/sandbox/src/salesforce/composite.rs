@@ -261,6 +261,8 @@ fn run(state: &mut State, call: &Call<'_>, part: &Part<'_>, answers: &BTreeMap<&
         body,
         nested: true,
     };
+    // A part may have given the user a field that the next one writes.
+    state.refresh_permissions();
     let call = Call {
         base: format!("/services/data/v{number}.0"),
         ..call.clone()

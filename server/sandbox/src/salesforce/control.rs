@@ -1,5 +1,7 @@
 //! The Salesforce half of the control API: rows, the organisation's settings, users.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State as Extract};
 use axum::http::StatusCode;
@@ -10,14 +12,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Salesforce;
-use super::access::{Access, Rule, Sharing};
+use super::access::{Access, Choice, Full, Rule, Sharing};
 use super::error::ApiError;
 use super::ids::Id;
 use super::query::View;
 use super::rows::{Fields, Writer};
-use super::schema::{FieldSet, Object, Schema};
+use super::schema::{DEMANDED, FieldSet, Kind, Object, Schema};
+use super::setup::ACTIVITIES;
 use super::soql::Chars;
-use super::state::State;
+use super::state::{KEYED, State};
 use super::value::Val;
 use crate::control::refused;
 
@@ -33,6 +36,8 @@ pub(crate) fn router(salesforce: Salesforce) -> Router {
         .route("/records/{object}", get(list).post(create))
         .route("/records/{object}/{id}", get(one).patch(update).delete(delete))
         .route("/records/{object}/{id}/{action}", post(act))
+        .route("/leads/{id}/convert", post(convert_lead))
+        .route("/listviews", post(add_list_view))
         .route("/seed", post(seed))
         .fallback(async || refused(StatusCode::NOT_FOUND, "no such control address of Salesforce"))
         .with_state(salesforce)
@@ -119,11 +124,23 @@ fn change_org(s: &Salesforce, bytes: &Bytes) -> Answer {
     // All or nothing: what is wrong is found before anything is set.
     let mut knobs = state.knobs.clone();
     let mut api_used = state.api_used;
+    let mut keys = None;
+    let mut capture = None;
     for (name, value) in &body {
         match name.as_str() {
-            "tandem_key" => knobs.tandem_key = flag(name, value)?,
+            "tandem_key" => keys = Some(key_switches(value)?),
+            "enhanced_email" => knobs.enhanced_email = flag(name, value)?,
+            "shared_activities" => knobs.shared_activities = flag(name, value)?,
+            "record_types" => knobs.record_types = flag(name, value)?,
+            "activity_capture" => capture = Some(flag(name, value)?),
+            "required_custom_field" => knobs.demanding = demanding(&state.schema, value)?,
+            "picklists" => knobs.picklists = picklists(&state.schema, value)?,
+            "storage_full" => knobs.full = full(value)?,
+            "file_size_limit" => {
+                knobs.file_limit = usize::try_from(number(name, value)?).map_err(|e| bad(e.to_string()))?;
+            }
             "duplicate_rule" => knobs.duplicate_rule = flag(name, value)?,
-            "validation_rule" => knobs.rule = rule(&state.schema, value)?,
+            "validation_rule" => knobs.rules = rules(&state.schema, value)?,
             "hidden_fields" => knobs.hidden = field_set(&state.schema, value)?,
             "read_only_fields" => knobs.read_only = field_set(&state.schema, value)?,
             "api_disabled" => knobs.api_disabled = flag(name, value)?,
@@ -163,7 +180,119 @@ fn change_org(s: &Salesforce, bytes: &Bytes) -> Answer {
     }
     state.knobs = knobs;
     state.api_used = api_used;
+    for (object, on, exact) in keys.unwrap_or_default() {
+        state.set_key(object, on, true, exact);
+    }
+    let now_ms = s.now_ms();
+    if body.contains_key("picklists") {
+        state.list_choices(now_ms);
+    }
+    if let Some(on) = capture {
+        state.set_activity_capture(on, now_ms);
+    }
     Ok(Json(state.knobs.to_json()).into_response())
+}
+
+/// Object, whether it has the key, whether case counts there.
+type KeySwitch = (&'static str, bool, bool);
+
+/// `true`, `false`, or `{"Contact": true, "Activity": false, "EmailMessage": true}`.
+fn key_switches(value: &Value) -> Result<Vec<KeySwitch>, (StatusCode, String)> {
+    if let Some(on) = value.as_bool() {
+        return Ok(KEYED.map(|(object, exact)| (object, on, exact)).to_vec());
+    }
+    let wrong = || bad("tandem_key is true, false, or an object of Contact, Activity and EmailMessage");
+    let mut out = Vec::new();
+    for (name, on) in value.as_object().ok_or_else(wrong)? {
+        let on = on.as_bool().ok_or_else(wrong)?;
+        let named: Vec<_> = KEYED
+            .into_iter()
+            .filter(|(object, _)| object == name || (name == "Activity" && ACTIVITIES.contains(object)))
+            .collect();
+        // Events and tasks have one field together.
+        if named.is_empty() || ACTIVITIES.contains(&name.as_str()) {
+            return Err(wrong());
+        }
+        out.extend(named.into_iter().map(|(object, exact)| (object, on, exact)));
+    }
+    Ok(out)
+}
+
+/// `["Event"]`
+fn demanding(schema: &Schema, value: &Value) -> Result<BTreeSet<&'static str>, (StatusCode, String)> {
+    let names = value
+        .as_array()
+        .ok_or_else(|| bad("required_custom_field is an array of objects"))?;
+    names
+        .iter()
+        .map(|name| {
+            schema
+                .object(name.as_str().unwrap_or_default())
+                .filter(|o| o.field(DEMANDED).is_some())
+                .map(|o| o.name)
+                .ok_or_else(|| bad(format!("{name} cannot have the field {DEMANDED}")))
+        })
+        .collect()
+}
+
+/// `{"Task.Status": ["Open", {"value": "Done", "closed": true, "default": false}]}`
+fn picklists(schema: &Schema, value: &Value) -> Result<BTreeMap<String, Vec<Choice>>, (StatusCode, String)> {
+    let lists = value.as_object().ok_or_else(|| bad("picklists is an object"))?;
+    lists
+        .iter()
+        .map(|(name, values)| {
+            name.split_once('.')
+                .and_then(|(object, field)| schema.object(object)?.field(field))
+                .filter(|f| matches!(f.kind, Kind::Picklist(_)))
+                .ok_or_else(|| bad(format!("there is no picklist {name}")))?;
+            let values = values
+                .as_array()
+                .filter(|v| !v.is_empty())
+                .ok_or_else(|| bad(format!("{name}: the values are an array, not empty")))?;
+            let choices = values.iter().map(choice).collect::<Result<_, _>>()?;
+            Ok((name.to_lowercase(), choices))
+        })
+        .collect()
+}
+
+fn choice(value: &Value) -> Result<Choice, (StatusCode, String)> {
+    let is = |name: &str| value.get(name).and_then(Value::as_bool);
+    let text = value
+        .as_str()
+        .or_else(|| value.get("value")?.as_str())
+        .ok_or_else(|| bad(format!("not a value of a picklist: {value}")))?;
+    Ok(Choice {
+        value: text.to_owned(),
+        closed: is("closed").unwrap_or(text == "Completed"),
+        default: is("default").unwrap_or(false),
+    })
+}
+
+/// `true`, `false`, `"data"` or `"files"`
+fn full(value: &Value) -> Result<Full, (StatusCode, String)> {
+    match (value.as_bool(), value.as_str()) {
+        (Some(is), _) => Ok(Full { data: is, files: is }),
+        (_, Some("data")) => Ok(Full {
+            data: true,
+            files: false,
+        }),
+        (_, Some("files")) => Ok(Full {
+            data: false,
+            files: true,
+        }),
+        _ => Err(bad("storage_full is true, false, \"data\" or \"files\"")),
+    }
+}
+
+/// One rule, several in an array, or null.
+fn rules(schema: &Schema, value: &Value) -> Result<Vec<Rule>, (StatusCode, String)> {
+    match value {
+        Value::Array(several) => several
+            .iter()
+            .map(|one| rule(schema, one).and_then(|r| r.ok_or_else(|| bad("a rule is an object"))))
+            .collect(),
+        one => Ok(rule(schema, one)?.into_iter().collect()),
+    }
 }
 
 fn rule(schema: &Schema, value: &Value) -> Result<Option<Rule>, (StatusCode, String)> {
@@ -222,6 +351,7 @@ fn user_json(state: &State, at: usize) -> Value {
         "id": user.id.as_str(),
         "active": user.active,
         "api_enabled": user.api,
+        "admin": user.admin,
         "hidden_fields": user.hidden,
         "read_only_fields": user.read_only,
         "grants": grants,
@@ -248,6 +378,7 @@ fn change_user(s: &Salesforce, username: &str, bytes: &Bytes) -> Answer {
         match name.as_str() {
             "api_enabled" => user.api = flag(name, value)?,
             "active" => user.active = flag(name, value)?,
+            "admin" => user.admin = flag(name, value)?,
             "hidden_fields" => user.hidden = field_set(&state.schema, value)?,
             "read_only_fields" => user.read_only = field_set(&state.schema, value)?,
             "password" => {
@@ -266,6 +397,7 @@ fn change_user(s: &Salesforce, username: &str, bytes: &Bytes) -> Answer {
     let (id, active) = (user.id.clone(), user.active);
     state.users[at] = user;
     let state = &mut *state;
+    state.list_profiles();
     if let Some(object) = state.schema.object("User") {
         let access = Access {
             schema: &state.schema,
@@ -355,8 +487,8 @@ async fn list(Extract(s): Extract<Salesforce>, Path(name): Path<String>, Query(b
         };
         let rows: Vec<Value> = state
             .rows
-            .all(object.name)
-            .filter(|row| access.reads_row(object, &row.id, &row.fields))
+            .all(object.table)
+            .filter(|row| state.rows.reads(&access, object, &row.id, &row.fields))
             .map(|row| shown(&view, object, row))
             .collect();
         Ok(Json(rows).into_response())
@@ -495,26 +627,83 @@ async fn act(
                 rows.undelete(writer, object, &id).map_err(failed)?;
                 Ok(StatusCode::NO_CONTENT.into_response())
             }
-            "convert" if object.name == "Lead" => convert(rows, writer, object, &id, text("contact")),
+            "convert" if object.name == "Lead" => {
+                let into = Conversion {
+                    contact: text("contact").map(str::to_owned),
+                    ..Conversion::default()
+                };
+                convert(rows, writer, object, &id, &into)
+            }
             _ => Err(missing(format!("{name} has no action {action}"))),
         }
     }))
 }
 
-/// A lead becomes a contact: the one that is named, or a new one.
+/// What a lead becomes; what is not named is made.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Conversion {
+    contact: Option<String>,
+    account: Option<String>,
+    /// Whether the lead becomes an account, too: a new one, or the one that has its company's name.
+    with_account: bool,
+    /// The name of an opportunity to make.
+    opportunity: Option<String>,
+}
+
+async fn convert_lead(
+    Extract(s): Extract<Salesforce>,
+    Path(id): Path<String>,
+    Query(by): Query<As>,
+    bytes: Bytes,
+) -> Response {
+    finish(write(&s, "Lead", &by, |rows, writer, lead| {
+        let body = body(&bytes)?;
+        let with_account = !body.contains_key("with_account");
+        let mut into: Conversion =
+            serde_json::from_value(Value::Object(body)).map_err(|e| bad(e.to_string()))?;
+        into.with_account |= with_account;
+        convert(rows, writer, lead, &find_id(&id)?, &into)
+    }))
+}
+
+/// A lead becomes a contact, perhaps with an account and an opportunity; its activities go with it.
 fn convert(
     rows: &mut super::rows::Rows,
     writer: &Writer<'_>,
     lead: &Object,
     id: &Id,
-    contact: Option<&str>,
+    into: &Conversion,
 ) -> Answer {
-    let object = find_object(writer.access.schema, "Contact")?;
+    let schema = writer.access.schema;
+    let object = find_object(schema, "Contact")?;
     let fields = rows.find(writer, lead, id).map_err(failed)?.fields.clone();
-    let contact = if let Some(given) = contact {
-        let given = find_id(given)?;
-        rows.find(writer, object, &given).map_err(failed)?;
-        given
+    if fields.get("IsConverted").is_some_and(Val::is_true) {
+        return Err(bad("the lead is converted already"));
+    }
+    let given = |text: &Option<String>| text.as_deref().map(find_id).transpose();
+    let (contact, mut account) = (given(&into.contact)?, given(&into.account)?);
+    if let Some(contact) = &contact {
+        rows.find(writer, object, contact).map_err(failed)?;
+    }
+    let accounts = find_object(schema, "Account")?;
+    if let Some(account) = &account {
+        rows.find(writer, accounts, account).map_err(failed)?;
+    } else if into.with_account {
+        let company = fields.get("Company").and_then(Val::as_text).unwrap_or_default();
+        let name = accounts
+            .field("Name")
+            .ok_or_else(|| bad("an account has no name"))?;
+        let found = rows.matches(&writer.access, accounts, name, company);
+        account = if let Some(found) = found.into_iter().next() {
+            Some(found)
+        } else {
+            let body = Map::from_iter([("Name".to_owned(), json!(company))]);
+            Some(rows.create(writer, accounts, &body).map_err(failed)?)
+        };
+    }
+    let contact = if let Some(contact) = contact {
+        contact
     } else {
         let names = [
             "FirstName",
@@ -525,13 +714,31 @@ fn convert(
             "MobilePhone",
             "OwnerId",
         ];
-        let body: Map<String, Value> = names
+        let mut body: Map<String, Value> = names
             .iter()
             .filter_map(|n| fields.get(n).map(|v| ((*n).to_owned(), v.to_json())))
             .collect();
+        if let Some(account) = &account {
+            body.insert("AccountId".to_owned(), json!(account.as_str()));
+        }
         rows.create(writer, object, &body).map_err(failed)?
     };
     let now = jiff::Timestamp::from_millisecond(writer.now_ms).map_err(|e| bad(e.to_string()))?;
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let opportunity = if let Some(name) = &into.opportunity {
+        let body = json!({
+            "Name": name, "StageName": "Prospecting", "CloseDate": today.to_string(),
+            "AccountId": account.as_ref().map(Id::as_str), "OwnerId": fields.get("OwnerId").map(Val::to_json),
+        });
+        let body = body.as_object().cloned().unwrap_or_default();
+        Some(
+            rows.create(writer, find_object(schema, "Opportunity")?, &body)
+                .map_err(failed)?,
+        )
+    } else {
+        None
+    };
+    let as_val = |id: &Option<Id>| id.as_ref().map_or(Val::Null, |i| Val::Text(i.to_string()));
     rows.force(
         writer,
         lead,
@@ -539,14 +746,65 @@ fn convert(
         Fields::from([
             ("IsConverted", Val::Bool(true)),
             ("ConvertedContactId", Val::Text(contact.to_string())),
-            (
-                "ConvertedDate",
-                Val::Date(now.to_zoned(jiff::tz::TimeZone::UTC).date()),
-            ),
+            ("ConvertedAccountId", as_val(&account)),
+            ("ConvertedOpportunityId", as_val(&opportunity)),
+            ("ConvertedDate", Val::Date(today)),
             ("Status", Val::text("Closed - Converted")),
         ]),
     );
-    Ok(Json(json!({ "contact": contact.as_str() })).into_response())
+    for (name, field) in [
+        ("Event", "WhoId"),
+        ("Task", "WhoId"),
+        ("EventRelation", "RelationId"),
+        ("TaskRelation", "RelationId"),
+        ("EmailMessageRelation", "RelationId"),
+    ] {
+        let of = find_object(schema, name)?;
+        for row in rows.pointing(name, field, id) {
+            rows.force(
+                writer,
+                of,
+                &row,
+                Fields::from([(field, Val::Text(contact.to_string()))]),
+            );
+        }
+    }
+    Ok(Json(json!({
+        "contact": contact.as_str(),
+        "account": account.as_ref().map(Id::as_str),
+        "opportunity": opportunity.as_ref().map(Id::as_str),
+    }))
+    .into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewListView {
+    object: String,
+    label: String,
+    /// `everything` (the default) or `mine`.
+    scope: Option<String>,
+    /// SOQL without `WHERE`.
+    #[serde(rename = "where")]
+    condition: Option<String>,
+}
+
+async fn add_list_view(Extract(s): Extract<Salesforce>, bytes: Bytes) -> Response {
+    let now_ms = s.now_ms();
+    finish((|| {
+        let view: NewListView = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
+        let mut state = s.lock();
+        let object = find_object(&state.schema, &view.object)?.name;
+        let scope = view.scope.as_deref().unwrap_or("everything");
+        if !matches!(scope, "everything" | "mine") {
+            return Err(bad(format!("a list view has no scope {scope}")));
+        }
+        if let Some(condition) = &view.condition {
+            super::soql::parse(&format!("SELECT Id FROM {object} WHERE {condition}")).map_err(failed)?;
+        }
+        let id = state.add_list_view(object, &view.label, scope, view.condition.as_deref(), now_ms);
+        Ok((StatusCode::CREATED, Json(json!({ "id": id.as_str() }))).into_response())
+    })())
 }
 
 #[derive(Deserialize)]

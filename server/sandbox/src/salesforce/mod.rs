@@ -1,19 +1,27 @@
-//! Salesforce: login page, OAuth2 and the REST API, for contacts, accounts and leads of one organisation.
+//! Salesforce: login page, OAuth2, the REST API, some of the Tooling API and of SOAP, for one organisation.
 
 mod access;
+mod activity;
 mod collections;
 mod composite;
 mod control;
 mod describe;
+mod email;
 mod error;
 mod ids;
+mod lifecycle;
+mod listview;
 mod oauth;
 mod query;
 mod rest;
 mod rows;
 mod schema;
+mod seed;
+mod setup;
+mod soap;
 mod soql;
 mod state;
+mod tooling;
 mod value;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,7 +67,7 @@ impl Salesforce {
         log: Arc<Log>,
         now: Now,
     ) -> Self {
-        let state = Mutex::new(State::new(company, options.tandem_key, now().div_euclid(1000)));
+        let state = Mutex::new(State::new(company, options, now().div_euclid(1000)));
         Self(Arc::new(Inner {
             state,
             faults,
@@ -107,6 +115,7 @@ impl Salesforce {
                 }
             }
             ["services", "data", version, rest @ ..] => self.rest(parts, body, version, rest),
+            ["services", "Soap", "u", version, ..] => self.soap(parts, body, version),
             _ => {
                 tracing::warn!(path = parts.uri.path(), "unknown Salesforce address");
                 let error = ApiError::not_found();
@@ -156,10 +165,86 @@ impl Salesforce {
                 let info = format!("api-usage={}/{}", state.api_used, state.knobs.api_limit);
                 let mut headers: Vec<(&str, &str)> = vec![("sforce-limit-info", &info)];
                 headers.extend(reply.headers.iter().map(|(n, v)| (*n, v.as_str())));
-                json_response(reply.status, &headers, reply.body.as_ref())
+                match reply.file {
+                    Some(bytes) => {
+                        headers.push(("content-type", "application/octetstream"));
+                        respond(reply.status, &headers, bytes)
+                    }
+                    None => json_response(reply.status, &headers, reply.body.as_ref()),
+                }
             }
             Err(error) => json_response(error.status, &[], Some(&json!([error.to_json()]))),
         }
+    }
+
+    /// Whose session it is, and whether the organisation answers it now; counts the call.
+    fn admit<'s>(
+        &'s self,
+        state: &mut State,
+        headers: &http::HeaderMap,
+        operation: &str,
+        version: u32,
+    ) -> Result<rest::Call<'s>, ApiError> {
+        let expired = || ApiError::call(401, "INVALID_SESSION_ID", "Session expired or invalid");
+        let token = state.auth.token(headers).ok_or_else(expired)?;
+        if !token.has("api") {
+            return Err(ApiError::call(
+                401,
+                "INVALID_SESSION_ID",
+                "This session is not valid for use with the REST API",
+            ));
+        }
+        let user = token.user;
+        state.refresh_permissions();
+        let login = &state.users[user];
+        let call = rest::Call {
+            user,
+            username: login.username.clone(),
+            now_ms: self.now_ms(),
+            n: self.0.log.last(),
+            faults: &self.0.faults,
+            base: format!("/services/data/v{version}.0"),
+        };
+        if !login.active || call.fault(operation, |k| *k == Kind::CredentialsWrong).is_some() {
+            return Err(expired());
+        }
+        if state.knobs.api_disabled || !login.api {
+            return Err(ApiError::call(
+                403,
+                "API_DISABLED_FOR_ORG",
+                "The REST API is not enabled for this Organization.",
+            ));
+        }
+        if state.api_used >= state.knobs.api_limit
+            || call
+                .fault(operation, |k| matches!(k, Kind::Throttle { .. }))
+                .is_some()
+        {
+            return Err(ApiError::call(
+                403,
+                "REQUEST_LIMIT_EXCEEDED",
+                "TotalRequests Limit exceeded.",
+            ));
+        }
+        state.api_used += 1;
+        state.requests += 1;
+        Ok(call)
+    }
+
+    /// The SOAP API, of which one operation is played.
+    fn soap(&self, parts: &Parts, body: &[u8], version: &str) -> Response {
+        let mut state = self.lock();
+        let known = composite::version(&format!("v{version}")).filter(|v| VERSIONS.contains(v));
+        let answer = soap::read(parts, body).and_then(|request| {
+            let number = known.ok_or_else(|| soap::Fault::version(version))?;
+            let call = self.admit(&mut state, &request.headers, "undelete", number)?;
+            soap::undelete(&mut state, &call, &request.ids)
+        });
+        let (status, text) = match answer {
+            Ok(text) => (200, text),
+            Err(fault) => (500, fault.to_xml()),
+        };
+        respond(status, &[("content-type", "text/xml;charset=UTF-8")], text)
     }
 
     /// What comes before any resource: version, session, permissions, limits.
@@ -194,49 +279,7 @@ impl Salesforce {
             _ => return Err(ApiError::not_found()),
         };
         let operation = rest::operation(parts.method.as_str(), rest);
-        let expired = || ApiError::call(401, "INVALID_SESSION_ID", "Session expired or invalid");
-        let token = state.auth.token(&parts.headers).ok_or_else(expired)?;
-        if !token.has("api") {
-            return Err(ApiError::call(
-                401,
-                "INVALID_SESSION_ID",
-                "This session is not valid for use with the REST API",
-            ));
-        }
-        let user = token.user;
-        let login = &state.users[user];
-        let username = login.username.clone();
-        let call = rest::Call {
-            user,
-            username,
-            now_ms: self.now_ms(),
-            n: self.0.log.last(),
-            faults: &self.0.faults,
-            base: format!("/services/data/v{number}.0"),
-        };
-        if !login.active || call.fault(operation, |k| *k == Kind::CredentialsWrong).is_some() {
-            return Err(expired());
-        }
-        if state.knobs.api_disabled || !login.api {
-            return Err(ApiError::call(
-                403,
-                "API_DISABLED_FOR_ORG",
-                "The REST API is not enabled for this Organization.",
-            ));
-        }
-        if state.api_used >= state.knobs.api_limit
-            || call
-                .fault(operation, |k| matches!(k, Kind::Throttle { .. }))
-                .is_some()
-        {
-            return Err(ApiError::call(
-                403,
-                "REQUEST_LIMIT_EXCEEDED",
-                "TotalRequests Limit exceeded.",
-            ));
-        }
-        state.api_used += 1;
-        state.requests += 1;
+        let call = self.admit(state, &parts.headers, operation, number)?;
         let ask = Ask {
             method: parts.method.clone(),
             segments: rest.iter().map(|s| (*s).to_owned()).collect(),
@@ -331,8 +374,8 @@ fn json_response(status: u16, headers: &[(&str, &str)], body: Option<&Value>) ->
     respond(status, &all, body.map(Value::to_string).unwrap_or_default())
 }
 
-fn respond(status: u16, headers: &[(&str, &str)], body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
+fn respond(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes());
@@ -353,7 +396,7 @@ impl Service for Salesforce {
         }
     }
 
-    fn operation(&self, parts: &Parts, _body: &[u8]) -> String {
+    fn operation(&self, parts: &Parts, body: &[u8]) -> String {
         let (segments, _) = composite::split(parts.uri.path());
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
         match names.as_slice() {
@@ -363,6 +406,7 @@ impl Service for Salesforce {
             ["id", ..] => "identity",
             ["services", "data"] => "versions",
             ["services", "data", _, rest @ ..] => rest::operation(parts.method.as_str(), rest),
+            ["services", "Soap", "u", ..] => soap::operation(parts, body),
             _ => "unknown",
         }
         .to_owned()
@@ -370,7 +414,9 @@ impl Service for Salesforce {
 
     fn user(&self, parts: &Parts, body: &[u8]) -> Option<String> {
         let state = self.lock();
-        let user = if let Some(token) = state.auth.token(&parts.headers) {
+        let session = soap::session_of(parts, body);
+        let headers = session.as_ref().unwrap_or(&parts.headers);
+        let user = if let Some(token) = state.auth.token(headers) {
             token.user
         } else {
             let form = Form::parse(body);

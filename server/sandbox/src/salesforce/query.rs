@@ -6,8 +6,11 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::access::Access;
+use super::activity::MASTER;
+use super::email::relation_type;
 use super::error::ApiError;
 use super::ids::Id;
+use super::lifecycle::is_invited;
 use super::rows::{Fields, Row, Rows};
 use super::schema::{Field, Kind, Object};
 use super::soql::{Chars, Expr, Literal, Op, Path, Select, Soql, is_like};
@@ -46,7 +49,35 @@ enum Filter<'a> {
         /// The values as they compare, where all of them are texts: lists of `IN` are long.
         texts: Option<HashSet<String>>,
     },
+    /// The ids that the inner query found.
+    Semi {
+        path: Resolved<'a>,
+        negated: bool,
+        ids: HashSet<String>,
+    },
 }
+
+/// What of another's private event everybody sees: that, and when.
+const OF_PRIVATE: [&str; 16] = [
+    "Id",
+    "OwnerId",
+    "StartDateTime",
+    "EndDateTime",
+    "EndDate",
+    "ActivityDate",
+    "ActivityDateTime",
+    "DurationInMinutes",
+    "IsAllDayEvent",
+    "IsPrivate",
+    "ShowAs",
+    "IsDeleted",
+    "CreatedDate",
+    "LastModifiedDate",
+    "SystemModstamp",
+    "IsChild",
+];
+/// Semi-joins of one query.
+const SEMI_JOINS: usize = 2;
 
 /// What a query found.
 #[derive(Debug)]
@@ -85,11 +116,21 @@ impl<'a> View<'a> {
                     .collect::<Result<_, _>>()?,
             ),
         };
+        check_semi_joins(soql)?;
+        check_links(object, soql)?;
         let filter = soql
             .filter
             .as_ref()
             .map(|f| self.compile(text, object, f))
             .transpose()?;
+        if soql.mine && !object.is_owned() {
+            return Err(ApiError::call(
+                400,
+                "MALFORMED_QUERY",
+                format!("scope mine is not supported for {}", object.name),
+            ));
+        }
+        let me = self.access.user.id.as_str();
         let mut order = Vec::new();
         for by in &soql.order {
             let path = self.resolve(text, object, &by.path)?;
@@ -109,10 +150,12 @@ impl<'a> View<'a> {
 
         let mut hits: Vec<(&Row, &Fields)> = self
             .rows
-            .all(object.name)
+            .all(object.table)
             .filter_map(|row| row.listed(self.n).map(|fields| (row, fields)))
             .filter(|(_, fields)| with_deleted || !is_true(fields, "IsDeleted"))
-            .filter(|(row, fields)| self.access.reads_row(object, &row.id, fields))
+            .filter(|(_, fields)| !soql.mine || fields.get("OwnerId").and_then(Val::as_text) == Some(me))
+            .filter(|(_, fields)| object.table == object.name || is_of_people(fields))
+            .filter(|(row, fields)| self.rows.reads(&self.access, object, &row.id, fields))
             .filter(|(row, fields)| filter.as_ref().is_none_or(|f| self.fits(f, &row.id, fields)))
             .collect();
         if !order.is_empty() {
@@ -177,7 +220,8 @@ impl<'a> View<'a> {
                 .relation(relation)
                 .filter(|f| self.access.sees(at, f))
                 .and_then(|f| match f.kind {
-                    Kind::Reference([target, ..], _) => Some((f, self.access.object(target)?)),
+                    Kind::Reference([target], _) => Some((f, self.access.object(target)?)),
+                    Kind::Reference(..) => Some((f, &self.access.schema.name)),
                     _ => None,
                 });
             let Some((field, target)) = step else {
@@ -219,6 +263,47 @@ impl<'a> View<'a> {
             Expr::And(terms) => Filter::And(all(terms)?),
             Expr::Or(terms) => Filter::Or(all(terms)?),
             Expr::Not(term) => Filter::Not(Box::new(self.compile(text, object, term)?)),
+            Expr::Semi { path, negated, query } => {
+                let path_at = path.at;
+                let path = self.resolve(text, object, path)?;
+                let is_id = |f: &Field| matches!(f.kind, Kind::Id | Kind::Reference(..));
+                let inner = self.access.object(&query.from).ok_or_else(|| {
+                    ApiError::call(
+                        400,
+                        "INVALID_TYPE",
+                        format!("sObject type '{}' is not supported.", query.from),
+                    )
+                })?;
+                let refuse = |why: &str| {
+                    Err(ApiError::call(
+                        400,
+                        "MALFORMED_QUERY",
+                        format!("{}{why}", place(text, path_at)),
+                    ))
+                };
+                if inner.name == object.name {
+                    return refuse("The inner and outer selects should not be on the same object type");
+                }
+                let selected = match &query.select {
+                    Select::Fields(fields) if fields.len() == 1 => self.resolve(text, inner, &fields[0])?,
+                    _ => return refuse("The inner select of a semi-join must name one field"),
+                };
+                if !is_id(path.field) || !is_id(selected.field) || !selected.hops.is_empty() {
+                    return refuse("The fields of a semi-join must be ids or references");
+                }
+                let found = self.run(text, query, false)?;
+                let name = selected.field.name;
+                let ids = found
+                    .records
+                    .iter()
+                    .filter_map(|r| r[name].as_str().map(str::to_owned))
+                    .collect();
+                Filter::Semi {
+                    path,
+                    negated: *negated,
+                    ids,
+                }
+            }
             Expr::Test { path, op, values } => {
                 let resolved = self.resolve(text, object, path)?;
                 if !resolved.field.is_filterable() {
@@ -239,7 +324,8 @@ impl<'a> View<'a> {
                             .map_err(|e| ApiError::call(400, e.0, format!("{}{}", place(text, path.at), e.1)))
                     })
                     .collect::<Result<Vec<Operand>, ApiError>>()?;
-                let texts = texts_of(resolved.field, &values);
+                let exact = self.is_exact(object, &resolved);
+                let texts = texts_of(&values, exact);
                 Filter::Test {
                     path: resolved,
                     op: *op,
@@ -255,6 +341,10 @@ impl<'a> View<'a> {
             Filter::And(terms) => terms.iter().all(|t| self.fits(t, id, fields)),
             Filter::Or(terms) => terms.iter().any(|t| self.fits(t, id, fields)),
             Filter::Not(term) => !self.fits(term, id, fields),
+            Filter::Semi { path, negated, ids } => {
+                let value = self.value(path, id, fields);
+                value.as_text().is_some_and(|t| ids.contains(t)) != *negated
+            }
             Filter::Test {
                 path,
                 op,
@@ -262,22 +352,19 @@ impl<'a> View<'a> {
                 texts,
             } => {
                 let value = self.value(path, id, fields);
+                let exact = self.is_exact_at(path, id);
                 if let (Some(texts), Op::In | Op::NotIn) = (texts, op) {
-                    let text = value.as_text().map(|t| comparable(path.field, t));
+                    let text = value.as_text().map(|t| comparable(t, exact));
                     return text.is_some_and(|t| texts.contains(&t)) == (*op == Op::In);
                 }
                 let is = |operand: &Operand| match operand {
                     Operand::Value(Val::Null) => value == Val::Null,
-                    Operand::Value(other) => {
-                        value.order(other, path.field.is_exact()) == Some(Ordering::Equal)
-                    }
+                    Operand::Value(other) => value.order(other, exact) == Some(Ordering::Equal),
                     Operand::Like(pattern) => value.as_text().is_some_and(|t| is_like(t, pattern)),
                 };
                 let order = |wanted: fn(Ordering) -> bool| {
                     values.iter().any(|operand| match operand {
-                        Operand::Value(other) => {
-                            value.order(other, path.field.is_exact()).is_some_and(wanted)
-                        }
+                        Operand::Value(other) => value.order(other, exact).is_some_and(wanted),
                         Operand::Like(_) => false,
                     })
                 };
@@ -302,8 +389,13 @@ impl<'a> View<'a> {
     ) -> Option<(&'x Id, &'x Fields)> {
         let mut at = (id, fields);
         for (field, target) in hops {
-            let next = Id::parse(at.1.get(field.name)?.as_text()?)?;
-            let row = self.rows.get(target.name, &next)?;
+            let next = Id::parse(self.leaf(field, at.0, at.1).as_text()?)?;
+            let table = if target.name == "Name" {
+                self.access.schema.by_prefix(next.prefix())?.table
+            } else {
+                target.table
+            };
+            let row = self.rows.get(table, &next)?;
             at = (&row.id, &row.fields);
         }
         Some(at)
@@ -311,7 +403,96 @@ impl<'a> View<'a> {
 
     fn value(&self, path: &Resolved<'a>, id: &Id, fields: &Fields) -> Val {
         self.follow(&path.hops, id, fields)
-            .map_or(Val::Null, |(id, fields)| stored(path.field, id, fields))
+            .map_or(Val::Null, |(id, fields)| self.leaf(path.field, id, fields))
+    }
+
+    /// Whether a field compares by case, in a query from that object.
+    fn is_exact(&self, object: &Object, path: &Resolved<'a>) -> bool {
+        let at = path.hops.last().map_or(object, |(_, target)| *target);
+        self.access.is_exact(at, path.field)
+    }
+
+    fn is_exact_at(&self, path: &Resolved<'a>, id: &Id) -> bool {
+        match self.access.schema.by_prefix(id.prefix()) {
+            Some(object) => self.is_exact(object, path),
+            None => path.field.is_exact(),
+        }
+    }
+
+    /// A field's value as this user may know it.
+    fn leaf(&self, field: &Field, id: &Id, fields: &Fields) -> Val {
+        if field.kind == Kind::Id {
+            return Val::Text(id.to_string());
+        }
+        if is_true(fields, "IsPrivate")
+            && !OF_PRIVATE.contains(&field.name)
+            && !self.knows_private(id, fields)
+        {
+            return Val::Null;
+        }
+        if let Kind::Junction(_) = field.kind {
+            return Val::List(self.junction(field.name, id, fields));
+        }
+        if let Some(value) = fields.get(field.name) {
+            return value.clone();
+        }
+        // What `Name` shows of any object.
+        let object = self.access.schema.by_prefix(id.prefix());
+        match (field.name, object) {
+            ("Type", Some(object)) => Val::text(object.name),
+            ("Name", Some(object)) => object
+                .name_field()
+                .and_then(|f| fields.get(f.name))
+                .cloned()
+                .unwrap_or(Val::Null),
+            _ => Val::Null,
+        }
+    }
+
+    /// Whether a private event is the user's own, or one that the user is invited to.
+    fn knows_private(&self, id: &Id, fields: &Fields) -> bool {
+        let me = self.access.user.id.as_str();
+        let master = fields.get(MASTER).and_then(Val::as_text).and_then(Id::parse);
+        self.access.all
+            || fields.get("OwnerId").and_then(Val::as_text) == Some(me)
+            || is_invited(self.rows, me, master.as_ref().unwrap_or(id))
+    }
+
+    /// The ids of a junction list: the first person first.
+    fn junction(&self, list: &str, id: &Id, fields: &Fields) -> Vec<String> {
+        let (table, parent) = match list {
+            "EventWhoIds" => ("EventRelation", "EventId"),
+            "TaskWhoIds" => ("TaskRelation", "TaskId"),
+            _ => ("EmailMessageRelation", "EmailMessageId"),
+        };
+        let kind = relation_type(list);
+        let mut ids: Vec<String> = self
+            .rows
+            .all(table)
+            .filter(|r| !r.is_deleted() && r.get(parent).as_text() == Some(id.as_str()))
+            .filter(|r| match kind {
+                Some(kind) => r.get("RelationType").as_text() == Some(kind),
+                None => is_of_people(&r.fields),
+            })
+            .filter_map(|r| r.get("RelationId").as_text().map(str::to_owned))
+            .collect();
+        let first = fields.get("WhoId").and_then(Val::as_text).unwrap_or_default();
+        ids.sort_by_key(|id| id != first);
+        ids
+    }
+
+    /// A field on the wire; addresses are put together from their parts, and a file's content is elsewhere.
+    fn field_json(&self, field: &Field, id: &Id, fields: &Fields) -> Value {
+        match field.kind {
+            Kind::Address(prefix) => address(prefix, fields),
+            Kind::Blob if !self.access.all => {
+                json!(format!(
+                    "{}/sobjects/ContentVersion/{id}/{}",
+                    self.base, field.name
+                ))
+            }
+            _ => self.leaf(field, id, fields).to_json(),
+        }
     }
 
     fn record(&self, object: &Object, paths: &[Resolved<'a>], id: &Id, fields: &Fields) -> Value {
@@ -332,7 +513,7 @@ impl<'a> View<'a> {
         fields: &Fields,
     ) {
         let Some(((reference, target), rest)) = hops.split_first() else {
-            out.insert(field.name.to_owned(), field_json(field, id, fields));
+            out.insert(field.name.to_owned(), self.field_json(field, id, fields));
             return;
         };
         let Kind::Reference(_, relation) = reference.kind else {
@@ -351,7 +532,12 @@ impl<'a> View<'a> {
     }
 
     fn attributes(&self, object: &Object, id: &Id) -> Value {
-        json!({ "type": object.name, "url": format!("{}/sobjects/{}/{id}", self.base, object.name) })
+        let real = if object.name == "Name" {
+            self.access.schema.by_prefix(id.prefix()).unwrap_or(object)
+        } else {
+            object
+        };
+        json!({ "type": object.name, "url": format!("{}/sobjects/{}/{id}", self.base, real.name) })
     }
 
     /// A row as `GET` gives it: all fields that the user sees, or those named.
@@ -361,7 +547,10 @@ impl<'a> View<'a> {
         for field in &object.fields {
             let wanted = only.is_none_or(|names| names.iter().any(|f| f.name == field.name));
             if wanted && self.access.sees(object, field) {
-                out.insert(field.name.to_owned(), field_json(field, &row.id, &row.fields));
+                out.insert(
+                    field.name.to_owned(),
+                    self.field_json(field, &row.id, &row.fields),
+                );
             }
         }
         Value::Object(out)
@@ -369,40 +558,106 @@ impl<'a> View<'a> {
 }
 
 /// A text such that two of them are equal if Salesforce says so.
-fn comparable(field: &Field, text: &str) -> String {
-    if field.is_exact() {
+fn comparable(text: &str, exact: bool) -> String {
+    if exact {
         text.to_owned()
     } else {
         text.to_lowercase()
     }
 }
 
-fn texts_of(field: &Field, values: &[Operand]) -> Option<HashSet<String>> {
+fn texts_of(values: &[Operand], exact: bool) -> Option<HashSet<String>> {
     values
         .iter()
         .map(|v| match v {
-            Operand::Value(Val::Text(text)) => Some(comparable(field, text)),
+            Operand::Value(Val::Text(text)) => Some(comparable(text, exact)),
             _ => None,
         })
         .collect()
+}
+
+/// Semi-joins stand at the top of the filter, at most two of them, and none inside another.
+fn check_semi_joins(soql: &Soql) -> Result<(), ApiError> {
+    fn count(expr: &Expr) -> usize {
+        match expr {
+            Expr::Semi { .. } => 1,
+            Expr::And(terms) | Expr::Or(terms) => terms.iter().map(count).sum(),
+            Expr::Not(term) => count(term),
+            Expr::Test { .. } => 0,
+        }
+    }
+    let refuse = |text: &str| Err(ApiError::call(400, "MALFORMED_QUERY", text));
+    let Some(filter) = &soql.filter else { return Ok(()) };
+    let top: Vec<&Expr> = match filter {
+        Expr::And(terms) => terms.iter().collect(),
+        other => vec![other],
+    };
+    let at_top: Vec<&Soql> = top
+        .iter()
+        .filter_map(|e| match e {
+            Expr::Semi { query, .. } => Some(query.as_ref()),
+            _ => None,
+        })
+        .collect();
+    if count(filter) != at_top.len() {
+        return refuse(
+            "Semi join sub-selects are only allowed at the top level WHERE expressions, not in nested WHERE expressions.",
+        );
+    }
+    if at_top.len() > SEMI_JOINS {
+        return refuse("Semi join sub-selects: maximum 2 are allowed");
+    }
+    if at_top
+        .iter()
+        .any(|q| q.filter.as_ref().is_some_and(|f| count(f) > 0))
+    {
+        return refuse("Nesting of semi join sub-selects is not supported");
+    }
+    Ok(())
+}
+
+/// Links of files are found by one of their ends only.
+fn check_links(object: &Object, soql: &Soql) -> Result<(), ApiError> {
+    if object.name != "ContentDocumentLink" {
+        return Ok(());
+    }
+    let top: Vec<&Expr> = match &soql.filter {
+        Some(Expr::And(terms)) => terms.iter().collect(),
+        Some(other) => vec![other],
+        None => Vec::new(),
+    };
+    let by_end = top.iter().any(|e| match e {
+        Expr::Test {
+            path,
+            op: Op::Eq | Op::In,
+            ..
+        } => path.parts.last().is_some_and(|p| {
+            p.eq_ignore_ascii_case("ContentDocumentId") || p.eq_ignore_ascii_case("LinkedEntityId")
+        }),
+        Expr::Semi { negated, .. } => !negated,
+        _ => false,
+    });
+    if by_end {
+        return Ok(());
+    }
+    Err(ApiError::call(
+        400,
+        "MALFORMED_QUERY",
+        "Implementation restriction: ContentDocumentLink requires a filter by a single Id on ContentDocumentId or \
+         LinkedEntityId using the equals operator or multiple Id's using the IN operator.",
+    ))
+}
+
+/// Whether a relation is about a person, as its activity's first or one of several.
+fn is_of_people(fields: &Fields) -> bool {
+    !is_true(fields, "IsWhat") && fields.get("IsParent").is_none_or(Val::is_true)
 }
 
 fn is_true(fields: &Fields, name: &str) -> bool {
     fields.get(name).is_some_and(Val::is_true)
 }
 
-fn stored(field: &Field, id: &Id, fields: &Fields) -> Val {
-    if field.kind == Kind::Id {
-        return Val::Text(id.to_string());
-    }
-    fields.get(field.name).cloned().unwrap_or(Val::Null)
-}
-
-/// A field on the wire; addresses are put together from their parts.
-pub(crate) fn field_json(field: &Field, id: &Id, fields: &Fields) -> Value {
-    let Kind::Address(prefix) = field.kind else {
-        return stored(field, id, fields).to_json();
-    };
+fn address(prefix: &str, fields: &Fields) -> Value {
     let part = |name: &str| {
         let name = format!("{prefix}{name}");
         fields.get(name.as_str()).map_or(Value::Null, Val::to_json)
@@ -508,7 +763,11 @@ fn operand(field: &Field, op: Op, literal: &Literal) -> Result<Operand, Refusal>
         (Kind::Date, Literal::Date(date)) => Ok(Operand::Value(Val::Date(*date))),
         (Kind::Time, Literal::Time(ms)) => Ok(Operand::Value(Val::Time(*ms))),
         (Kind::Double, Literal::Number(n)) => Ok(Operand::Value(Val::Number(*n))),
-        (Kind::Bool | Kind::Date | Kind::Time | Kind::Double, _) => {
+        (Kind::Int, Literal::Number(n)) => format!("{n}").parse().map_or_else(
+            |_| wrong(" without fraction"),
+            |n| Ok(Operand::Value(Val::Int(n))),
+        ),
+        (Kind::Bool | Kind::Date | Kind::Time | Kind::Double | Kind::Int, _) => {
             wrong(" and should not be enclosed in quotes")
         }
         (_, Literal::Text(chars)) => Ok(Operand::Value(Val::text(Literal::plain(chars)))),

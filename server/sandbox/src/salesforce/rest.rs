@@ -2,6 +2,8 @@
 //!
 //! <https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_list.htm>
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Method};
 use serde_json::{Map, Value, json};
 
@@ -15,7 +17,7 @@ use super::schema::{Field, Object};
 use super::soql;
 use super::state::State;
 use super::value::{Val, read_stamp, stamp};
-use super::{collections, composite, describe};
+use super::{collections, composite, describe, listview, tooling};
 use crate::faults::{Faults, Kind};
 
 /// The versions that are played.
@@ -93,6 +95,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<Value>,
+    /// A file's content instead of JSON.
+    pub(crate) file: Option<Vec<u8>>,
 }
 
 impl Reply {
@@ -101,22 +105,25 @@ impl Reply {
             status: 200,
             headers: Vec::new(),
             body: Some(body),
+            file: None,
         }
     }
 
-    fn created(location: String, body: Value) -> Self {
+    pub(crate) fn created(location: String, body: Value) -> Self {
         Self {
             status: 201,
             headers: vec![("Location", location)],
             body: Some(body),
+            file: None,
         }
     }
 
-    fn empty(status: u16) -> Self {
+    pub(crate) fn empty(status: u16) -> Self {
         Self {
             status,
             headers: Vec::new(),
             body: None,
+            file: None,
         }
     }
 }
@@ -127,6 +134,7 @@ impl From<ApiError> for Reply {
             status: error.status,
             headers: Vec::new(),
             body: Some(json!([error.to_json()])),
+            file: None,
         }
     }
 }
@@ -172,6 +180,14 @@ pub(crate) fn operation(method: &str, segments: &[&str]) -> &'static str {
         (["sobjects", _, "describe"], _) => "describe",
         (["sobjects", _, "updated"], _) => "updated",
         (["sobjects", _, "deleted"], _) => "deleted",
+        (["sobjects", _, "listviews"], _) => "listviews",
+        (["sobjects", _, "listviews", _], _) => "listview",
+        (["sobjects", _, "listviews", _, "describe"], _) => "listview_describe",
+        (["sobjects", _, "listviews", _, "results"], _) => "listview_results",
+        (["sobjects", "ContentVersion", _, "VersionData"], "GET") => "content",
+        (["tooling", "query"], "GET") => "tooling_query",
+        (["tooling", "sobjects", "CustomField"], "POST") => "tooling_create",
+        (["tooling", "sobjects", "CustomField", _], "DELETE") => "tooling_delete",
         (["sobjects", _, _], "PATCH") => "update",
         (["sobjects", _, _] | ["sobjects", _, _, _], "DELETE") => "delete",
         (["sobjects", _, _] | ["sobjects", _, _, _], "GET") => "retrieve",
@@ -189,7 +205,7 @@ pub(crate) fn operation(method: &str, segments: &[&str]) -> &'static str {
     }
 }
 
-fn only(ask: &Ask<'_>, allowed: &[&str]) -> Result<(), ApiError> {
+pub(crate) fn only(ask: &Ask<'_>, allowed: &[&str]) -> Result<(), ApiError> {
     if allowed.contains(&ask.method.as_str()) {
         return Ok(());
     }
@@ -225,6 +241,7 @@ fn dispatch(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Result<Reply, 
                 "queryAll": format!("{base}/queryAll"),
                 "limits": format!("{base}/limits"),
                 "composite": format!("{base}/composite"),
+                "tooling": format!("{base}/tooling"),
             })))
         }
         ["limits"] => {
@@ -247,13 +264,23 @@ fn dispatch(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Result<Reply, 
         ["sobjects", name, "describe"] => {
             let object = known(name)?;
             only(ask, &["GET"])?;
-            Ok(Reply::ok(describe::whole(access, object, base)))
+            Ok(Reply::ok(describe::whole(access, &state.rows, object, base)))
         }
         ["sobjects", name, which @ ("updated" | "deleted")] => {
             known(name)?;
             only(ask, &["GET"])?;
             changes(state, call, ask, name, *which == "deleted")
         }
+        ["sobjects", name, "listviews", rest @ ..] => {
+            let object = known(name)?;
+            only(ask, &["GET"])?;
+            listview::answer(&view(state, call), ask, object, rest)
+        }
+        ["sobjects", "ContentVersion", id, "VersionData"] => {
+            only(ask, &["GET"])?;
+            content(state, call, ask, id)
+        }
+        ["tooling", rest @ ..] if !ask.nested => tooling::answer(state, call, ask, rest),
         ["sobjects", name, id] => {
             known(name)?;
             only(ask, &["GET", "PATCH", "DELETE"])?;
@@ -311,20 +338,46 @@ fn dispatch(state: &mut State, call: &Call<'_>, ask: &Ask<'_>) -> Result<Reply, 
     }
 }
 
+/// Answers a query of the Tooling API: it sees what others do not.
+pub(crate) fn tooling_query(state: &State, call: &Call<'_>, ask: &Ask<'_>) -> Result<Reply, ApiError> {
+    let text = ask.query.get("q").unwrap_or_default();
+    let soql = soql::parse(text)?;
+    if !soql.from.eq_ignore_ascii_case("CustomField") {
+        return Err(ApiError::call(
+            400,
+            "INVALID_TYPE",
+            format!(
+                "sObject type '{}' is not supported: the sandbox's Tooling API plays CustomField",
+                soql.from
+            ),
+        ));
+    }
+    let mut view = view(state, call);
+    let plain = view.access;
+    // As one who sees the objects of the Tooling API.
+    view.access = Access { all: true, ..plain };
+    let found = view.run(text, &soql, false)?;
+    Ok(Reply::ok(json!({
+        "size": found.total,
+        "totalSize": found.total,
+        "done": true,
+        "queryLocator": null,
+        "entityTypeName": "CustomField",
+        "records": found.records,
+    })))
+}
+
 fn limits(state: &State) -> Value {
     let left = state.knobs.api_limit.saturating_sub(state.api_used);
+    let full = state.knobs.full;
     json!({
         "DailyApiRequests": { "Max": state.knobs.api_limit, "Remaining": left },
         "DailyBulkApiBatches": { "Max": 15000, "Remaining": 15000 },
         "DailyBulkV2QueryJobs": { "Max": 10000, "Remaining": 10000 },
-        "DataStorageMB": { "Max": 1024, "Remaining": 1019 },
-        "FileStorageMB": { "Max": 1024, "Remaining": 1024 },
+        "DataStorageMB": { "Max": 1024, "Remaining": if full.data { 0 } else { 1019 } },
+        "FileStorageMB": { "Max": 1024, "Remaining": if full.data || full.files { 0 } else { 1024 } },
         "SingleEmail": { "Max": 5000, "Remaining": 5000 },
     })
-}
-
-fn object<'a>(state: &'a State, name: &str) -> Result<&'a Object, ApiError> {
-    state.schema.object(name).ok_or_else(ApiError::not_found)
 }
 
 fn view<'a>(state: &'a State, call: &'a Call<'_>) -> View<'a> {
@@ -343,16 +396,17 @@ fn view<'a>(state: &'a State, call: &'a Call<'_>) -> View<'a> {
 }
 
 fn brief(state: &State, call: &Call<'_>, name: &str) -> Result<Reply, ApiError> {
-    let object = object(state, name)?;
+    let access = view(state, call).access;
+    let object = access.object(name).ok_or_else(ApiError::not_found)?;
     Ok(Reply::ok(
-        json!({ "objectDescribe": describe::brief(object, &call.base), "recentItems": [] }),
+        json!({ "objectDescribe": describe::brief(access, object, &call.base), "recentItems": [] }),
     ))
 }
 
 fn create(state: &mut State, call: &Call<'_>, ask: &Ask<'_>, name: &str) -> Result<Reply, ApiError> {
     call.locked("create")?;
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else {
+    let Some(object) = writer.access.object(name) else {
         return Err(ApiError::not_found());
     };
     let id = state.rows.create(&writer, object, ask.object()?)?;
@@ -361,6 +415,27 @@ fn create(state: &mut State, call: &Call<'_>, ask: &Ask<'_>, name: &str) -> Resu
         location,
         json!({ "id": id.as_str(), "success": true, "errors": [] }),
     ))
+}
+
+/// A file's bytes.
+///
+/// <https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_sobject_blob_retrieve.htm>
+fn content(state: &State, call: &Call<'_>, ask: &Ask<'_>, id: &str) -> Result<Reply, ApiError> {
+    let writer = writer!(state, call, ask);
+    let object = writer
+        .access
+        .object("ContentVersion")
+        .ok_or_else(ApiError::not_found)?;
+    let id = Id::parse(id).ok_or_else(ApiError::not_found)?;
+    let row = state.rows.find(&writer, object, &id)?;
+    let text = row.get("VersionData").as_text().unwrap_or_default();
+    let bytes = STANDARD.decode(text).map_err(|_| ApiError::not_found())?;
+    Ok(Reply {
+        status: 200,
+        headers: Vec::new(),
+        body: None,
+        file: Some(bytes),
+    })
 }
 
 /// The fields that `?fields=` names.
@@ -387,7 +462,7 @@ fn one_row(
     id: &Id,
 ) -> Result<Reply, ApiError> {
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else {
+    let Some(object) = writer.access.object(name) else {
         return Err(ApiError::not_found());
     };
     match ask.method.as_str() {
@@ -483,7 +558,7 @@ fn by_external_id(
     value: &str,
 ) -> Result<Reply, ApiError> {
     let writer = writer!(state, call, ask);
-    let Some(object) = state.schema.object(name) else {
+    let Some(object) = writer.access.object(name) else {
         return Err(ApiError::not_found());
     };
     let field = key_field(writer.access, object, field)?;
@@ -493,7 +568,7 @@ fn by_external_id(
             .filter(|i| state.rows.find(&writer, object, i).is_ok())
             .collect()
     } else {
-        state.rows.matches(object, field, value)
+        state.rows.matches(&writer.access, object, field, value)
     };
     match found.as_slice() {
         [] if ask.method == Method::PATCH && field.name != "Id" => {
@@ -524,6 +599,7 @@ fn by_external_id(
                 status: 300,
                 headers: Vec::new(),
                 body: Some(json!(urls)),
+                file: None,
             })
         }
     }
@@ -675,14 +751,14 @@ fn changes(
         return refuse(&format!("startDate cannot be more than {back} days ago"));
     }
     listing(state, call, operation);
-    let object = object(state, name)?;
     let view = view(state, call);
+    let object = view.access.object(name).ok_or_else(ApiError::not_found)?;
     let is_empty = call.fault(operation, |k| *k == Kind::Empty).is_some();
     let hits: Vec<(&str, i64)> = state
         .rows
-        .all(object.name)
+        .all(object.table)
         .filter_map(|row| row.listed(call.n).map(|fields| (row, fields)))
-        .filter(|(row, fields)| !is_empty && view.access.reads_row(object, &row.id, fields))
+        .filter(|(row, fields)| !is_empty && state.rows.reads(&view.access, object, &row.id, fields))
         .filter(|(_, fields)| fields.get("IsDeleted").is_some_and(Val::is_true) == deleted)
         .filter_map(|(row, fields)| match fields.get("SystemModstamp") {
             Some(Val::Time(at)) if (start..end).contains(at) => Some((row.id.as_str(), *at)),

@@ -1,14 +1,22 @@
 //! The rows of all objects, and the checks that every write passes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::access::Access;
 use super::error::ApiError;
 use super::ids::Id;
-use super::schema::{Field, Kind, Object};
+use super::lifecycle;
+use super::schema::{Field, Kind, Object, Ops};
 use super::value::{Val, read_date, read_stamp};
+
+/// The row with which a row went into the bin; no field of any object.
+pub(crate) const ROOT: &str = "~Root";
+/// How long the bin keeps a row.
+const BIN_MS: i64 = 15 * 24 * 60 * 60 * 1000;
 
 /// A row's values; a field that is missing is null.
 pub(crate) type Fields = BTreeMap<&'static str, Val>;
@@ -58,6 +66,47 @@ pub(crate) struct Writer<'a> {
     pub(crate) allow_duplicates: bool,
     /// `/services/data/v67.0`, for the addresses in errors.
     pub(crate) base: &'a str,
+}
+
+/// A row on its way in: what it was, what the request says, what it will be.
+pub(crate) struct Draft<'a> {
+    pub(crate) object: &'a Object,
+    /// None for a new row.
+    pub(crate) id: Option<&'a Id>,
+    pub(crate) before: Option<Fields>,
+    /// The fields that the request names.
+    pub(crate) given: BTreeSet<&'static str>,
+    pub(crate) fields: Fields,
+    /// Junction lists of the request.
+    pub(crate) lists: Lists,
+}
+
+/// Junction lists by field name.
+pub(crate) type Lists = BTreeMap<&'static str, Vec<Id>>;
+
+impl Draft<'_> {
+    /// A value of the row as it will be.
+    pub(crate) fn get(&self, field: &str) -> &Val {
+        self.fields.get(field).unwrap_or(&Val::Null)
+    }
+
+    /// The same before the change; null for a new row.
+    pub(crate) fn was(&self, field: &str) -> &Val {
+        self.before
+            .as_ref()
+            .and_then(|f| f.get(field))
+            .unwrap_or(&Val::Null)
+    }
+
+    /// The id in a reference field of the row as it will be.
+    pub(crate) fn reference(&self, field: &str) -> Option<Id> {
+        self.get(field).as_text().and_then(Id::parse)
+    }
+}
+
+/// The id in a reference field.
+pub(crate) fn reference(fields: &Fields, field: &str) -> Option<Id> {
+    fields.get(field)?.as_text().and_then(Id::parse)
 }
 
 /// All rows.
@@ -135,6 +184,42 @@ impl Rows {
         self.listed_stamp = self.last_stamp;
     }
 
+    /// Sees a row: its own sharing says so, or that of what it belongs to.
+    pub(crate) fn reads(&self, access: &Access<'_>, object: &Object, id: &Id, fields: &Fields) -> bool {
+        access.reads_row(object, id, fields) && lifecycle::reads_by_parent(self, access, object, id, fields)
+            || lifecycle::reads_as_guest(self, access, object, id, fields)
+    }
+
+    /// Live rows of an object whose reference field leads to an id.
+    pub(crate) fn pointing(&self, object: &str, field: &str, to: &Id) -> Vec<Id> {
+        self.all(object)
+            .filter(|r| !r.is_deleted() && r.get(field).as_text() == Some(to.as_str()))
+            .map(|r| r.id.clone())
+            .collect()
+    }
+
+    /// Adds a row that another row brings with it: nobody's rules are asked.
+    pub(crate) fn insert(&mut self, w: &Writer<'_>, object: &Object, fields: Fields) -> Id {
+        let mut all = defaults(w, object);
+        all.extend(fields);
+        let id = self.next_id(object.prefix);
+        let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
+        let me = Val::Text(w.access.user.id.to_string());
+        all.insert("CreatedDate", Val::Time(now));
+        all.insert("CreatedById", me.clone());
+        touch(&mut all, now, me);
+        self.store(object.name, &id, all);
+        id
+    }
+
+    /// Replaces all rows of an object: the organisation's own lists.
+    pub(crate) fn replace(&mut self, object: &'static str, rows: Vec<(Id, Fields)>) {
+        self.tables.insert(object, BTreeMap::new());
+        for (id, fields) in rows {
+            self.put(object, id, fields);
+        }
+    }
+
     /// Goes back to an earlier state; ids and stamps that were given out meanwhile are not given again.
     pub(crate) fn roll_back(&mut self, before: Self) {
         self.tables = before.tables;
@@ -170,7 +255,7 @@ impl Rows {
                 "The requested resource does not exist",
                 &[],
             )),
-            Some(row) if !w.access.reads_row(object, id, &row.fields) => Err(ApiError::row(
+            Some(row) if !self.reads(&w.access, object, id, &row.fields) => Err(ApiError::row(
                 "NOT_FOUND",
                 "The requested resource does not exist",
                 &[],
@@ -189,13 +274,10 @@ impl Rows {
         object: &Object,
         body: &Map<String, Value>,
     ) -> Result<Id, ApiError> {
-        if !object.writable {
-            return Err(ApiError::call(
-                400,
-                "INVALID_TYPE_FOR_OPERATION",
-                format!("entity type {} does not support create", object.name),
-            ));
+        if !w.access.creates(object) {
+            return Err(no_operation(object, "create"));
         }
+        may_set_up(w, object)?;
         if body.keys().any(|k| k.eq_ignore_ascii_case("id")) {
             return Err(ApiError::row(
                 "INVALID_FIELD_FOR_INSERT_UPDATE",
@@ -204,14 +286,37 @@ impl Rows {
             ));
         }
         let mut fields = defaults(w, object);
-        fields.extend(read_body(w, object, body, true)?);
+        let changes = read_body(w, object, body, true)?;
+        let full = w.access.knobs.full;
+        if !w.access.all && (full.data || (full.files && object.name == "ContentVersion")) {
+            return Err(ApiError::row(
+                "STORAGE_LIMIT_EXCEEDED",
+                "storage limit exceeded",
+                &[],
+            ));
+        }
+        let given = changes.keys().copied().collect();
+        fields.extend(changes);
         let missing: Vec<&str> = object
             .fields
             .iter()
-            .filter(|f| f.is_required() && matches!(fields.get(f.name), None | Some(Val::Null)))
+            .filter(|f| w.access.exists(object, f) && w.access.requires(f))
+            .filter(|f| matches!(fields.get(f.name), None | Some(Val::Null)))
             .map(|f| f.name)
             .collect();
-        self.check(w, object, None, &mut fields, &missing)?;
+        let mut draft = Draft {
+            object,
+            id: None,
+            before: None,
+            given,
+            lists: Lists::new(),
+            fields,
+        };
+        self.check(w, &mut draft, &missing)?;
+        lifecycle::prepare(self, w, &mut draft)?;
+        let Draft {
+            mut fields, lists, ..
+        } = draft;
         let id = self.next_id(object.prefix);
         let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
         let me = Val::Text(w.access.user.id.to_string());
@@ -219,6 +324,7 @@ impl Rows {
         fields.insert("CreatedById", me.clone());
         touch(&mut fields, now, me);
         self.store(object.name, &id, fields);
+        lifecycle::saved(self, w, object, &id, None, &lists);
         Ok(id)
     }
 
@@ -230,63 +336,81 @@ impl Rows {
         id: &Id,
         body: &Map<String, Value>,
     ) -> Result<(), ApiError> {
-        if !object.writable {
-            return Err(ApiError::call(
-                400,
-                "INVALID_TYPE_FOR_OPERATION",
-                format!("entity type {} does not support update", object.name),
-            ));
+        if !object.is_updatable() {
+            return Err(no_operation(object, "update"));
         }
+        may_set_up(w, object)?;
         let row = self.find(w, object, id)?;
-        if !w.access.edits_row(object, id, &row.fields) {
+        if !w.access.edits_row(object, id, &row.fields)
+            && !lifecycle::edits_as_guest(self, w, object, &row.fields)
+        {
             return Err(no_access(id));
         }
-        let mut fields = row.fields.clone();
+        let before = row.fields.clone();
+        let mut fields = before.clone();
         let changes = read_body(w, object, body, false)?;
         let missing: Vec<&str> = object
             .fields
             .iter()
-            .filter(|f| f.is_required() && matches!(changes.get(f.name), Some(Val::Null)))
+            .filter(|f| w.access.requires(f) && matches!(changes.get(f.name), Some(Val::Null)))
             .map(|f| f.name)
             .collect();
+        let given = changes.keys().copied().collect();
         fields.extend(changes);
-        self.check(w, object, Some(id), &mut fields, &missing)?;
+        let mut draft = Draft {
+            object,
+            id: Some(id),
+            before: Some(before),
+            given,
+            lists: Lists::new(),
+            fields,
+        };
+        self.check(w, &mut draft, &missing)?;
+        lifecycle::prepare(self, w, &mut draft)?;
+        let Draft {
+            mut fields,
+            lists,
+            before,
+            ..
+        } = draft;
         let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
         touch(&mut fields, now, Val::Text(w.access.user.id.to_string()));
         self.store(object.name, id, fields);
+        lifecycle::saved(self, w, object, id, before.as_ref(), &lists);
         Ok(())
     }
 
-    /// Moves a row into the bin; an account takes its contacts with it.
+    /// Moves a row into the bin, and with it what belongs to it.
     pub(crate) fn delete(&mut self, w: &Writer<'_>, object: &Object, id: &Id) -> Result<(), ApiError> {
         let row = self.find(w, object, id)?;
-        if !object.writable {
-            return Err(ApiError::call(
-                400,
-                "INVALID_TYPE_FOR_OPERATION",
-                format!("entity type {} does not support delete", object.name),
-            ));
+        if !object.is_writable() {
+            return Err(no_operation(object, "delete"));
         }
-        if !w.access.deletes_row(object, &row.fields) {
+        may_set_up(w, object)?;
+        if !w.access.deletes_row(object, &row.fields) || !lifecycle::may_delete(self, w, object, &row.fields)
+        {
             return Err(no_access(id));
         }
-        self.bin(w, object, id, None);
-        if object.name == "Account" {
-            let children: Vec<Id> = self
-                .all("Contact")
-                .filter(|c| !c.is_deleted() && c.get("AccountId").as_text() == Some(id.as_str()))
-                .map(|c| c.id.clone())
-                .collect();
-            if let Some(contact) = w.access.object("Contact") {
-                for child in children {
-                    self.bin(w, contact, &child, None);
-                }
-            }
+        if object.ops == Ops::Setup {
+            // Permissions have no bin.
+            self.purge(object, id);
+            lifecycle::set_up_gone(self, object, id);
+            return Ok(());
         }
+        self.bin(w, object, id, None, None);
+        lifecycle::deleted(self, w, object, id, id);
         Ok(())
     }
 
-    fn bin(&mut self, w: &Writer<'_>, object: &Object, id: &Id, master: Option<&Id>) {
+    /// Moves one row into the bin; `root` is the row with which it went and comes back.
+    pub(crate) fn bin(
+        &mut self,
+        w: &Writer<'_>,
+        object: &Object,
+        id: &Id,
+        master: Option<&Id>,
+        root: Option<&Id>,
+    ) {
         let Some(row) = self.get(object.name, id) else {
             return;
         };
@@ -294,6 +418,9 @@ impl Rows {
         fields.insert("IsDeleted", Val::Bool(true));
         if let Some(master) = master {
             fields.insert("MasterRecordId", Val::Text(master.to_string()));
+        }
+        if let Some(root) = root {
+            fields.insert(ROOT, Val::Text(root.to_string()));
         }
         let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
         touch(&mut fields, now, Val::Text(w.access.user.id.to_string()));
@@ -308,7 +435,7 @@ impl Rows {
         winner: &Id,
         loser: &Id,
     ) -> Result<(), ApiError> {
-        if !object.mergeable || winner == loser {
+        if !object.is_mergeable() || winner == loser {
             return Err(ApiError::row(
                 "INVALID_OPERATION",
                 "these records cannot be merged",
@@ -317,25 +444,47 @@ impl Rows {
         }
         self.find(w, object, winner)?;
         self.find(w, object, loser)?;
-        self.bin(w, object, loser, Some(winner));
+        self.bin(w, object, loser, Some(winner), None);
+        lifecycle::merged(self, w, object, winner, loser);
         self.update(w, object, winner, &Map::new())
     }
 
-    /// Brings a row back from the bin.
+    /// Brings a row back from the bin, and what went there with it.
     pub(crate) fn undelete(&mut self, w: &Writer<'_>, object: &Object, id: &Id) -> Result<(), ApiError> {
-        let Some(row) = self.get(object.name, id).filter(|r| r.is_deleted()) else {
-            return Err(ApiError::row(
-                "UNDELETE_FAILED",
-                "Entity is not in the recycle bin",
-                &[],
+        let failed = |text: &str| ApiError::row("UNDELETE_FAILED", text, &[]);
+        let row = self
+            .get(object.name, id)
+            .filter(|r| r.is_deleted() && object.is_undeletable())
+            // What lies in the bin too long is gone, though listings may still show it.
+            .filter(|r| w.now_ms - r.stamp() <= BIN_MS)
+            .filter(|r| self.reads(&w.access, object, id, &r.fields))
+            .ok_or_else(|| failed("Entity is not in the recycle bin"))?;
+        if row.get(ROOT) != &Val::Null {
+            return Err(failed(
+                "the record was deleted with its parent: undelete that one",
             ));
-        };
-        let mut fields = row.fields.clone();
-        fields.insert("IsDeleted", Val::Bool(false));
-        fields.remove("MasterRecordId");
-        let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
-        touch(&mut fields, now, Val::Text(w.access.user.id.to_string()));
-        self.store(object.name, id, fields);
+        }
+        if !w.access.deletes_row(object, &row.fields) {
+            return Err(no_access(id));
+        }
+        let mut lost: Vec<(&'static str, Id)> = vec![(object.name, id.clone())];
+        for (name, table) in &self.tables {
+            let with = table
+                .values()
+                .filter(|r| r.is_deleted() && r.get(ROOT).as_text() == Some(id.as_str()));
+            lost.extend(with.map(|r| (*name, r.id.clone())));
+        }
+        for (name, id) in lost {
+            let Some(row) = self.get(name, &id) else { continue };
+            let mut fields = row.fields.clone();
+            fields.insert("IsDeleted", Val::Bool(false));
+            fields.remove("MasterRecordId");
+            fields.remove(ROOT);
+            let now = self.stamp(w.now_ms, w.access.knobs.whole_seconds);
+            touch(&mut fields, now, Val::Text(w.access.user.id.to_string()));
+            self.store(name, &id, fields);
+        }
+        lifecycle::undeleted(self, w, object, id);
         Ok(())
     }
 
@@ -344,6 +493,13 @@ impl Rows {
         self.tables
             .get_mut(object.name)
             .is_some_and(|t| t.remove(id).is_some())
+    }
+
+    /// The same for a row of which the object is known by name only.
+    pub(crate) fn purge_by_name(&mut self, object: &str, id: &Id) {
+        if let Some(table) = self.tables.get_mut(object) {
+            table.remove(id);
+        }
     }
 
     /// Sets fields that the API does not let anybody write.
@@ -359,11 +515,20 @@ impl Rows {
     }
 
     /// Live rows whose field has this value, as an external id is looked for.
-    pub(crate) fn matches(&self, object: &Object, field: &Field, value: &str) -> Vec<Id> {
+    pub(crate) fn matches(
+        &self,
+        access: &Access<'_>,
+        object: &Object,
+        field: &Field,
+        value: &str,
+    ) -> Vec<Id> {
         let lowered = value.to_lowercase();
+        let is_exact = access.is_exact(object, field);
         // Most rows differ: plain texts are told apart without a copy.
         let same = |text: &str| {
-            if text.is_ascii() && value.is_ascii() {
+            if is_exact {
+                text == value
+            } else if text.is_ascii() && value.is_ascii() {
                 text.eq_ignore_ascii_case(value)
             } else {
                 text.to_lowercase() == lowered
@@ -377,39 +542,44 @@ impl Rows {
     }
 
     /// Everything that a stored row must satisfy, in the order in which Salesforce complains.
-    fn check(
-        &self,
-        w: &Writer<'_>,
-        object: &Object,
-        id: Option<&Id>,
-        fields: &mut Fields,
-        missing: &[&str],
-    ) -> Result<(), ApiError> {
+    fn check(&self, w: &Writer<'_>, draft: &mut Draft<'_>, missing: &[&str]) -> Result<(), ApiError> {
+        let object = draft.object;
         if !missing.is_empty() {
-            return Err(ApiError::row(
-                "REQUIRED_FIELD_MISSING",
-                format!("Required fields are missing: [{}]", missing.join(", ")),
-                missing,
-            ));
+            return Err(fields_missing(missing));
         }
         for field in &object.fields {
-            match fields.get(field.name) {
-                Some(Val::Text(text)) if field.is_text() => check_text(field, text)?,
+            match draft.fields.get(field.name).cloned() {
+                Some(Val::Text(text)) if field.is_text() => {
+                    check_text(field, &text)?;
+                    if draft.given.contains(field.name) {
+                        check_choice(w, object, field, &text)?;
+                    }
+                }
                 Some(Val::Text(text)) => {
                     if let Kind::Reference(targets, _) = field.kind {
-                        let whole = self.check_reference(w, object, field, targets, text)?;
-                        fields.insert(field.name, Val::Text(whole.to_string()));
+                        let whole = self.check_reference(w, draft, field, targets, &text)?;
+                        draft.fields.insert(field.name, Val::Text(whole.to_string()));
+                    }
+                }
+                Some(Val::List(ids)) => {
+                    draft.fields.remove(field.name);
+                    if let Kind::Junction(targets) = field.kind {
+                        let ids = ids
+                            .iter()
+                            .map(|id| self.check_reference(w, draft, field, targets, id))
+                            .collect::<Result<_, _>>()?;
+                        draft.lists.insert(field.name, ids);
                     }
                 }
                 _ => {}
             }
         }
+        let fields = &mut draft.fields;
         if object.is_person() {
             fields.insert("Name", Val::text(full_name(fields)));
         }
-        if let Some(rule) = &w.access.knobs.rule
+        if let Some(rule) = w.access.knobs.rules.iter().find(|r| r.refuses(object, fields))
             && !w.access.all
-            && rule.refuses(object, fields)
         {
             return Err(ApiError::row(
                 "FIELD_CUSTOM_VALIDATION_EXCEPTION",
@@ -419,7 +589,10 @@ impl Rows {
         }
         for field in object.fields.iter().filter(|f| f.unique) {
             if let Some(Val::Text(text)) = fields.get(field.name)
-                && let Some(other) = self.matches(object, field, text).iter().find(|o| Some(*o) != id)
+                && let Some(other) = self
+                    .matches(&w.access, object, field, text)
+                    .iter()
+                    .find(|o| Some(*o) != draft.id)
             {
                 return Err(ApiError::row(
                     "DUPLICATE_VALUE",
@@ -433,7 +606,7 @@ impl Rows {
             }
         }
         if w.access.knobs.duplicate_rule && object.name == "Contact" && !w.access.all && !w.allow_duplicates {
-            self.check_duplicates(w, object, id, fields)?;
+            self.check_duplicates(w, object, draft.id, fields)?;
         }
         Ok(())
     }
@@ -441,11 +614,12 @@ impl Rows {
     fn check_reference(
         &self,
         w: &Writer<'_>,
-        object: &Object,
+        draft: &Draft<'_>,
         field: &Field,
         targets: &[&str],
         text: &str,
     ) -> Result<Id, ApiError> {
+        let object = draft.object;
         let target = Id::parse(text).and_then(|id| {
             let found = w.access.schema.by_prefix(id.prefix())?;
             targets.contains(&found.name).then_some((id, found))
@@ -460,6 +634,25 @@ impl Rows {
                 &[field.name],
             ));
         };
+        if draft.given.contains(field.name) && lifecycle::is_of_an_activity(object) {
+            if row.is_deleted() {
+                return Err(ApiError::row("ENTITY_IS_DELETED", "entity is deleted", &[]));
+            }
+            if row.get("IsConverted").is_true() {
+                return Err(ApiError::row(
+                    "CANNOT_UPDATE_CONVERTED_LEAD",
+                    "cannot reference converted lead",
+                    &[field.name],
+                ));
+            }
+            if !self.reads(&w.access, target, &id, &row.fields) {
+                return Err(ApiError::row(
+                    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+                    format!("insufficient access rights on cross-reference id: {}", id.short()),
+                    &[],
+                ));
+            }
+        }
         // A row may keep a reference to something that went into the bin later.
         let is_new = field.name == "OwnerId" && target.name == "User";
         if is_new && !row.get("IsActive").is_true() {
@@ -487,7 +680,7 @@ impl Rows {
             return Ok(());
         };
         let others: Vec<Id> = self
-            .matches(object, field, email)
+            .matches(&w.access, object, field, email)
             .into_iter()
             .filter(|o| Some(o) != id)
             .collect();
@@ -531,12 +724,42 @@ impl Rows {
     }
 }
 
-fn no_access(id: &Id) -> ApiError {
+/// `INSUFFICIENT_ACCESS_OR_READONLY` for a row.
+pub(crate) fn no_access(id: &Id) -> ApiError {
     ApiError::row(
         "INSUFFICIENT_ACCESS_OR_READONLY",
         format!("insufficient access rights on object id {}", id.short()),
         &[],
     )
+}
+
+/// `REQUIRED_FIELD_MISSING`.
+pub(crate) fn fields_missing(names: &[&str]) -> ApiError {
+    ApiError::row(
+        "REQUIRED_FIELD_MISSING",
+        format!("Required fields are missing: [{}]", names.join(", ")),
+        names,
+    )
+}
+
+fn no_operation(object: &Object, operation: &str) -> ApiError {
+    ApiError::call(
+        400,
+        "INVALID_TYPE_FOR_OPERATION",
+        format!("entity type {} does not support {operation}", object.name),
+    )
+}
+
+/// Permissions are for administrators.
+fn may_set_up(w: &Writer<'_>, object: &Object) -> Result<(), ApiError> {
+    if object.ops == Ops::Setup && !w.access.user.admin && !w.access.all {
+        return Err(ApiError::row(
+            "INSUFFICIENT_ACCESS_OR_READONLY",
+            "insufficient access rights on object id",
+            &[],
+        ));
+    }
+    Ok(())
 }
 
 fn wrong_type(label: &str, value: &str, field: &str) -> ApiError {
@@ -559,7 +782,14 @@ fn defaults(w: &Writer<'_>, object: &Object) -> Fields {
         match (field.name, field.kind) {
             (_, Kind::Bool) => fields.insert(field.name, Val::Bool(false)),
             ("OwnerId", _) => fields.insert("OwnerId", Val::Text(w.access.user.id.to_string())),
-            ("Status", Kind::Picklist([first, ..])) => fields.insert("Status", Val::text(*first)),
+            (_, Kind::Picklist(_)) if field.initial.is_some() => {
+                let (choices, _) = w.access.choices(object, field);
+                let value = choices.iter().find(|c| c.default).or_else(|| choices.first());
+                fields.insert(
+                    field.name,
+                    value.map_or(Val::Null, |c| Val::text(c.value.clone())),
+                )
+            }
             _ => None,
         };
     }
@@ -582,7 +812,7 @@ fn read_body(
         let Some(field) = w.access.field(object, name) else {
             return Err(ApiError::no_column(name, object.name));
         };
-        let writable = if create { field.create } else { field.update };
+        let writable = if create { field.create } else { field.update } || (field.control && w.access.all);
         if !writable || !w.access.writes(object, field) {
             refused.push(field.name);
             continue;
@@ -629,6 +859,17 @@ fn read_value(field: &Field, value: &Value) -> Result<Val, ApiError> {
         (Kind::Bool, _) => refuse("boolean"),
         (Kind::Double, Value::Number(n)) => Ok(n.as_f64().map_or(Val::Null, Val::Number)),
         (Kind::Double, _) => refuse("double"),
+        (Kind::Int, Value::Number(n)) => n.as_i64().map_or_else(|| refuse("int"), |n| Ok(Val::Int(n))),
+        (Kind::Int, _) => refuse("int"),
+        (Kind::Junction(_), Value::Array(ids)) => ids
+            .iter()
+            .map(|id| id.as_str().map(str::to_owned))
+            .collect::<Option<Vec<_>>>()
+            .map_or_else(|| refuse("list of IDs"), |ids| Ok(Val::List(ids))),
+        (Kind::Junction(_), _) => refuse("list of IDs"),
+        (Kind::Blob, Value::String(text)) => STANDARD
+            .decode(text)
+            .map_or_else(|_| refuse("base64Binary"), |_| Ok(Val::text(text.clone()))),
         // Both types read an empty text as nothing.
         (Kind::Date | Kind::Time, Value::String(text)) if text.is_empty() => Ok(Val::Null),
         (Kind::Date, Value::String(text)) => {
@@ -636,7 +877,11 @@ fn read_value(field: &Field, value: &Value) -> Result<Val, ApiError> {
         }
         (Kind::Date, _) => refuse("date"),
         (Kind::Time, Value::String(text)) => {
-            read_stamp(text).map_or_else(|| refuse("datetime"), |t| Ok(Val::Time(t)))
+            // Given times are kept to the second.
+            read_stamp(text).map_or_else(
+                || refuse("datetime"),
+                |t| Ok(Val::Time(t.div_euclid(1000) * 1000)),
+            )
         }
         (Kind::Time, _) => refuse("datetime"),
         (_, Value::String(text)) => Ok(Val::text(text.trim_matches(|c| c <= ' '))),
@@ -659,6 +904,22 @@ fn check_text(field: &Field, text: &str) -> Result<(), ApiError> {
         return Err(ApiError::row(
             "INVALID_EMAIL_ADDRESS",
             format!("{}: invalid email address: {text}", field.label),
+            &[field.name],
+        ));
+    }
+    Ok(())
+}
+
+/// A restricted picklist takes its own values only.
+fn check_choice(w: &Writer<'_>, object: &Object, field: &Field, text: &str) -> Result<(), ApiError> {
+    if !matches!(field.kind, Kind::Picklist(_)) {
+        return Ok(());
+    }
+    let (choices, restricted) = w.access.choices(object, field);
+    if restricted && !choices.iter().any(|c| c.value == text) {
+        return Err(ApiError::row(
+            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+            format!("{}: bad value for restricted picklist field: {text}", field.label),
             &[field.name],
         ));
     }

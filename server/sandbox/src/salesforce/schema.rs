@@ -1,5 +1,11 @@
 //! The objects and fields of the organisation, as `describe` tells them.
 
+mod activity;
+mod email;
+mod people;
+mod sales;
+mod setup;
+
 use std::collections::BTreeSet;
 
 /// How a field behaves on the wire.
@@ -19,10 +25,45 @@ pub(crate) enum Kind {
     Date,
     Time,
     Double,
+    Int,
+    /// A file's content: base64 on the way in, an address on the way out.
+    Blob,
+    /// A list of ids that stands for rows of a junction object.
+    Junction(&'static [&'static str]),
     /// Targets, and the name under which SOQL reaches them.
     Reference(&'static [&'static str], &'static str),
     /// A compound of the fields with this prefix: read only, not filterable.
     Address(&'static str),
+}
+
+/// What an organisation must have for an object or a field to exist there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    /// Enhanced Email.
+    EnhancedEmail,
+    /// Shared Activities: several contacts for one event or task.
+    SharedActivities,
+    /// Record types of events and tasks.
+    RecordTypes,
+    /// Only the Tooling API knows it.
+    Tooling,
+}
+
+/// What the API lets users do with the rows of an object, beyond reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ops {
+    Nothing,
+    /// Create, update, delete, undelete.
+    All,
+    /// All of that, and merge.
+    Merge,
+    /// Create, update and delete, but nothing comes back from the bin.
+    Junction,
+    /// Create and delete.
+    Fixed,
+    /// Create, update and delete, by those who may customise the organisation.
+    Setup,
 }
 
 /// One field.
@@ -46,6 +87,13 @@ pub(crate) struct Field {
     pub(crate) lookup: bool,
     pub(crate) names: bool,
     pub(crate) compound: Option<&'static str>,
+    /// The value of a new row that does not say.
+    pub(crate) initial: Option<&'static str>,
+    /// A picklist that takes only its own values.
+    pub(crate) restricted: bool,
+    pub(crate) needs: Needs,
+    /// The API cannot write it, but the control API can: as the user interface or another product would.
+    pub(crate) control: bool,
 }
 
 impl Field {
@@ -64,7 +112,36 @@ impl Field {
             lookup: false,
             names: false,
             compound: None,
+            initial: None,
+            restricted: false,
+            needs: Needs::Nothing,
+            control: false,
         }
+    }
+
+    fn initial(mut self, value: &'static str) -> Self {
+        self.initial = Some(value);
+        self.defaulted()
+    }
+
+    fn restricted(mut self) -> Self {
+        self.restricted = true;
+        self
+    }
+
+    fn needs(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    fn create_only(mut self) -> Self {
+        self.update = false;
+        self
+    }
+
+    fn by_control(mut self) -> Self {
+        self.control = true;
+        self.read_only()
     }
 
     fn required(mut self) -> Self {
@@ -116,7 +193,10 @@ impl Field {
     }
 
     pub(crate) fn is_filterable(&self) -> bool {
-        !matches!(self.kind, Kind::Long | Kind::Address(_))
+        !matches!(
+            self.kind,
+            Kind::Long | Kind::Address(_) | Kind::Blob | Kind::Junction(_)
+        )
     }
 
     /// Whether text of it compares by case.
@@ -145,6 +225,9 @@ impl Field {
             Kind::Date => "date",
             Kind::Time => "datetime",
             Kind::Double => "double",
+            Kind::Int => "int",
+            Kind::Blob => "base64",
+            Kind::Junction(_) => "junctionidlist",
             Kind::Reference(..) => "reference",
             Kind::Address(_) => "address",
         }
@@ -158,13 +241,73 @@ pub(crate) struct Object {
     pub(crate) label: &'static str,
     pub(crate) plural: &'static str,
     pub(crate) prefix: &'static str,
-    /// Whether the API may create and delete rows (all can be read).
-    pub(crate) writable: bool,
-    pub(crate) mergeable: bool,
+    pub(crate) ops: Ops,
+    pub(crate) needs: Needs,
+    /// Whose rows it shows: its own, or some of another object's.
+    pub(crate) table: &'static str,
     pub(crate) fields: Vec<Field>,
 }
 
 impl Object {
+    fn new(
+        name: &'static str,
+        label: &'static str,
+        plural: &'static str,
+        prefix: &'static str,
+        ops: Ops,
+        fields: Vec<Field>,
+    ) -> Self {
+        Self {
+            name,
+            label,
+            plural,
+            prefix,
+            ops,
+            needs: Needs::Nothing,
+            table: name,
+            fields,
+        }
+    }
+
+    fn needs(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    fn rows_of(mut self, table: &'static str) -> Self {
+        self.table = table;
+        self
+    }
+
+    /// Whether rows can be created and deleted at all.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.ops != Ops::Nothing
+    }
+
+    /// Whether rows can be changed.
+    pub(crate) fn is_updatable(&self) -> bool {
+        self.is_writable() && self.ops != Ops::Fixed
+    }
+
+    /// Whether deleted rows come back from the bin by themselves.
+    pub(crate) fn is_undeletable(&self) -> bool {
+        matches!(self.ops, Ops::All | Ops::Merge)
+    }
+
+    pub(crate) fn is_mergeable(&self) -> bool {
+        self.ops == Ops::Merge
+    }
+
+    /// The field that names a row.
+    pub(crate) fn name_field(&self) -> Option<&Field> {
+        self.fields.iter().find(|f| f.names)
+    }
+
+    /// Events and tasks.
+    pub(crate) fn is_activity(&self) -> bool {
+        matches!(self.name, "Event" | "Task")
+    }
+
     /// By name, without regard to case.
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name.eq_ignore_ascii_case(name))
@@ -195,12 +338,20 @@ pub(crate) type FieldSet = BTreeSet<String>;
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
     pub(crate) objects: Vec<Object>,
+    /// What SOQL shows of a reference that may lead to several objects.
+    pub(crate) name: Object,
 }
 
 impl Schema {
     pub(crate) fn new() -> Self {
+        let mut objects = people::objects();
+        objects.extend(activity::objects());
+        objects.extend(email::objects());
+        objects.extend(sales::objects());
+        objects.extend(setup::objects());
         Self {
-            objects: vec![account(), contact(), lead(), user(), organization()],
+            objects,
+            name: setup::name(),
         }
     }
 
@@ -216,53 +367,24 @@ impl Schema {
 
 /// The custom external id that `tandem salesforce install` brings.
 pub(crate) const TANDEM_KEY: &str = "Tandem_Key__c";
+/// A custom field that an organisation may demand of each new row.
+pub(crate) const DEMANDED: &str = "Region__c";
 
-const SALUTATIONS: &[&str] = &["Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "Mx."];
-const SOURCES: &[&str] = &[
-    "Web",
-    "Phone Inquiry",
-    "Partner Referral",
-    "Purchased List",
-    "Other",
-];
-const STATUSES: &[&str] = &[
-    "Open - Not Contacted",
-    "Working - Contacted",
-    "Closed - Converted",
-    "Closed - Not Converted",
-];
-const INDUSTRIES: &[&str] = &[
-    "Agriculture",
-    "Banking",
-    "Consulting",
-    "Energy",
-    "Healthcare",
-    "Manufacturing",
-    "Retail",
-    "Technology",
-];
-const ACCOUNT_TYPES: &[&str] = &[
-    "Prospect",
-    "Customer - Direct",
-    "Customer - Channel",
-    "Partner",
-    "Other",
-];
-const ACCURACY: &[&str] = &[
-    "Address",
-    "NearAddress",
-    "Block",
-    "Street",
-    "Zip",
-    "City",
-    "State",
-    "Unknown",
-];
+fn tandem_key() -> Field {
+    text(TANDEM_KEY, "Tandem Key", 64).external_id()
+}
+
+fn demanded() -> Field {
+    text(DEMANDED, "Region", 80)
+}
 
 const USER: &[&str] = &["User"];
 const CONTACT: &[&str] = &["Contact"];
 const ACCOUNT: &[&str] = &["Account"];
 const LEAD: &[&str] = &["Lead"];
+const WHO: &[&str] = &["Contact", "Lead"];
+const WHAT: &[&str] = &["Account", "Opportunity", "Case"];
+const PEOPLE: &[&str] = &["Contact", "Lead", "User"];
 
 fn text(name: &'static str, label: &'static str, length: usize) -> Field {
     Field::new(name, label, Kind::Text, length)
@@ -322,254 +444,4 @@ fn system() -> Vec<Field> {
             .read_only(),
         time("SystemModstamp", "System Modstamp").defaulted(),
     ]
-}
-
-/// The parts of a person's name, which the compound `Name` shows.
-fn person() -> Vec<Field> {
-    vec![
-        text("LastName", "Last Name", 80).required().part_of("Name"),
-        text("FirstName", "First Name", 40).part_of("Name"),
-        pick("Salutation", "Salutation", SALUTATIONS, 40).part_of("Name"),
-        text("MiddleName", "Middle Name", 40).part_of("Name"),
-        text("Suffix", "Suffix", 40).part_of("Name"),
-        text("Name", "Full Name", 121).required().read_only().named(),
-    ]
-}
-
-macro_rules! address {
-    ($prefix:literal, $compound:literal, $label:literal) => {
-        vec![
-            Field::new(
-                concat!($prefix, "Street"),
-                concat!($label, "Street"),
-                Kind::Area,
-                255,
-            )
-            .part_of($compound),
-            text(concat!($prefix, "City"), concat!($label, "City"), 40).part_of($compound),
-            text(concat!($prefix, "State"), concat!($label, "State/Province"), 80).part_of($compound),
-            text(
-                concat!($prefix, "PostalCode"),
-                concat!($label, "Zip/Postal Code"),
-                20,
-            )
-            .part_of($compound),
-            text(concat!($prefix, "Country"), concat!($label, "Country"), 80).part_of($compound),
-            Field::new(
-                concat!($prefix, "Latitude"),
-                concat!($label, "Latitude"),
-                Kind::Double,
-                0,
-            )
-            .part_of($compound),
-            Field::new(
-                concat!($prefix, "Longitude"),
-                concat!($label, "Longitude"),
-                Kind::Double,
-                0,
-            )
-            .part_of($compound),
-            pick(
-                concat!($prefix, "GeocodeAccuracy"),
-                concat!($label, "Geocode Accuracy"),
-                ACCURACY,
-                40,
-            )
-            .part_of($compound),
-            Field::new($compound, concat!($label, "Address"), Kind::Address($prefix), 0).read_only(),
-        ]
-    };
-}
-
-/// <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_contact.htm>
-fn contact() -> Object {
-    let mut fields = vec![
-        id("Contact ID"),
-        flag("IsDeleted", "Deleted").read_only(),
-        refer("MasterRecordId", "Master Record ID", CONTACT, "MasterRecord").read_only(),
-        refer("AccountId", "Account ID", ACCOUNT, "Account"),
-    ];
-    fields.extend(person());
-    fields.extend(address!("Other", "OtherAddress", "Other "));
-    fields.extend(address!("Mailing", "MailingAddress", "Mailing "));
-    fields.extend([
-        phone("Phone", "Business Phone"),
-        phone("Fax", "Business Fax"),
-        phone("MobilePhone", "Mobile Phone"),
-        phone("HomePhone", "Home Phone"),
-        phone("OtherPhone", "Other Phone"),
-        phone("AssistantPhone", "Asst. Phone"),
-        refer("ReportsToId", "Reports To ID", CONTACT, "ReportsTo"),
-        Field::new("Email", "Email", Kind::Email, 80).lookup(),
-        text("Title", "Title", 128),
-        text("Department", "Department", 80),
-        text("AssistantName", "Assistant's Name", 40),
-        pick("LeadSource", "Lead Source", SOURCES, 255),
-        date("Birthdate", "Birthdate"),
-        Field::new("Description", "Contact Description", Kind::Long, 32_000),
-        owner("Owner ID"),
-        flag("HasOptedOutOfEmail", "Email Opt Out"),
-        flag("DoNotCall", "Do Not Call"),
-    ]);
-    fields.extend(system());
-    fields.extend([
-        date("LastActivityDate", "Last Activity").read_only(),
-        time("LastViewedDate", "Last Viewed Date"),
-        text("EmailBouncedReason", "Email Bounced Reason", 255),
-        Field::new("EmailBouncedDate", "Email Bounced Date", Kind::Time, 0),
-        flag("IsEmailBounced", "Is Email Bounced").read_only(),
-        text(TANDEM_KEY, "Tandem Key", 64).external_id(),
-    ]);
-    Object {
-        name: "Contact",
-        label: "Contact",
-        plural: "Contacts",
-        prefix: "003",
-        writable: true,
-        mergeable: true,
-        fields,
-    }
-}
-
-/// <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_account.htm>
-fn account() -> Object {
-    let mut fields = vec![
-        id("Account ID"),
-        flag("IsDeleted", "Deleted").read_only(),
-        refer("MasterRecordId", "Master Record ID", ACCOUNT, "MasterRecord").read_only(),
-        text("Name", "Account Name", 255).required().named(),
-        pick("Type", "Account Type", ACCOUNT_TYPES, 255),
-        refer("ParentId", "Parent Account ID", ACCOUNT, "Parent"),
-    ];
-    fields.extend(address!("Billing", "BillingAddress", "Billing "));
-    fields.extend([
-        phone("Phone", "Account Phone"),
-        phone("Fax", "Account Fax"),
-        Field::new("Website", "Website", Kind::Url, 255),
-        pick("Industry", "Industry", INDUSTRIES, 255),
-        Field::new("Description", "Account Description", Kind::Long, 32_000),
-        owner("Owner ID"),
-    ]);
-    fields.extend(system());
-    Object {
-        name: "Account",
-        label: "Account",
-        plural: "Accounts",
-        prefix: "001",
-        writable: true,
-        mergeable: true,
-        fields,
-    }
-}
-
-/// <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_lead.htm>
-fn lead() -> Object {
-    let mut fields = vec![
-        id("Lead ID"),
-        flag("IsDeleted", "Deleted").read_only(),
-        refer("MasterRecordId", "Master Record ID", LEAD, "MasterRecord").read_only(),
-    ];
-    fields.extend(person());
-    fields.extend([
-        text("Title", "Title", 128),
-        text("Company", "Company", 255).required(),
-    ]);
-    fields.extend(address!("", "Address", ""));
-    fields.extend([
-        phone("Phone", "Phone"),
-        phone("MobilePhone", "Mobile Phone"),
-        phone("Fax", "Fax"),
-        Field::new("Email", "Email", Kind::Email, 80).lookup(),
-        Field::new("Website", "Website", Kind::Url, 255),
-        Field::new("Description", "Description", Kind::Long, 32_000),
-        pick("LeadSource", "Lead Source", SOURCES, 255),
-        pick("Status", "Status", STATUSES, 255).defaulted(),
-        pick("Industry", "Industry", INDUSTRIES, 255),
-        owner("Owner ID"),
-        flag("IsConverted", "Converted").read_only(),
-        date("ConvertedDate", "Converted Date").read_only(),
-        refer(
-            "ConvertedAccountId",
-            "Converted Account ID",
-            ACCOUNT,
-            "ConvertedAccount",
-        )
-        .read_only(),
-        refer(
-            "ConvertedContactId",
-            "Converted Contact ID",
-            CONTACT,
-            "ConvertedContact",
-        )
-        .read_only(),
-    ]);
-    fields.extend(system());
-    Object {
-        name: "Lead",
-        label: "Lead",
-        plural: "Leads",
-        prefix: "00Q",
-        writable: true,
-        mergeable: true,
-        fields,
-    }
-}
-
-/// <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_user.htm>
-fn user() -> Object {
-    let mut fields = vec![
-        id("User ID"),
-        text("Username", "Username", 80).required().read_only().lookup(),
-        text("LastName", "Last Name", 80)
-            .required()
-            .read_only()
-            .part_of("Name"),
-        text("FirstName", "First Name", 40).read_only().part_of("Name"),
-        text("Name", "Full Name", 121).required().read_only().named(),
-        text("CompanyName", "Company Name", 80).read_only(),
-        Field::new("Email", "Email", Kind::Email, 128)
-            .required()
-            .read_only()
-            .lookup(),
-        text("Alias", "Alias", 8).required().read_only(),
-        flag("IsActive", "Active").read_only(),
-        text("TimeZoneSidKey", "Time Zone", 40).required().read_only(),
-        text("LocaleSidKey", "Locale", 40).required().read_only(),
-        text("UserType", "User Type", 40).read_only(),
-    ];
-    fields.extend(system());
-    Object {
-        name: "User",
-        label: "User",
-        plural: "Users",
-        prefix: "005",
-        writable: false,
-        mergeable: false,
-        fields,
-    }
-}
-
-/// <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_organization.htm>
-fn organization() -> Object {
-    let mut fields = vec![
-        id("Organization ID"),
-        text("Name", "Name", 80).required().read_only().named(),
-        text("PrimaryContact", "Primary Contact", 80).read_only(),
-        text("DefaultLocaleSidKey", "Locale", 40).required().read_only(),
-        text("TimeZoneSidKey", "Time Zone", 40).required().read_only(),
-        text("LanguageLocaleKey", "Language", 40).required().read_only(),
-        text("OrganizationType", "Edition", 40).read_only(),
-        text("InstanceName", "Instance Name", 5).read_only(),
-        flag("IsSandbox", "Is Sandbox").read_only(),
-    ];
-    fields.extend(system());
-    Object {
-        name: "Organization",
-        label: "Organization",
-        plural: "Organizations",
-        prefix: "00D",
-        writable: false,
-        mergeable: false,
-        fields,
-    }
 }

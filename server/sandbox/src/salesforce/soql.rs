@@ -1,4 +1,4 @@
-//! The part of SOQL that is played: one object, parents, `WHERE`, `ORDER BY`, `LIMIT`, `OFFSET`, `COUNT()`.
+//! The part of SOQL that is played: one object, parents, `USING SCOPE`, `WHERE` with semi-joins, `ORDER BY`, `LIMIT`, `OFFSET`, `COUNT()`.
 //!
 //! <https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/sforce_api_calls_soql_select.htm>.
 //! Everything else is `MALFORMED_QUERY`, with a text that names it.
@@ -65,6 +65,12 @@ pub(crate) enum Expr {
         op: Op,
         values: Vec<Literal>,
     },
+    /// `Id IN (SELECT ContactId FROM …)`, and `NOT IN`.
+    Semi {
+        path: Path,
+        negated: bool,
+        query: Box<Soql>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +85,8 @@ pub(crate) struct Order {
 pub(crate) struct Soql {
     pub(crate) select: Select,
     pub(crate) from: String,
+    /// `USING SCOPE mine`: rows of the user only.
+    pub(crate) mine: bool,
     pub(crate) filter: Option<Expr>,
     pub(crate) order: Vec<Order>,
     pub(crate) limit: Option<usize>,
@@ -133,9 +141,7 @@ fn unexpected(token: &Token) -> String {
         Token::Text(chars) => format!("'{}'", Literal::plain(chars)),
         Token::Symbol(symbol) => (*symbol).to_owned(),
     };
-    let clause = [
-        "GROUP", "HAVING", "WITH", "FOR", "USING", "UPDATE", "ALL", "TYPEOF",
-    ];
+    let clause = ["GROUP", "HAVING", "WITH", "FOR", "UPDATE", "ALL", "TYPEOF"];
     if clause.iter().any(|c| name.eq_ignore_ascii_case(c)) {
         format!("unexpected token: '{name}' (the sandbox does not play this clause)")
     } else {
@@ -325,6 +331,7 @@ impl Parser {
         let select = self.select()?;
         self.expect_word("FROM")?;
         let from = self.name()?;
+        let mine = self.scope()?;
         let filter = if self.take_word("WHERE") {
             Some(self.expression()?)
         } else {
@@ -360,11 +367,26 @@ impl Parser {
         Ok(Soql {
             select,
             from,
+            mine,
             filter,
             order,
             limit,
             offset,
         })
+    }
+
+    /// `USING SCOPE mine` or `everything`.
+    fn scope(&mut self) -> Result<bool, ApiError> {
+        if !self.take_word("USING") {
+            return Ok(false);
+        }
+        self.expect_word("SCOPE")?;
+        let scope = self.name()?;
+        match scope.to_lowercase().as_str() {
+            "mine" => Ok(true),
+            "everything" => Ok(false),
+            _ => Err(malformed(format!("scope {scope} is not played by the sandbox"))),
+        }
     }
 
     fn select(&mut self) -> Result<Select, ApiError> {
@@ -506,7 +528,10 @@ impl Parser {
         if matches!(op, Op::In | Op::NotIn) {
             self.expect_symbol("(")?;
             if self.is_word("SELECT") {
-                return Err(malformed("queries inside IN are not played by the sandbox"));
+                let query = Box::new(self.query()?);
+                self.expect_symbol(")")?;
+                let negated = op == Op::NotIn;
+                return Ok(Expr::Semi { path, negated, query });
             }
             loop {
                 values.push(self.literal()?);
@@ -652,7 +677,10 @@ mod tests {
             "SELECT Id FROM Contact WHERE a = 1 AND b = 2 OR c = 3",
             "SELECT Id FROM Contact WHERE (a = 1",
             "SELECT Id FROM Contact WHERE a IN ()",
-            "SELECT Id FROM Contact WHERE a IN (SELECT Id FROM Account)",
+            "SELECT Id FROM Contact WHERE a IN (SELECT Id FROM Account",
+            "SELECT Id FROM Contact WHERE a IN (SELECT Id FROM Account, 'x')",
+            "SELECT Id FROM Contact USING SCOPE team",
+            "SELECT Id FROM Contact USING mine",
             "SELECT Id FROM Contact WHERE a INCLUDES ('x')",
             "SELECT Id FROM Contact WHERE CreatedDate = TODAY",
             "SELECT Id FROM Contact WHERE CALENDAR_YEAR(CreatedDate) = 2026",

@@ -12,6 +12,7 @@ use super::oauth::Auth;
 use super::rows::{Fields, Rows, Writer};
 use super::schema::{FieldSet, Schema};
 use super::value::Val;
+use crate::Options;
 use crate::company::{Company, Person};
 
 /// Query results that wait to be fetched; the oldest of a user goes when there are more.
@@ -19,6 +20,14 @@ const CURSORS: usize = 10;
 /// A cursor ends after this time.
 const CURSOR_MS: i64 = 2 * 24 * 60 * 60 * 1000;
 const HOUR_MS: i64 = 60 * 60 * 1000;
+
+/// The objects that can have the external id; the switch of old leaves contacts' keys without regard to case.
+pub(crate) const KEYED: [(&str, bool); 4] = [
+    ("Contact", false),
+    ("Event", true),
+    ("Task", true),
+    ("EmailMessage", true),
+];
 
 /// The rows that a query found, page by page.
 pub(crate) struct Cursor {
@@ -47,7 +56,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(company: &Company, tandem_key: bool, now_ms: i64) -> Self {
+    pub(crate) fn new(company: &Company, options: &Options, now_ms: i64) -> Self {
         let parse = |text: &str| Id::parse(text).unwrap_or_else(|| Id::make("00D", "aa", 1));
         let org_id = parse(&company.org_id);
         let users: Vec<Login> = company
@@ -63,6 +72,9 @@ impl State {
                 email: u.address.clone(),
                 active: true,
                 api: true,
+                admin: n == 0,
+                opened: FieldSet::new(),
+                opened_for_edit: FieldSet::new(),
                 hidden: FieldSet::new(),
                 read_only: FieldSet::new(),
                 next_person: company.people.iter().filter(|p| p.owner_user_index == n).count(),
@@ -73,7 +85,7 @@ impl State {
             rows: Rows::new(&org_id.as_str()[3..5]),
             org_id,
             users,
-            knobs: Knobs::new(tandem_key),
+            knobs: Knobs::new(),
             auth: Auth::new(
                 &company.client_id,
                 &company.client_secret,
@@ -85,7 +97,15 @@ impl State {
             sub_operations: BTreeMap::new(),
             company: company.clone(),
         };
+        if options.tandem_key {
+            for (object, exact) in KEYED {
+                state.set_key(object, true, true, exact);
+            }
+        }
         state.fill(now_ms);
+        if options.contacts > 0 {
+            state.fill_work(options.crm_events, options.crm_tasks, now_ms);
+        }
         state
     }
 
@@ -100,6 +120,7 @@ impl State {
         };
         let born = next();
         self.fill_setup(born);
+        self.fill_lists(born);
         let accounts: Vec<Option<Id>> = company
             .accounts
             .iter()
@@ -175,7 +196,13 @@ impl State {
         }
     }
 
-    fn seed_row(&mut self, name: &str, owner: usize, body: &Map<String, Value>, now_ms: i64) -> Option<Id> {
+    pub(crate) fn seed_row(
+        &mut self,
+        name: &str,
+        owner: usize,
+        body: &Map<String, Value>,
+        now_ms: i64,
+    ) -> Option<Id> {
         let object = self.schema.object(name)?;
         let access = Access {
             schema: &self.schema,
@@ -212,8 +239,14 @@ impl State {
                 .map(|a| a.name.clone());
             let account = name.and_then(|name| {
                 let object = self.schema.object("Account")?;
+                let access = Access {
+                    schema: &self.schema,
+                    knobs: &self.knobs,
+                    user: self.users.get(owner)?,
+                    all: true,
+                };
                 self.rows
-                    .matches(object, object.field("Name")?, &name)
+                    .matches(&access, object, object.field("Name")?, &name)
                     .into_iter()
                     .next()
             });
@@ -254,7 +287,7 @@ impl State {
 }
 
 /// The fields of an object literal, without the empty ones.
-fn object(value: Value) -> Map<String, Value> {
+pub(crate) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map.into_iter().filter(|(_, v)| !v.is_null() && v != "").collect(),
         _ => Map::new(),

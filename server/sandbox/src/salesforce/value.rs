@@ -12,6 +12,9 @@ pub(crate) enum Val {
     Text(String),
     Bool(bool),
     Number(f64),
+    Int(i64),
+    /// The ids of a junction list.
+    List(Vec<String>),
     Date(Date),
     /// Milliseconds since 1970, UTC.
     Time(i64),
@@ -44,6 +47,8 @@ impl Val {
             Self::Text(text) => json!(text),
             Self::Bool(b) => json!(b),
             Self::Number(n) => json!(n),
+            Self::Int(n) => json!(n),
+            Self::List(ids) => json!(ids),
             Self::Date(d) => json!(d.to_string()),
             Self::Time(ms) => json!(stamp(*ms)),
         }
@@ -57,7 +62,7 @@ impl Val {
             (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
             (Self::Number(a), Self::Number(b)) => a.partial_cmp(b),
             (Self::Date(a), Self::Date(b)) => Some(a.cmp(b)),
-            (Self::Time(a), Self::Time(b)) => Some(a.cmp(b)),
+            (Self::Time(a), Self::Time(b)) | (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
             _ => None,
         }
     }

@@ -1,15 +1,23 @@
-//! A contact as the store holds it: reading it out of requests, writing it into replies, and what a server
-//! changes on its own.
+//! An item as the store holds it: reading it out of requests, writing it into replies, and what a server
+//! changes on its own. What only events, tasks or messages have is in the modules of these names.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::Fail;
 use super::props::{
-    ADDRESS_KEYS, ADDRESS_PARTS, EMAIL_KEYS, IM_KEYS, INDEXED_URIS, Key, Kind, PHONE_KEYS, PROPS, Path, Prop,
-    date_time, fits, prop_named, write_time,
+    ADDRESS_KEYS, ADDRESS_PARTS, ANSWERS, EMAIL_KEYS, IM_KEYS, INDEXED_URIS, Key, Kind, Of, PHONE_KEYS, Path,
+    Prop, base64, date_time_in, fits, prop_named, rows, write_time,
 };
+use super::recur::Recurrence;
+use super::store::Mailbox;
 use super::xml::{Element, escape, tag, wrap};
+use super::zones::Zone;
+
+/// `Meeting` among the named sets, and `InternetHeaders`.
+const MEETING_SET: &str = "6ed8da90-450b-101b-98da-00aa003f1305";
+const HEADER_SET: &str = "00020386-0000-0000-c000-000000000046";
 
 /// No text is longer: Exchange refuses what does not fit into a row of its table.
 const TEXT_LIMIT: usize = 32 << 10;
@@ -22,9 +30,102 @@ pub(super) struct MapiValue {
     pub(super) values: Vec<String>,
 }
 
+/// The four kinds of items.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Class {
+    #[default]
+    Contact,
+    Event,
+    Task,
+    Message,
+}
+
+impl Class {
+    /// Which rows of the table it has.
+    pub(super) fn of(self) -> Of {
+        match self {
+            Self::Contact => Of::Contact,
+            Self::Event => Of::Event,
+            Self::Task => Of::Task,
+            Self::Message => Of::Message,
+        }
+    }
+
+    /// The kind that an element such as `t:CalendarItem` holds.
+    pub(super) fn of_element(name: &str) -> Option<Self> {
+        Some(match name {
+            "Contact" => Self::Contact,
+            "CalendarItem" => Self::Event,
+            "Task" => Self::Task,
+            "Message" => Self::Message,
+            _ => return None,
+        })
+    }
+
+    fn item_class(self) -> &'static str {
+        match self {
+            Self::Contact => "IPM.Contact",
+            Self::Event => "IPM.Appointment",
+            Self::Task => "IPM.Task",
+            Self::Message => "IPM.Note",
+        }
+    }
+}
+
+/// Somebody in a header or a list of attendees.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Person {
+    pub(super) name: String,
+    /// Empty where a client forgot it.
+    pub(super) address: String,
+    /// An attendee's answer.
+    pub(super) response: Option<&'static str>,
+    pub(super) answered: Option<i64>,
+}
+
+impl Person {
+    /// Somebody without an answer.
+    pub(super) fn new(name: &str, address: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether that is the address.
+    pub(super) fn is(&self, address: &str) -> bool {
+        !address.is_empty() && self.address.eq_ignore_ascii_case(address)
+    }
+}
+
+/// A file or an item in an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Attachment {
+    /// Counts within the item.
+    pub(super) number: u64,
+    pub(super) name: String,
+    pub(super) content_type: String,
+    pub(super) content_id: String,
+    pub(super) inline: bool,
+    pub(super) modified: i64,
+    pub(super) content: Arc<Vec<u8>>,
+    /// For an attached item.
+    pub(super) item: Option<Box<Content>>,
+}
+
+/// What reading a request needs to know beside the request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ctx<'a> {
+    pub(super) now: i64,
+    /// For times without an offset, and events without a zone.
+    pub(super) zone: &'a Zone,
+}
+
 /// What a user or a client wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Contact {
+pub(super) struct Content {
+    pub(super) class: Class,
     /// By element name.
     pub(super) texts: BTreeMap<&'static str, String>,
     /// By element name; categories among them.
@@ -35,11 +136,31 @@ pub(super) struct Contact {
     pub(super) body: String,
     pub(super) body_is_html: bool,
     pub(super) extended: BTreeMap<Key, MapiValue>,
+    /// Senders, recipients, attendees by element name.
+    pub(super) people: BTreeMap<&'static str, Vec<Person>>,
+    pub(super) zones: BTreeMap<&'static str, Zone>,
+    pub(super) recurrence: Option<Recurrence>,
+    /// Occurrences that differ, by original start; None was deleted.
+    pub(super) exceptions: BTreeMap<i64, Option<Box<Content>>>,
+    pub(super) attachments: Vec<Attachment>,
+    /// A message as it came; built from the fields when it was changed since.
+    pub(super) mime: Option<Arc<Vec<u8>>>,
+    pub(super) headers: Vec<(String, String)>,
+    /// What all messages of a thread share.
+    pub(super) conversation: String,
 }
 
 /// What else a reply says about an item.
 #[derive(Debug)]
 pub(super) struct Around<'a> {
+    pub(super) mailbox: &'a Mailbox,
+    pub(super) number: u64,
+    pub(super) moves: u64,
+    pub(super) seq: u64,
+    /// The original start, for an occurrence of a series.
+    pub(super) at: Option<i64>,
+    /// Whether that occurrence differs from its series.
+    pub(super) exception: bool,
     pub(super) id: &'a str,
     pub(super) change_key: &'a str,
     pub(super) folder_id: &'a str,
@@ -47,6 +168,7 @@ pub(super) struct Around<'a> {
     pub(super) created: i64,
     pub(super) modified: i64,
     pub(super) modified_by: &'a str,
+    pub(super) me: &'a Person,
 }
 
 /// How bodies are to be returned.
@@ -64,6 +186,10 @@ pub(super) struct Shape {
     extra: Vec<Path>,
     body: BodyType,
     source: Source,
+    /// Whether `IncludeMimeContent` was set.
+    pub(super) mime: bool,
+    /// Whether `item:MimeContent` was named.
+    mime_named: bool,
 }
 
 /// Where an operation reads from: tables of folders have no bodies.
@@ -98,20 +224,40 @@ const DEFAULT_PROPS: &[&str] = &[
     "PhoneNumbers",
     "ImAddresses",
     "JobTitle",
+    "Start",
+    "End",
+    "LegacyFreeBusyStatus",
+    "Location",
+    "CalendarItemType",
+    "Organizer",
+    "RequiredAttendees",
+    "OptionalAttendees",
+    "Resources",
+    "DueDate",
+    "PercentComplete",
+    "StartDate",
+    "Status",
+    "Sender",
+    "ToRecipients",
+    "CcRecipients",
+    "From",
+    "InternetMessageId",
+    "IsRead",
+    "Size",
+    "DateTimeSent",
+    "DateTimeCreated",
+    "Sensitivity",
 ];
+
+/// Rows of all items that only messages have in their default shape.
+const MESSAGE_DEFAULTS: &[&str] = &["Size", "DateTimeSent", "DateTimeCreated", "Sensitivity"];
 
 impl Shape {
     /// Reads the element.
     pub(super) fn parse(element: &Element, source: Source) -> Result<Self, Fail> {
-        if element
+        let mime = element
             .child_text("IncludeMimeContent")
-            .is_some_and(|t| matches!(t.trim(), "true" | "1"))
-        {
-            return Err(Fail::new(
-                "ErrorUnsupportedMimeConversion",
-                "The sandbox has no MIME content.",
-            ));
-        }
+            .is_some_and(|t| matches!(t.trim(), "true" | "1"));
         let extra: Vec<Path> = element
             .list("AdditionalProperties")
             .iter()
@@ -147,27 +293,56 @@ impl Shape {
             Some("HTML") => BodyType::Html,
             _ => BodyType::Best,
         };
+        let named = extra
+            .iter()
+            .any(|p| matches!(p, Path::Field(prop) if prop.kind == Kind::Mime));
         Ok(Self {
             base,
             extra,
             body,
             source,
+            mime,
+            mime_named: named,
         })
     }
 
-    fn wants(&self, prop: &Prop) -> bool {
+    fn wants(&self, prop: &Prop, class: Class) -> bool {
+        let late = matches!(prop.kind, Kind::LateBool);
         let base = match self.base {
             Base::IdOnly => prop.name == "ItemId",
-            Base::Default => DEFAULT_PROPS.contains(&prop.name),
-            Base::All => true,
+            Base::Default => {
+                DEFAULT_PROPS.contains(&prop.name)
+                    && (class == Class::Message || !MESSAGE_DEFAULTS.contains(&prop.name))
+            }
+            Base::All => !late,
         };
-        if prop.kind == Kind::Body && self.source != Source::Item {
+        if matches!(prop.kind, Kind::Body | Kind::Attachments | Kind::Headers) && self.source != Source::Item
+        {
+            return false;
+        }
+        if prop.kind == Kind::Mime {
+            return (self.mime || self.mime_named) && self.source == Source::Item;
+        }
+        // Lists of people are for GetItem, but for the sender.
+        if matches!(
+            prop.kind,
+            Kind::People | Kind::Attendees | Kind::Recurrence | Kind::Occurrence | Kind::Occurrences
+        ) && self.source == Source::Table
+        {
             return false;
         }
         base || self
             .extra
             .iter()
             .any(|p| matches!(p, Path::Field(asked) if std::ptr::eq(*asked, prop)))
+    }
+
+    /// The headers that are asked for by name.
+    fn wanted_headers(&self) -> impl Iterator<Item = &str> {
+        self.extra.iter().filter_map(|p| match p {
+            Path::Header(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// Whether one entry of a dictionary is asked for by itself.
@@ -195,23 +370,40 @@ fn address_uri(part: &str) -> &'static str {
         .unwrap_or(&INDEXED_URIS[3])
 }
 
-fn static_of(list: &'static [&'static str], value: &str) -> Option<&'static str> {
+pub(super) fn static_of(list: &'static [&'static str], value: &str) -> Option<&'static str> {
     list.iter().find(|v| **v == value).copied()
 }
 
-impl Contact {
-    /// A new contact from `t:Contact`.
-    pub(super) fn create(element: &Element) -> Result<Self, Fail> {
-        let mut contact = Self::default();
+impl Content {
+    /// A new item from its element.
+    pub(super) fn create(class: Class, element: &Element, ctx: Ctx<'_>) -> Result<Self, Fail> {
+        let mut content = Self {
+            class,
+            ..Self::default()
+        };
         for child in &element.children {
-            contact.set(child)?;
+            content.set(child, ctx)?;
         }
-        contact.finish(&Self::default());
-        Ok(contact)
+        content.settle(&Self::default(), ctx)?;
+        Ok(content)
+    }
+
+    /// What the server fills in and checks after a write.
+    pub(super) fn settle(&mut self, before: &Self, ctx: Ctx<'_>) -> Result<(), Fail> {
+        match self.class {
+            Class::Contact => self.finish(before),
+            Class::Event => self.settle_event(before, ctx)?,
+            Class::Task => self.settle_task(before, ctx),
+            Class::Message => self.settle_message(before),
+        }
+        self.texts
+            .entry("ItemClass")
+            .or_insert_with(|| self.class.item_class().to_owned());
+        Ok(())
     }
 
     /// Applies `t:Updates`; on failure the contact is as before only in the caller's copy.
-    pub(super) fn update(&mut self, updates: &Element) -> Result<(), Fail> {
+    pub(super) fn update(&mut self, updates: &Element, ctx: Ctx<'_>) -> Result<(), Fail> {
         let before = self.clone();
         for update in &updates.children {
             let Some(path_element) = update.children.first() else {
@@ -222,10 +414,20 @@ impl Contact {
                 "DeleteItemField" => self.delete(&path)?,
                 "SetItemField" => {
                     let child = the_property(update, &path)?;
-                    self.set_at(&path, child)?;
+                    self.set_at(&path, child, ctx)?;
                 }
                 _ => {
                     let child = the_property(update, &path)?;
+                    if let Path::Field(prop) = &path
+                        && matches!(prop.kind, Kind::People | Kind::Attendees)
+                        && prop.of == self.class.of()
+                    {
+                        let mut all = self.people.get(prop.name).cloned().unwrap_or_default();
+                        self.set_at(&path, child, ctx)?;
+                        all.extend(self.people.remove(prop.name).unwrap_or_default());
+                        self.people.insert(prop.name, all);
+                        continue;
+                    }
                     if !matches!(&path, Path::Field(prop) if prop.kind == Kind::Body) {
                         return Err(Fail::new(
                             "ErrorInvalidPropertyAppend",
@@ -237,12 +439,18 @@ impl Contact {
                 }
             }
         }
-        self.finish(&before);
-        Ok(())
+        self.settle(&before, ctx)
     }
 
-    fn set_at(&mut self, path: &Path, child: &Element) -> Result<(), Fail> {
+    fn set_at(&mut self, path: &Path, child: &Element, ctx: Ctx<'_>) -> Result<(), Fail> {
         match path {
+            Path::Field(prop) if prop.of != Of::Item && prop.of != self.class.of() => {
+                Err(Fail::new("ErrorInvalidPropertySet", "Set action is invalid for property.").at(path))
+            }
+            // A message that is there keeps its text.
+            Path::Field(prop) if prop.kind == Kind::Mime => {
+                Err(Fail::new("ErrorInvalidPropertySet", "Set action is invalid for property.").at(path))
+            }
             Path::Field(prop)
                 if matches!(
                     prop.kind,
@@ -253,17 +461,17 @@ impl Contact {
                 Err(Fail::new("ErrorInvalidPropertySet", "Set action is invalid for property.").at(path))
             }
             Path::Field(_) | Path::Indexed(..) | Path::Extended { .. } => {
-                self.set(child).map_err(|f| f.at(path))
+                self.set(child, ctx).map_err(|f| f.at(path))
             }
-            Path::Foreign(_) => {
+            Path::Foreign(_) | Path::Header(_) => {
                 Err(Fail::new("ErrorInvalidPropertySet", "Set action is invalid for property.").at(path))
             }
         }
     }
 
     /// Sets one property from its element.
-    fn set(&mut self, child: &Element) -> Result<(), Fail> {
-        let Some(prop) = prop_named(&child.name) else {
+    fn set(&mut self, child: &Element, ctx: Ctx<'_>) -> Result<(), Fail> {
+        let Some(prop) = prop_named(self.class.of(), &child.name) else {
             return Err(Fail::new(
                 "ErrorInvalidPropertySet",
                 format!("There is no property '{}'.", child.name),
@@ -275,10 +483,10 @@ impl Contact {
                     .at(&Path::Field(prop)),
             );
         }
-        let limit = if prop.kind == Kind::Body {
-            BODY_LIMIT
-        } else {
-            TEXT_LIMIT
+        let limit = match prop.kind {
+            Kind::Body => BODY_LIMIT,
+            Kind::Mime => usize::MAX,
+            _ => TEXT_LIMIT,
         };
         if child.text.len() > limit {
             return Err(
@@ -288,10 +496,55 @@ impl Contact {
         match prop.kind {
             Kind::Text | Kind::OneOf(_) => self.set_text(prop.name, &child.text),
             Kind::Date => {
-                let micros = date_time(&child.text).ok_or_else(|| {
+                let micros = date_time_in(&child.text, ctx.zone).ok_or_else(|| {
                     Fail::new("ErrorInvalidValueForProperty", "The date is invalid.").at(&Path::Field(prop))
                 })?;
+                let micros = if self.class == Class::Task && prop.name != "ReminderDueBy" {
+                    super::task::day_of(micros, ctx.zone)
+                } else {
+                    micros
+                };
                 self.texts.insert(prop.name, write_time(micros));
+            }
+            Kind::Double => {
+                let number = child.text.trim().parse::<f64>().ok();
+                let number = number.filter(|n| (0.0..=100.0).contains(n)).ok_or_else(|| {
+                    Fail::new(
+                        "ErrorInvalidPercentCompleteValue",
+                        "The percentage is not between 0 and 100.",
+                    )
+                    .at(&Path::Field(prop))
+                })?;
+                self.texts.insert(prop.name, number.to_string());
+            }
+            Kind::Mime => {
+                let bytes = base64(&child.text).ok_or_else(|| {
+                    Fail::new(
+                        "ErrorMimeContentInvalidBase64String",
+                        "The MIME content is no base64.",
+                    )
+                })?;
+                if self.class != Class::Message {
+                    return Err(Fail::new(
+                        "ErrorUnsupportedMimeConversion",
+                        "The sandbox makes messages out of MIME content, and nothing else.",
+                    ));
+                }
+                self.read_mime(bytes, ctx.now);
+            }
+            Kind::Person | Kind::People | Kind::Attendees => {
+                let mut all = Vec::new();
+                for one in &child.children {
+                    all.push(read_person(one).map_err(|f| f.at(&Path::Field(prop)))?);
+                }
+                self.set_people(prop.name, all);
+            }
+            Kind::Zone => {
+                let zone = Zone::parse(child).map_err(|f| f.at(&Path::Field(prop)))?;
+                self.zones.insert(prop.name, zone);
+            }
+            Kind::Recurrence | Kind::TaskRecurrence => {
+                self.recurrence = Some(Recurrence::parse(child).map_err(|f| f.at(&Path::Field(prop)))?);
             }
             Kind::Strings => {
                 let mut values: Vec<String> = Vec::new();
@@ -329,9 +582,46 @@ impl Contact {
                 self.texts.insert(prop.name, yes.to_string());
             }
             Kind::Int => self.set_text(prop.name, child.text.trim()),
-            Kind::CompleteName | Kind::Id | Kind::Rights | Kind::Absent => {}
+            // None of these is writable.
+            Kind::CompleteName
+            | Kind::Id
+            | Kind::Rights
+            | Kind::Absent
+            | Kind::Base64
+            | Kind::Attachments
+            | Kind::Headers
+            | Kind::Conversation
+            | Kind::Occurrence
+            | Kind::Occurrences
+            | Kind::LateBool => {}
         }
         Ok(())
+    }
+
+    /// Replaces a list of people; who was in it before keeps the answer.
+    pub(super) fn set_people(&mut self, name: &'static str, mut all: Vec<Person>) {
+        let before = self.people.remove(name).unwrap_or_default();
+        for person in &mut all {
+            if let Some(old) = before.iter().find(|old| old.is(&person.address))
+                && person.response.is_none()
+            {
+                person.response = old.response;
+                person.answered = old.answered;
+            }
+        }
+        if !all.is_empty() {
+            self.people.insert(name, all);
+        }
+    }
+
+    /// The first of a list of people.
+    pub(super) fn person(&self, name: &str) -> Option<&Person> {
+        self.people.get(name).and_then(|p| p.first())
+    }
+
+    fn alias(&self, key: &Key) -> Option<&'static str> {
+        key.alias()
+            .filter(|name| self.class == Class::Contact || matches!(*name, "Subject" | "ItemClass"))
     }
 
     fn set_entries(&mut self, dictionary: &Element, uri: &'static str, keys: &'static [&'static str]) {
@@ -398,7 +688,7 @@ impl Contact {
 
     /// Sets a MAPI property, under its field address if it has one.
     pub(super) fn set_mapi(&mut self, key: Key, ty: &'static str, values: Vec<String>) {
-        match key.alias() {
+        match self.alias(&key) {
             Some(name) => {
                 let value = values.into_iter().next().unwrap_or_default();
                 match static_of(PHONE_KEYS, name) {
@@ -417,15 +707,25 @@ impl Contact {
         match path {
             Path::Field(prop)
                 if prop.writable
+                    && (prop.of == Of::Item || prop.of == self.class.of())
                     && !matches!(
                         prop.kind,
-                        Kind::Emails | Kind::Phones | Kind::Ims | Kind::Addresses | Kind::Extended
+                        Kind::Emails
+                            | Kind::Phones
+                            | Kind::Ims
+                            | Kind::Addresses
+                            | Kind::Extended
+                            | Kind::Zone
+                            | Kind::Mime
                     )
-                    && prop.name != "ItemClass" =>
+                    && !matches!(prop.name, "ItemClass" | "Start" | "End" | "UID") =>
             {
                 if prop.kind == Kind::Body {
                     self.body.clear();
+                } else if matches!(prop.kind, Kind::Recurrence | Kind::TaskRecurrence) {
+                    self.recurrence = None;
                 } else {
+                    self.people.remove(prop.name);
                     self.texts.remove(prop.name);
                     self.lists.remove(prop.name);
                 }
@@ -436,7 +736,7 @@ impl Contact {
                 Ok(())
             }
             Path::Extended { key, .. } => {
-                match key.alias() {
+                match self.alias(key) {
                     Some(name) => {
                         self.texts.remove(name);
                         if let Some(phone) = static_of(PHONE_KEYS, name) {
@@ -447,7 +747,7 @@ impl Contact {
                 }
                 Ok(())
             }
-            Path::Field(_) | Path::Foreign(_) => Err(Fail::new(
+            Path::Field(_) | Path::Foreign(_) | Path::Header(_) => Err(Fail::new(
                 "ErrorInvalidPropertyDelete",
                 "Delete action is invalid for property.",
             )
@@ -483,7 +783,7 @@ impl Contact {
             .or_insert_with(|| "IPM.Contact".to_owned());
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub(super) fn text(&self, name: &str) -> &str {
         self.texts.get(name).map_or("", String::as_str)
     }
 
@@ -535,6 +835,7 @@ impl Contact {
     pub(super) fn values(&self, path: &Path, around: &Around<'_>) -> Vec<String> {
         match path {
             Path::Foreign(_) => Vec::new(),
+            Path::Header(name) => self.header(name).into_iter().collect(),
             Path::Indexed(uri, key) => self.entries.get(&(*uri, *key)).cloned().into_iter().collect(),
             Path::Extended { key, ty, .. } => self.mapi(key, ty, around),
             Path::Field(prop) => match prop.kind {
@@ -549,6 +850,16 @@ impl Contact {
                     .filter(|((uri, _), _)| dictionary_of(uri) == prop.name)
                     .map(|(_, v)| v.clone())
                     .collect(),
+                Kind::Person | Kind::People | Kind::Attendees => self
+                    .people
+                    .get(prop.name)
+                    .iter()
+                    .flat_map(|all| all.iter())
+                    .flat_map(|p| [p.name.clone(), p.address.clone()])
+                    .collect(),
+                Kind::Conversation => vec![around.mailbox.conversation_id(&self.conversation)],
+                Kind::Id if prop.name == "ParentFolderId" => vec![around.folder_id.to_owned()],
+                Kind::Id => vec![around.id.to_owned()],
                 _ => self.simple(prop, around).into_iter().collect(),
             },
         }
@@ -557,7 +868,17 @@ impl Contact {
     /// The value of a property that is one text.
     fn simple(&self, prop: &Prop, around: &Around<'_>) -> Option<String> {
         let no = || Some("false".to_owned());
+        let own = match self.class {
+            Class::Contact => None,
+            Class::Event => self.simple_event(prop.name, around),
+            Class::Task => self.simple_task(prop.name, around),
+            Class::Message => self.simple_message(prop.name, around),
+        };
+        if own.is_some() {
+            return own;
+        }
         match prop.name {
+            "HasAttachments" => Some(self.attachments.iter().any(|a| !a.inline).to_string()),
             "DateTimeReceived" | "DateTimeSent" | "DateTimeCreated" => Some(write_time(around.created)),
             "LastModifiedTime" => Some(write_time(around.modified)),
             "LastModifiedName" => Some(around.modified_by.to_owned()),
@@ -574,10 +895,13 @@ impl Contact {
                     .to_owned(),
             ),
             "Size" => Some(
-                (600 + self.body.len() + self.texts.values().map(String::len).sum::<usize>()).to_string(),
+                (600 + self.body.len()
+                    + self.texts.values().map(String::len).sum::<usize>()
+                    + self.attachments.iter().map(|a| a.content.len()).sum::<usize>())
+                .to_string(),
             ),
-            "IsSubmitted" | "IsDraft" | "IsFromMe" | "IsResend" | "IsUnmodified" | "HasAttachments"
-            | "IsAssociated" | "HasPicture" => no(),
+            "IsSubmitted" | "IsDraft" | "IsFromMe" | "IsResend" | "IsUnmodified" | "IsAssociated"
+            | "HasPicture" => no(),
             "ReminderIsSet" => self.texts.get(prop.name).cloned().or_else(no),
             "ReminderMinutesBeforeStart" => {
                 Some(self.texts.get(prop.name).map_or("0", String::as_str).to_owned())
@@ -591,12 +915,23 @@ impl Contact {
         match (key, ty) {
             (Key::Tag(0x3007), "SystemTime") => return one(Some(write_time(around.created))),
             (Key::Tag(0x3008), "SystemTime") => return one(Some(write_time(around.modified))),
+            (Key::Id(set, 0x0003 | 0x0023), "Binary")
+                if set == MEETING_SET && self.class == Class::Event && !self.extended.contains_key(key) =>
+            {
+                return one(self.global_id());
+            }
+            (Key::Tag(0x1035), "String") if self.class == Class::Message => {
+                return one(self.texts.get("InternetMessageId").cloned());
+            }
+            (Key::Name(set, name), "String") if set == HEADER_SET && self.class == Class::Message => {
+                return one(self.header(name));
+            }
             (Key::Tag(0x1000), "String") if !self.body_is_html && !self.body.is_empty() => {
                 return one(Some(self.body.clone()));
             }
             _ => {}
         }
-        if let Some(name) = key.alias() {
+        if let Some(name) = self.alias(key) {
             if ty != "String" {
                 return Vec::new();
             }
@@ -611,12 +946,35 @@ impl Contact {
             .unwrap_or_default()
     }
 
-    /// Writes `t:Contact` with what the shape asks for.
+    /// The element that the item is written as.
+    pub(super) fn element(&self) -> &'static str {
+        match self.class {
+            Class::Contact => "t:Contact",
+            Class::Event => "t:CalendarItem",
+            Class::Task => "t:Task",
+            Class::Message => match self.text("ItemClass") {
+                "IPM.Schedule.Meeting.Request" => "t:MeetingRequest",
+                "IPM.Schedule.Meeting.Canceled" => "t:MeetingCancellation",
+                c if c.starts_with("IPM.Schedule.Meeting.Resp.") => "t:MeetingResponse",
+                _ => "t:Message",
+            },
+        }
+    }
+
+    /// Writes the item with what the shape asks for.
     pub(super) fn write(&self, out: &mut String, shape: &Shape, around: &Around<'_>) {
-        out.push_str("<t:Contact>");
-        for prop in PROPS {
-            let whole = shape.wants(prop);
+        let mut inner = String::new();
+        self.write_inner(&mut inner, shape, around);
+        wrap(out, self.element(), &[], &inner);
+    }
+
+    fn write_inner(&self, out: &mut String, shape: &Shape, around: &Around<'_>) {
+        for prop in rows(self.class.of()) {
+            let whole = shape.wants(prop, self.class);
             match prop.kind {
+                Kind::Headers if whole || shape.wanted_headers().next().is_some() => {
+                    self.write_headers(out, shape, whole);
+                }
                 Kind::Extended => self.write_extended(out, shape, around),
                 Kind::Emails => {
                     self.write_dictionary(out, shape, whole, prop, "contacts:EmailAddress", EMAIL_KEYS);
@@ -651,15 +1009,130 @@ impl Contact {
                 }
                 Kind::CompleteName => self.write_complete_name(out),
                 Kind::Rights => out.push_str(RIGHTS),
-                Kind::Absent => {}
-                Kind::Text | Kind::Bool | Kind::Int | Kind::Date | Kind::OneOf(_) => {
+                Kind::Absent | Kind::Headers => {}
+                Kind::Mime => {
+                    if self.class == Class::Message {
+                        let text = super::store::encode(&self.mime_bytes(around.me));
+                        wrap(out, "t:MimeContent", &[("CharacterSet", "UTF-8")], &text);
+                    }
+                }
+                Kind::Attachments => self.write_attachments(out, around),
+                Kind::Conversation => {
+                    if self.class == Class::Message {
+                        let id = around.mailbox.conversation_id(&self.conversation);
+                        wrap(out, "t:ConversationId", &[("Id", &id)], "");
+                    }
+                }
+                Kind::Person => {
+                    let organizer = (prop.name == "Organizer").then_some(around.me);
+                    if let Some(person) = self.person(prop.name).or(organizer) {
+                        let mut inner = String::new();
+                        write_mailbox(&mut inner, person);
+                        wrap(out, &format!("t:{}", prop.name), &[], &inner);
+                    }
+                }
+                Kind::People => {
+                    if let Some(all) = self.people.get(prop.name) {
+                        let mut inner = String::new();
+                        for person in all {
+                            write_mailbox(&mut inner, person);
+                        }
+                        wrap(out, &format!("t:{}", prop.name), &[], &inner);
+                    }
+                }
+                Kind::Attendees => self.write_attendees(out, prop.name),
+                Kind::Recurrence | Kind::TaskRecurrence => {
+                    if let Some(recurrence) = &self.recurrence {
+                        recurrence.write(out);
+                    }
+                }
+                Kind::Zone => {
+                    if let Some(zone) = self.zones.get(prop.name) {
+                        zone.write(out, &format!("t:{}", prop.name));
+                    }
+                }
+                Kind::Occurrence | Kind::Occurrences => self.write_occurrences(out, prop.name, around),
+                Kind::Double
+                | Kind::Base64
+                | Kind::LateBool
+                | Kind::Text
+                | Kind::Bool
+                | Kind::Int
+                | Kind::Date
+                | Kind::OneOf(_) => {
                     if let Some(value) = self.simple(prop, around) {
                         tag(out, &format!("t:{}", prop.name), &value);
                     }
                 }
             }
         }
-        out.push_str("</t:Contact>");
+    }
+
+    /// Writes what an attached item shows: it has no id, no folder, and nothing attached that one could ask for.
+    pub(super) fn write_attached(&self, out: &mut String, shape: &Shape, around: &Around<'_>) {
+        let bare = Self {
+            attachments: Vec::new(),
+            ..self.clone()
+        };
+        let mut inner = String::new();
+        bare.write_inner(&mut inner, shape, around);
+        for element in ["<t:ItemId ", "<t:ParentFolderId "] {
+            if let Some(at) = inner.find(element)
+                && let Some(end) = inner[at..].find("/>")
+            {
+                inner.replace_range(at..at + end + 2, "");
+            }
+        }
+        wrap(out, self.element(), &[], &inner);
+    }
+
+    fn write_attachments(&self, out: &mut String, around: &Around<'_>) {
+        if self.attachments.is_empty() {
+            return;
+        }
+        let mut inner = String::new();
+        for attachment in &self.attachments {
+            attachment.write(&mut inner, around, None);
+        }
+        wrap(out, "t:Attachments", &[], &inner);
+    }
+
+    fn write_headers(&self, out: &mut String, shape: &Shape, whole: bool) {
+        let wanted: Vec<&str> = shape.wanted_headers().collect();
+        let mut inner = String::new();
+        for (name, value) in &self.headers {
+            if whole || wanted.iter().any(|w| w.eq_ignore_ascii_case(name)) {
+                let value = super::mime::decode_words(value);
+                wrap(
+                    &mut inner,
+                    "t:InternetMessageHeader",
+                    &[("HeaderName", name)],
+                    &escape(&value),
+                );
+            }
+        }
+        if !inner.is_empty() {
+            wrap(out, "t:InternetMessageHeaders", &[], &inner);
+        }
+    }
+
+    fn write_attendees(&self, out: &mut String, name: &str) {
+        let Some(all) = self.people.get(name) else { return };
+        let mut inner = String::new();
+        for person in all {
+            let mut attendee = String::new();
+            write_mailbox(&mut attendee, person);
+            tag(
+                &mut attendee,
+                "t:ResponseType",
+                person.response.unwrap_or("Unknown"),
+            );
+            if let Some(at) = person.answered {
+                tag(&mut attendee, "t:LastResponseTime", &write_time(at));
+            }
+            wrap(&mut inner, "t:Attendee", &[], &attendee);
+        }
+        wrap(out, &format!("t:{name}"), &[], &inner);
     }
 
     fn write_body(&self, out: &mut String, wanted: BodyType) {
@@ -790,6 +1263,42 @@ impl Contact {
     }
 }
 
+/// Reads `t:Mailbox` or `t:Attendee`.
+fn read_person(element: &Element) -> Result<Person, Fail> {
+    let mailbox = element.child("Mailbox").unwrap_or(element);
+    let text = |name: &str| mailbox.child_text(name).unwrap_or_default().trim().to_owned();
+    let address = text("EmailAddress");
+    if address.is_empty() {
+        return Err(Fail::new(
+            "ErrorMissingInformationEmailAddress",
+            "The required e-mail address is missing.",
+        ));
+    }
+    let name = Some(text("Name"))
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| address.clone());
+    Ok(Person {
+        name,
+        address,
+        response: element
+            .child_text("ResponseType")
+            .and_then(|r| static_of(ANSWERS, r.trim())),
+        answered: None,
+    })
+}
+
+/// Writes `t:Mailbox`.
+pub(super) fn write_mailbox(out: &mut String, person: &Person) {
+    let mut inner = String::new();
+    tag(&mut inner, "t:Name", &person.name);
+    if !person.address.is_empty() {
+        tag(&mut inner, "t:EmailAddress", &person.address);
+        tag(&mut inner, "t:RoutingType", "SMTP");
+        tag(&mut inner, "t:MailboxType", "Mailbox");
+    }
+    wrap(out, "t:Mailbox", &[], &inner);
+}
+
 /// Everything is allowed to the owner.
 pub(super) const RIGHTS: &str = "<t:EffectiveRights><t:CreateAssociated>true</t:CreateAssociated>\
 <t:CreateContents>true</t:CreateContents><t:CreateHierarchy>true</t:CreateHierarchy><t:Delete>true</t:Delete>\
@@ -808,7 +1317,7 @@ fn the_property<'a>(update: &'a Element, path: &Path) -> Result<&'a Element, Fai
     };
     let matches = match path {
         Path::Field(prop) => child.name == prop.name,
-        Path::Foreign(_) => false,
+        Path::Foreign(_) | Path::Header(_) => false,
         Path::Indexed(uri, key) => {
             child.name == dictionary_of(uri)
                 && matches!(&child.children[..], [entry] if entry.attr("Key") == Some(key)
@@ -837,7 +1346,7 @@ pub(super) fn crlf(text: &str) -> String {
         .replace('\n', "\r\n")
 }
 
-fn html_of(text: &str) -> String {
+pub(super) fn html_of(text: &str) -> String {
     let mut inner = String::new();
     for line in text.split("\r\n") {
         let _ = write!(inner, "{}<br>\r\n", escape(line).replace("&quot;", "\""));
@@ -850,7 +1359,7 @@ fn html_of(text: &str) -> String {
 }
 
 /// Tags out, breaks kept: what a plain reader sees of an HTML body.
-fn text_of(html: &str) -> String {
+pub(super) fn text_of(html: &str) -> String {
     let mut out = String::new();
     let mut rest = html;
     let mut hidden: Option<&str> = None;
