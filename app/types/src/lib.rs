@@ -14,11 +14,12 @@ pub use ids::{ConnectionId, IssueId, LinkId, OrgId, ParseIdError, SessionId, Use
 pub use reason::{ActivationFailure, ApiError, InvalidField, IssueCode, IssueCure};
 pub use request::{ActivateExchange, HandoverReply, HandoverRequest, Ticket};
 pub use settings::{
-    BrakeLimits, ConflictPolicy, ContactScope, DeletedInMailbox, Direction, Settings, SettingsError,
+    AttachmentRules, BrakeLimits, ConflictPolicy, ContactScope, DeletedInMailbox, Direction, Settings,
+    SettingsError,
 };
 pub use state::{ItemKind, Side, StateReason, SyncState};
 pub use time::Timestamp;
 pub use view::{
-    BrakeView, ConnectionView, Counts, CrmAccount, IssueView, MailboxAccount, MailboxServer, OpCounts,
-    PaneEvent, PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, ViewerView,
+    BackfillView, BrakeView, ConnectionView, Counts, CrmAccount, IssueView, MailboxAccount, MailboxServer, OpCounts,
+    PaneEvent, PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, UndoLeftView, UndoReason, UndoView, ViewerView,
 };

@@ -60,10 +60,44 @@ pub enum IssueCode {
     MergedIntoLinked,
     /// A value was replaced there between our reading and our writing; the old one stands in the journal.
     ReplacedUnseen,
+    /// Salesforce takes events of 14 days at most.
+    EventTooLong,
+    /// It ends before it starts.
+    EndBeforeStart,
+    /// Its time zone is known to nobody: when it is cannot be told.
+    ZoneUnknown,
+    /// Its text has pictures, tables or links that plain text would destroy: change it in Outlook.
+    RichBody,
+    /// A recurring task: Salesforce cannot hold the recurrence, so only the task that is open now is there.
+    RecurringTask,
+    /// The item is larger than what is carried over.
+    TooLarge,
+    /// An attachment was left out: too large, of a kind that is not allowed, or refused.
+    AttachmentLeftOut,
+    /// Encrypted or rights-protected: it cannot be read.
+    Encrypted,
+    /// Marked private, personal or confidential.
+    Confidential,
+    /// The mail server did not show this item; its own message stands beside.
+    Unreadable,
+    /// The organisation's storage is full.
+    StorageFull,
+    /// A value that the organisation does not know (a status, a priority).
+    UnknownValue,
+    /// The organisation has no way to keep emails, or the user may not use it.
+    EmailsUnavailable,
+    /// Another tool syncs the same mailbox or user: two of them fight.
+    OtherSyncTool,
+    /// Nothing was carried over for a day although both sides changed.
+    NothingMoved,
+    /// Nobody in Salesforce has any of its addresses.
+    NoMatch,
+    /// It has more people than Salesforce can hold; the first ones are kept.
+    TooManyPeople,
 }
 
 impl IssueCode {
-    const ALL: [Self; 15] = [
+    pub const ALL: [Self; 32] = [
         Self::LastNameMissing,
         Self::SeveralMatches,
         Self::LeadExists,
@@ -79,6 +113,23 @@ impl IssueCode {
         Self::OverLimit,
         Self::MergedIntoLinked,
         Self::ReplacedUnseen,
+        Self::EventTooLong,
+        Self::EndBeforeStart,
+        Self::ZoneUnknown,
+        Self::RichBody,
+        Self::RecurringTask,
+        Self::TooLarge,
+        Self::AttachmentLeftOut,
+        Self::Encrypted,
+        Self::Confidential,
+        Self::Unreadable,
+        Self::StorageFull,
+        Self::UnknownValue,
+        Self::EmailsUnavailable,
+        Self::OtherSyncTool,
+        Self::NothingMoved,
+        Self::NoMatch,
+        Self::TooManyPeople,
     ];
 
     /// The word kept in the store.
@@ -99,6 +150,23 @@ impl IssueCode {
             Self::OverLimit => "over_limit",
             Self::MergedIntoLinked => "merged_into_linked",
             Self::ReplacedUnseen => "replaced_unseen",
+            Self::EventTooLong => "event_too_long",
+            Self::EndBeforeStart => "end_before_start",
+            Self::ZoneUnknown => "zone_unknown",
+            Self::RichBody => "rich_body",
+            Self::RecurringTask => "recurring_task",
+            Self::TooLarge => "too_large",
+            Self::AttachmentLeftOut => "attachment_left_out",
+            Self::Encrypted => "encrypted",
+            Self::Confidential => "confidential",
+            Self::Unreadable => "unreadable",
+            Self::StorageFull => "storage_full",
+            Self::UnknownValue => "unknown_value",
+            Self::EmailsUnavailable => "emails_unavailable",
+            Self::OtherSyncTool => "other_sync_tool",
+            Self::NothingMoved => "nothing_moved",
+            Self::NoMatch => "no_match",
+            Self::TooManyPeople => "too_many_people",
         }
     }
 
@@ -119,6 +187,18 @@ pub enum IssueCure {
     BringBack,
     /// Delete it in Salesforce too.
     DeleteThere,
+    /// Pair it with one of the candidates: the choice is its id.
+    PickMatch,
+    /// What the mailbox holds wins.
+    KeepMine,
+    /// What Salesforce holds wins.
+    KeepTheirs,
+    /// Save it with these records: the choice is a record's id.
+    LinkTo,
+    /// Shown only: opens the record.
+    OpenInSalesforce,
+    /// Shown only: opens the item.
+    OpenInOutlook,
 }
 
 /// Why a call of the browser was not done. The text for the user is in the catalogue.
@@ -148,4 +228,6 @@ pub enum InvalidField {
     Password,
     EwsUrl,
     Code,
+    /// From which day to which.
+    Dates,
 }

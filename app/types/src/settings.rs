@@ -1,20 +1,93 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a connection syncs, and how. Stored per connection; unknown keys are refused.
+use crate::ItemKind;
+
+/// What a connection syncs, and how.
+///
+/// Kept as what differs: the built-in defaults, then the organisation's, then the connection's own. A change takes effect
+/// in the next session; turning anything off deletes nothing. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub contacts: Direction,
     pub contact_scope: ContactScope,
+    /// For [`ContactScope::ListView`]: the list view's id.
+    pub contact_list: Option<String>,
     /// At most so many contacts per mailbox.
     pub contact_limit: u32,
     pub contact_conflicts: ConflictPolicy,
     pub contact_deleted_in_mailbox: DeletedInMailbox,
+
+    pub events: Direction,
+    pub event_conflicts: ConflictPolicy,
+    /// Events that start from so many days back …
+    pub event_days_back: u32,
+    /// … to so many days ahead.
+    pub event_days_ahead: u32,
+    /// Meetings with an external attendee who is known in Salesforce are saved by themselves.
+    pub save_meetings: bool,
+    /// Appointments without attendees are saved by themselves.
+    pub save_appointments: bool,
+    /// Events and completed tasks of the past that are deleted in the mailbox stay in Salesforce: they are history.
+    pub keep_history: bool,
+    /// The user's own meetings send invitations and updates when the sync creates or changes them. Off: nothing that the
+    /// sync does makes a server send mail to anyone.
+    pub send_invitations: bool,
+
+    pub tasks: Direction,
+    pub task_conflicts: ConflictPolicy,
+    pub task_deleted_in_mailbox: DeletedInMailbox,
+    /// Salesforce's word for each of `not_started`, `in_progress`, `waiting`, `deferred`, `completed`; those that are
+    /// missing have the platform's standard words.
+    pub task_status: BTreeMap<String, String>,
+    /// Salesforce's word for each of `low`, `normal`, `high`.
+    pub task_priority: BTreeMap<String, String>,
+
+    /// [`Direction::ToCrm`] or [`Direction::Off`]: emails only go up.
+    pub emails: Direction,
+    /// Mails in Inbox and Sent Items with somebody who is known in Salesforce are saved by themselves.
+    pub save_emails: bool,
+    /// Later mails of a conversation that was saved are saved too.
+    pub save_threads: bool,
+    /// Automatic saving begins so many days before the activation.
+    pub email_days_back: u32,
+    /// Further folders whose mails are saved: paths, `Inbox/Acme`.
+    pub email_folders: Vec<String>,
+    pub attachments: AttachmentRules,
+
+    /// Addresses, domains (`example.com`), wildcards (`*@*.example.com`) that are never matched or saved. The
+    /// organisation's and the connection's own add up.
+    pub blocklist: Vec<String>,
+    /// Domains of the company beside that of the mailbox: internal.
+    pub own_domains: Vec<String>,
+
     pub brake: BrakeLimits,
     /// From the end of one session to the start of the next, before jitter.
     pub interval_minutes: u32,
+}
+
+/// Which attachments of emails are carried over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AttachmentRules {
+    pub save: bool,
+    /// Per file.
+    pub max_bytes: u64,
+    /// Lower case, without the dot. Empty: all but what runs.
+    pub endings: Vec<String>,
+}
+
+impl Default for AttachmentRules {
+    fn default() -> Self {
+        Self {
+            save: true,
+            max_bytes: 10 * 1024 * 1024,
+            endings: Vec::new(),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -22,9 +95,31 @@ impl Default for Settings {
         Self {
             contacts: Direction::TwoWay,
             contact_scope: ContactScope::Mine,
+            contact_list: None,
             contact_limit: 10_000,
             contact_conflicts: ConflictPolicy::Newest,
             contact_deleted_in_mailbox: DeletedInMailbox::Ask,
+            events: Direction::TwoWay,
+            event_conflicts: ConflictPolicy::Mailbox,
+            event_days_back: 14,
+            event_days_ahead: 60,
+            save_meetings: true,
+            save_appointments: false,
+            keep_history: true,
+            send_invitations: false,
+            tasks: Direction::TwoWay,
+            task_conflicts: ConflictPolicy::Newest,
+            task_deleted_in_mailbox: DeletedInMailbox::Ask,
+            task_status: BTreeMap::new(),
+            task_priority: BTreeMap::new(),
+            emails: Direction::ToCrm,
+            save_emails: true,
+            save_threads: true,
+            email_days_back: 6,
+            email_folders: Vec::new(),
+            attachments: AttachmentRules::default(),
+            blocklist: Vec::new(),
+            own_domains: Vec::new(),
             brake: BrakeLimits::default(),
             interval_minutes: 30,
         }
@@ -33,19 +128,69 @@ impl Default for Settings {
 
 impl Settings {
     /// # Errors
-    /// A limit that would switch a safety off or starve the servers.
+    /// A limit that would switch a safety off or starve the servers; a combination that means nothing.
     pub fn validate(&self) -> Result<(), SettingsError> {
+        let wrong = |text| Err(SettingsError(text));
         if !(5..=24 * 60).contains(&self.interval_minutes) {
-            return Err(SettingsError("interval_minutes must be between 5 and 1440"));
+            return wrong("interval_minutes must be between 5 and 1440");
         }
         if !(1..=100_000).contains(&self.contact_limit) {
-            return Err(SettingsError("contact_limit must be between 1 and 100000"));
+            return wrong("contact_limit must be between 1 and 100000");
         }
         if self.brake.percent > 100 {
-            return Err(SettingsError("brake.percent must be at most 100"));
+            return wrong("brake.percent must be at most 100");
+        }
+        if self.event_days_back > 366 || !(1..=730).contains(&self.event_days_ahead) {
+            return wrong("event_days_back must be at most 366, event_days_ahead between 1 and 730");
+        }
+        if self.email_days_back > 366 {
+            return wrong("email_days_back must be at most 366; older mails are saved by a back-fill");
+        }
+        if !matches!(self.emails, Direction::ToCrm | Direction::Off) {
+            return wrong("emails is to_crm or off: emails are never written to the mailbox");
+        }
+        if (self.contact_scope == ContactScope::ListView) != self.contact_list.is_some() {
+            return wrong("contact_list belongs to contact_scope list_view");
+        }
+        if !(1..=50 * 1024 * 1024).contains(&self.attachments.max_bytes) {
+            return wrong("attachments.max_bytes must be between 1 and 52428800");
+        }
+        if self.blocklist.len() > 10_000 || self.own_domains.len() > 1_000 || self.email_folders.len() > 100 {
+            return wrong("at most 10000 entries in blocklist, 1000 in own_domains, 100 in email_folders");
+        }
+        if !known(
+            &self.task_status,
+            &["not_started", "in_progress", "waiting", "deferred", "completed"],
+        ) || !known(&self.task_priority, &["low", "normal", "high"])
+        {
+            return wrong("task_status and task_priority take only the words that the documentation lists");
         }
         Ok(())
     }
+
+    pub const fn direction(&self, kind: ItemKind) -> Direction {
+        match kind {
+            ItemKind::Contact => self.contacts,
+            ItemKind::Event => self.events,
+            ItemKind::Task => self.tasks,
+            ItemKind::Email => self.emails,
+        }
+    }
+
+    pub const fn conflicts(&self, kind: ItemKind) -> ConflictPolicy {
+        match kind {
+            ItemKind::Contact => self.contact_conflicts,
+            ItemKind::Event => self.event_conflicts,
+            ItemKind::Task => self.task_conflicts,
+            ItemKind::Email => ConflictPolicy::Mailbox,
+        }
+    }
+}
+
+fn known(table: &BTreeMap<String, String>, words: &[&str]) -> bool {
+    table
+        .iter()
+        .all(|(word, there)| words.contains(&word.as_str()) && !there.trim().is_empty())
 }
 
 /// A setting that cannot be taken, said for an administrator.
@@ -89,6 +234,8 @@ pub enum ContactScope {
     Mine,
     /// All that the user can see.
     AllVisible,
+    /// Those of one list view.
+    ListView,
 }
 
 /// Who wins where both sides changed the same field differently.

@@ -39,6 +39,8 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
+    pub const ALL: [Self; 4] = [Self::Contact, Self::Event, Self::Task, Self::Email];
+
     /// The word kept in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,9 +52,7 @@ impl ItemKind {
     }
 
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Contact, Self::Event, Self::Task, Self::Email]
-            .into_iter()
-            .find(|k| k.as_str() == word)
+        Self::ALL.into_iter().find(|k| k.as_str() == word)
     }
 }
 
@@ -110,16 +110,19 @@ pub enum StateReason {
     WaitingForPreview,
     /// The organisation's API calls or storage are used up.
     Quota,
+    /// The whole organisation deleted too much in an hour: an administrator must look.
+    OrgBrake,
 }
 
 impl StateReason {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::MailServerRefused,
         Self::MicrosoftSignInEnded,
         Self::SalesforceSignInEnded,
         Self::StoppedByBrake,
         Self::WaitingForPreview,
         Self::Quota,
+        Self::OrgBrake,
     ];
 
     /// The word kept in the store.
@@ -131,6 +134,7 @@ impl StateReason {
             Self::StoppedByBrake => "stopped_by_brake",
             Self::WaitingForPreview => "waiting_for_preview",
             Self::Quota => "quota",
+            Self::OrgBrake => "org_brake",
         }
     }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConnectionId, IssueCode, IssueCure, IssueId, ItemKind, OrgId, SessionId, Settings, StateReason,
+    ConnectionId, IssueCode, IssueCure, IssueId, ItemKind, OrgId, SessionId, Settings, Side, StateReason,
     SyncState, Timestamp,
 };
 
@@ -77,6 +77,59 @@ pub struct ConnectionView {
     pub issues_total: u32,
     pub preview: Option<PreviewView>,
     pub brake: Option<BrakeView>,
+    /// The last back-fill, under way or finished.
+    #[serde(default)]
+    pub backfill: Option<BackfillView>,
+}
+
+/// Saving of older mails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillView {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// Mails that were looked at.
+    pub done: u32,
+    /// About so many there are.
+    pub total: u32,
+    pub saved: u32,
+    pub finished: bool,
+}
+
+/// What became of an undo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoView {
+    /// Items that are as they were before.
+    pub undone: u32,
+    /// Items that were left as they are.
+    pub left: Vec<UndoLeftView>,
+}
+
+/// An item that an undo left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoLeftView {
+    pub side: Side,
+    pub kind: ItemKind,
+    /// Its id on its side.
+    pub item: String,
+    pub reason: UndoReason,
+}
+
+/// Why an undo left an item as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UndoReason {
+    /// It holds something else than the session wrote.
+    ChangedSince,
+    /// It is no longer there, or not to be seen.
+    Gone,
+    /// It was deleted, and its bin was emptied.
+    GoneForGood,
+    /// The other side refused the change.
+    Refused,
+    /// No answer came: it may be undone or not.
+    InDoubt,
+    /// The undo ended before it: once more does the rest.
+    NotReached,
 }
 
 /// How far a running session is.

@@ -1,21 +1,25 @@
 //! Carries a plan out: in batches, each of them durable before the next.
 
+mod mail;
+mod make;
+mod remove;
+mod update;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_types::{Counts, IssueCode, IssueCure, IssueId, ItemKind, ProgressPhase, Side};
+use tandem_types::{IssueCure, IssueId, ItemKind, ProgressPhase, Side};
 
 use crate::facts::Seen;
-use crate::link::{Intent, Link, LinkState};
+use crate::link::{BaseHash, Intent, Link, LinkState};
+use crate::meeting;
 use crate::merge::Both;
-use crate::model::{Field, FieldValue, ItemId, Outcome, Record, Refusal, Snapshot, Write};
+use crate::model::{Field, FieldValue, ItemId, LinkKey, Outcome, Part, Refusal, Snapshot, Write};
+use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
-use crate::plan::{
-    Draft, Job, Plan, REFUSALS, Step, Update, linked, name_of, on_side, own_id, park, parse_own, set_item,
-    title,
-};
-use crate::ports::{Commit, Issue, IssueKey, JournalAct, JournalEntry};
+use crate::plan::{Draft, Job, Plan, REFUSALS, Step, Tally, Update, on_side, own_id, parse_own};
+use crate::ports::{Claim, Commit, Issue, IssueKey};
 use crate::round::{Halt, Round};
-use crate::session::{no_counts, progress};
+use crate::session::progress;
 use crate::survey::Look;
 
 /// Links in one commit that writes to neither side.
@@ -24,27 +28,37 @@ const NOTES_MAX: usize = 500;
 /// What has been done so far.
 #[derive(Debug)]
 pub(crate) struct Applied {
-    pub(crate) counts: Counts,
+    pub(crate) counts: Tally,
     pub(crate) issues: u32,
     /// Something was sent, and it is not known what became of it.
     pub(crate) in_doubt: bool,
+    /// Something was carried over.
+    pub(crate) moved: bool,
     total: usize,
     done: usize,
 }
 
 impl Applied {
-    /// `planned`: what the plan skips is skipped, whatever becomes of the rest.
-    pub(crate) fn new(planned: Counts) -> Self {
-        let mut counts = no_counts();
-        counts.mailbox.skipped = planned.mailbox.skipped;
-        counts.crm.skipped = planned.crm.skipped;
+    /// What the plan skips is skipped, whatever becomes of the rest.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let mut counts = Tally::default();
+        for planned in plan.counts() {
+            let of = counts.of(planned.kind);
+            of.mailbox.skipped = planned.mailbox.skipped;
+            of.crm.skipped = planned.crm.skipped;
+        }
         Self {
             counts,
             issues: 0,
             in_doubt: false,
+            moved: false,
             total: 0,
             done: 0,
         }
+    }
+
+    fn on(&mut self, kind: ItemKind, side: Side) -> &mut tandem_types::OpCounts {
+        on_side(self.counts.of(kind), side)
     }
 }
 
@@ -53,7 +67,37 @@ struct Work {
     job: Job,
     /// Values that are still to be carried to this side.
     open: Both<bool>,
+    /// Writes that are still to be sent to this side.
+    due: Both<bool>,
     failed: bool,
+}
+
+impl Work {
+    fn new(job: Job) -> Self {
+        let mut work = Self {
+            open: Both::default(),
+            due: Both::default(),
+            job,
+            failed: false,
+        };
+        work.count();
+        work
+    }
+
+    /// Goes on with these writes.
+    fn then(&mut self, updates: Both<Option<Update>>) {
+        self.job.step = Step::Update(updates);
+        self.failed = false;
+        self.count();
+    }
+
+    /// What the step still has to do.
+    fn count(&mut self) {
+        if let Step::Update(updates) = &self.job.step {
+            self.open = Both::new(carries(updates.mailbox.as_ref()), carries(updates.crm.as_ref()));
+            self.due = Both::new(updates.mailbox.is_some(), updates.crm.is_some());
+        }
+    }
 }
 
 type Sent = BTreeMap<Field, FieldValue>;
@@ -76,7 +120,10 @@ impl Round<'_> {
         }
         let mut commit = Commit::default();
         for id in std::mem::take(&mut self.again) {
-            if let Some(link) = self.links.get(&id) {
+            if let Some(link) = self.links.get(&id)
+                && !matches!(link.state, LinkState::Ended(_))
+                && link.kind != ItemKind::Email
+            {
                 let side = if link.crm_id.is_some() {
                     Side::Crm
                 } else {
@@ -97,22 +144,11 @@ impl Round<'_> {
             .into_iter()
             .partition(|job| matches!(job.step, Step::Note));
         applied.total += writes.len();
+        self.register(notes.iter().chain(&writes)).await?;
         if !self.notes(notes, plan.issues, plan.solved, applied).await? {
             return Ok(false);
         }
-        let mut works: Vec<Work> = writes
-            .into_iter()
-            .map(|job| Work {
-                open: match &job.step {
-                    Step::Update(updates) => {
-                        Both::new(carries(updates.mailbox.as_ref()), carries(updates.crm.as_ref()))
-                    }
-                    _ => Both::default(),
-                },
-                job,
-                failed: false,
-            })
-            .collect();
+        let mut works: Vec<Work> = writes.into_iter().map(Work::new).collect();
         for side in [Side::Crm, Side::Mailbox] {
             if !self.makes(side, &mut works, applied).await? {
                 return Ok(false);
@@ -128,7 +164,40 @@ impl Round<'_> {
                 return Ok(false);
             }
         }
-        Ok(true)
+        self.attachments(&mut works, applied).await
+    }
+
+    /// Names the records of pairs for the organisation: whoever has a copy of the meeting finds them.
+    async fn register(&mut self, jobs: impl Iterator<Item = &Job>) -> Result<(), Halt> {
+        let named: Vec<(ItemKind, BaseHash, LinkKey, ItemId)> = jobs
+            .filter_map(|job| {
+                let link = &job.link;
+                Some((link.kind, job.register?, link.key.clone(), link.crm_id.clone()?))
+            })
+            .collect();
+        for chunk in named.chunks(NOTES_MAX) {
+            let now = self.cx.clock.now();
+            let lease = self.keeper.lease();
+            let wishes: Vec<(ItemKind, BaseHash, LinkKey)> = chunk
+                .iter()
+                .map(|(kind, hash, key, _)| (*kind, *hash, key.clone()))
+                .collect();
+            let stale = meeting::stale_before(now, self.opening.settings.interval_minutes);
+            let claims = self.cx.store.claims(&lease, now, &wishes, stale).await?;
+            let mut commit = Commit::default();
+            for (claim, (.., record)) in claims.into_iter().zip(chunk) {
+                if claim.holder == lease.connection && claim.crm_id.is_none() {
+                    commit.claims.push(Claim {
+                        crm_id: Some(record.clone()),
+                        ..claim
+                    });
+                }
+            }
+            if !commit.claims.is_empty() {
+                self.commit(commit).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the next batch may start.
@@ -161,7 +230,7 @@ impl Round<'_> {
             }
             let mut commit = Commit::default();
             for job in jobs.by_ref().take(NOTES_MAX) {
-                applied.counts.adopted += u32::from(job.adopted);
+                applied.counts.of(job.link.kind).adopted += u32::from(job.adopted);
                 commit.journal.extend(job.journal);
                 self.links.put(job.link.clone());
                 commit.links.push(job.link);
@@ -173,6 +242,15 @@ impl Round<'_> {
             self.commit(commit).await?;
         }
         Ok(true)
+    }
+
+    fn hashed<'f>(
+        &self,
+        values: impl Iterator<Item = (&'f Field, &'f FieldValue)>,
+    ) -> Vec<(Field, BaseHash)> {
+        values
+            .filter_map(|(field, value)| Some((*field, self.hasher.of(*field, value)?)))
+            .collect()
     }
 
     async fn send(&mut self, side: Side, writes: &[Write]) -> Result<Vec<Outcome>, Halt> {
@@ -191,502 +269,9 @@ impl Round<'_> {
         }
     }
 
-    async fn makes(&mut self, side: Side, works: &mut [Work], applied: &mut Applied) -> Result<bool, Halt> {
-        let batch = self.cx.side(side).batch().max(1);
-        let mut todo: Vec<&mut Work> = works
-            .iter_mut()
-            .filter(|work| matches!(&work.job.step, Step::Make { on, .. } if *on == side))
-            .collect();
-        for chunk in todo.chunks_mut(batch) {
-            if !self.safe_point(applied).await? {
-                return Ok(false);
-            }
-            let now = self.cx.clock.now();
-            let mut intents = Commit::default();
-            let mut writes = Vec::with_capacity(chunk.len());
-            for work in chunk.iter_mut() {
-                let link = &mut work.job.link;
-                link.intent = Some(Intent { side, at: now });
-                let Step::Make { record, .. } = &work.job.step else {
-                    continue;
-                };
-                writes.push(Write::Create {
-                    key: link.key.clone(),
-                    record: record.clone(),
-                });
-                intents.links.push(link.clone());
-            }
-            // The intent is durable before the request leaves: whatever happens to the answer, it is not sent twice.
-            self.commit(intents).await?;
-            let outcomes = self.send(side, &writes).await?;
-            let mut commit = Commit::default();
-            for (work, outcome) in chunk.iter_mut().zip(outcomes) {
-                self.made(side, work, outcome, &mut commit, applied);
-                applied.done += 1;
-            }
-            self.commit(commit).await?;
-        }
-        Ok(true)
-    }
-
-    fn made(
-        &mut self,
-        side: Side,
-        work: &mut Work,
-        outcome: Outcome,
-        commit: &mut Commit,
-        applied: &mut Applied,
-    ) {
-        let job = &mut work.job;
-        let Step::Make { record, tag, .. } = &job.step else {
-            return;
-        };
-        let tag = *tag;
-        match outcome {
-            Outcome::Written { now, .. } => {
-                let source = job.saw.on(side.other()).as_deref();
-                if self.settle_made(&mut job.link, side, source, record, &now) {
-                    self.again.insert(job.link.id.clone());
-                }
-                set_item(&mut job.link, side, Some(&now));
-                job.link.intent = None;
-                commit.journal.push(JournalEntry {
-                    link: job.link.id.clone(),
-                    kind: job.link.kind,
-                    side,
-                    item: now.id.clone(),
-                    act: JournalAct::Created,
-                });
-                commit.journal.append(&mut job.journal);
-                if let Some(source) = source {
-                    self.solve(side.other(), &source.id, commit);
-                }
-                on_side(&mut applied.counts, side).created += 1;
-                self.saw(side, &now);
-                *job.saw.on_mut(side) = Some(now);
-                self.keep(&job.link, commit);
-                if tag {
-                    let mut update = Update::default();
-                    if let Some(item) = job.saw.mailbox.as_deref() {
-                        let holds_key = self.profiles.as_ref().is_some_and(|both| both.mailbox.holds_key);
-                        update.key = holds_key && item.key.as_ref() != Some(&job.link.key);
-                        update.mark = !item.marked;
-                    }
-                    job.step = Step::Update(Both::new(Some(update), None));
-                }
-            }
-            Outcome::Refused(refusal) => {
-                work.failed = true;
-                let source = job.saw.on(side.other()).as_deref();
-                let retry = refusal.retry;
-                if let Some(source) = source {
-                    let draft = refused(side.other(), &source.id, title(&source.record), refusal);
-                    self.raise(draft, commit, applied);
-                    if !retry {
-                        park(&mut job.link, side.other(), source);
-                    }
-                }
-                self.keep(&job.link, commit);
-            }
-            // The intent stays, and the next session looks for what it may have made.
-            Outcome::InDoubt | Outcome::Conflict(_) | Outcome::Missing | Outcome::Deleted => {
-                applied.in_doubt = true;
-                work.failed = true;
-            }
-        }
-    }
-
-    /// Moves the bases of a link whose item was made. True: the server added something by itself.
-    fn settle_made(
-        &self,
-        link: &mut Link,
-        side: Side,
-        source: Option<&Snapshot>,
-        sent: &Record,
-        now: &Snapshot,
-    ) -> bool {
-        let mut added = false;
-        for &field in Field::CONTACT {
-            let held = now.record.get(field);
-            let Some(hash) = self.hasher.of(field, held) else {
-                continue;
-            };
-            let from = source.map_or(&FieldValue::Unknown, |source| source.record.get(field));
-            if !sent.get(field).is_unknown() || from.is_unknown() {
-                link.base.on_mut(side).insert(field, hash);
-            } else if normalise(field, from) == normalise(field, held) {
-                link.base.on_mut(side).insert(field, hash);
-                link.base.on_mut(side.other()).insert(field, hash);
-            } else {
-                added = true;
-            }
-        }
-        added
-    }
-
-    async fn updates(&mut self, side: Side, works: &mut [Work], applied: &mut Applied) -> Result<bool, Halt> {
-        let batch = self.cx.side(side).batch().max(1);
-        let mut todo: Vec<&mut Work> = works
-            .iter_mut()
-            .filter(|work| !work.failed)
-            .filter(|work| matches!(&work.job.step, Step::Update(updates) if updates.on(side).is_some()))
-            .collect();
-        for chunk in todo.chunks_mut(batch) {
-            if !self.safe_point(applied).await? {
-                return Ok(false);
-            }
-            let mut writes = Vec::with_capacity(chunk.len());
-            let mut lost = Commit::default();
-            for work in chunk.iter() {
-                let (Step::Update(updates), Some(saw)) = (&work.job.step, work.job.saw.on(side)) else {
-                    continue;
-                };
-                let Some(update) = updates.on(side) else { continue };
-                lost.journal
-                    .extend(lost_to_conflict(side, &work.job, update, saw));
-                let set = update
-                    .set
-                    .iter()
-                    .map(|(f, carried)| (*f, carried.value.clone()))
-                    .collect();
-                writes.push(Write::Update {
-                    id: saw.id.clone(),
-                    version: saw.version.clone(),
-                    set,
-                    key: update.key.then(|| work.job.link.key.clone()),
-                    mark: update.mark.then_some(true),
-                });
-            }
-            // A value that a conflict rule did not choose is in the journal before it is overwritten: nobody else has it.
-            if !lost.journal.is_empty() {
-                self.commit(lost).await?;
-            }
-            let outcomes = self.send(side, &writes).await?;
-            let mut commit = Commit::default();
-            let mut rest = Vec::new();
-            for ((work, write), outcome) in chunk.iter_mut().zip(writes).zip(outcomes) {
-                let taken = without_refused(write, &outcome);
-                self.updated(side, work, outcome, &mut commit, applied);
-                applied.done += 1;
-                if let Some(write) = taken {
-                    work.failed = false;
-                    rest.push((work, write));
-                }
-            }
-            // One field that is not taken does not keep the others back.
-            let mut sent = Ok(());
-            if !rest.is_empty() {
-                let writes: Vec<Write> = rest.iter().map(|(_, write)| write.clone()).collect();
-                match self.send(side, &writes).await {
-                    Ok(outcomes) => {
-                        for ((work, write), outcome) in rest.into_iter().zip(outcomes) {
-                            narrow(&mut work.job.step, side, &write);
-                            self.updated(side, work, outcome, &mut commit, applied);
-                        }
-                    }
-                    Err(halt) => sent = Err(halt),
-                }
-            }
-            // What the first request did is noted, whatever became of the second.
-            self.commit(commit).await?;
-            sent?;
-        }
-        Ok(true)
-    }
-
-    fn updated(
-        &mut self,
-        side: Side,
-        work: &mut Work,
-        outcome: Outcome,
-        commit: &mut Commit,
-        applied: &mut Applied,
-    ) {
-        let Work { job, open, failed } = work;
-        let Step::Update(updates) = &job.step else { return };
-        let Some(update) = updates.on(side) else { return };
-        let Some(saw) = job.saw.on(side).clone() else {
-            return;
-        };
-        match outcome {
-            Outcome::Written { now, replaced } => {
-                self.journal_update(side, job, update, &saw, &now, &replaced, commit, applied);
-                for (field, carried) in &update.set {
-                    let held = match now.record.get(*field) {
-                        FieldValue::Unknown => &carried.value,
-                        held => held,
-                    };
-                    if let Some(hash) = self.hasher.of(*field, held) {
-                        job.link.base.on_mut(side).insert(*field, hash);
-                    }
-                    if let Some(hash) = carried.source {
-                        job.link.base.on_mut(side.other()).insert(*field, hash);
-                    }
-                }
-                if update.is_seen() {
-                    on_side(&mut applied.counts, side).changed += 1;
-                }
-                if moved_unseen(&saw, &now, &update.set) {
-                    self.again.insert(job.link.id.clone());
-                }
-                self.solve(side, &now.id, commit);
-                self.saw(side, &now);
-                *open.on_mut(side) = false;
-                match side {
-                    Side::Mailbox => job.link.mailbox_id = Some(now.id.clone()),
-                    Side::Crm => job.link.crm_id = Some(now.id.clone()),
-                }
-                *job.saw.on_mut(side) = Some(now);
-                // A side's version is noted when nothing of it waits to be carried to the other.
-                for noted in Side::BOTH {
-                    if let (Some(item), false) = (job.saw.on(noted).clone(), *open.on(noted.other())) {
-                        set_item(&mut job.link, noted, Some(&item));
-                    }
-                }
-                if job.adopted {
-                    applied.counts.adopted += 1;
-                    job.adopted = false;
-                }
-                commit.journal.append(&mut job.journal);
-                self.keep(&job.link, commit);
-            }
-            Outcome::Conflict(fresh) => {
-                *failed = true;
-                self.saw(side, &fresh);
-                self.links.put(job.link.clone());
-                self.again.insert(job.link.id.clone());
-            }
-            Outcome::Refused(refusal) => {
-                *failed = true;
-                let retry = refusal.retry;
-                let (named, item) = name_of(&job.link);
-                self.raise(
-                    refused(named, &item, title(&saw.record), refusal),
-                    commit,
-                    applied,
-                );
-                if retry {
-                    self.owe(&job.link, side, commit);
-                } else if job.dirty {
-                    commit.journal.append(&mut job.journal);
-                    self.keep(&job.link, commit);
-                }
-            }
-            Outcome::InDoubt | Outcome::Missing | Outcome::Deleted => {
-                applied.in_doubt = true;
-                *failed = true;
-                self.owe(&job.link, side, commit);
-            }
-        }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one entry of the journal needs all that is known of one write"
-    )]
-    fn journal_update(
-        &mut self,
-        side: Side,
-        job: &Job,
-        update: &Update,
-        saw: &Snapshot,
-        now: &Snapshot,
-        replaced: &Sent,
-        commit: &mut Commit,
-        applied: &mut Applied,
-    ) {
-        let entry = |act| JournalEntry {
-            link: job.link.id.clone(),
-            kind: job.link.kind,
-            side,
-            item: now.id.clone(),
-            act,
-        };
-        let held = |field: &Field| match replaced.get(field) {
-            None | Some(FieldValue::Unknown) => saw.record.get(*field).clone(),
-            Some(value) => value.clone(),
-        };
-        let old: Vec<(Field, FieldValue)> = update.set.keys().map(|field| (*field, held(field))).collect();
-        if !old.is_empty() {
-            commit.journal.push(entry(JournalAct::Changed { old }));
-        }
-        let unseen: Vec<&str> = update
-            .set
-            .iter()
-            .filter(|(field, carried)| {
-                replaced.get(*field).is_some_and(|was| {
-                    let was = normalise(**field, was);
-                    !was.is_unknown()
-                        && was != normalise(**field, &carried.held)
-                        && was != normalise(**field, &carried.value)
-                })
-            })
-            .map(|(field, _)| field.as_str())
-            .collect();
-        if !unseen.is_empty() {
-            let (named, item) = name_of(&job.link);
-            let key = IssueKey {
-                kind: ItemKind::Contact,
-                side: named,
-                item,
-                code: IssueCode::ReplacedUnseen,
-            };
-            let draft = Draft {
-                key,
-                title: title(&saw.record),
-                detail: unseen.join(", "),
-                cures: vec![IssueCure::Ignore],
-            };
-            self.raise(draft, commit, applied);
-        }
-    }
-
-    async fn removes(&mut self, side: Side, works: &mut [Work], applied: &mut Applied) -> Result<bool, Halt> {
-        let batch = self.cx.side(side).batch().max(1);
-        let mut todo: Vec<&mut Work> = works
-            .iter_mut()
-            .filter(|work| matches!(&work.job.step, Step::Remove { on, .. } if *on == side))
-            .collect();
-        for chunk in todo.chunks_mut(batch) {
-            if !self.safe_point(applied).await? {
-                return Ok(false);
-            }
-            let ids: Vec<ItemId> = chunk
-                .iter()
-                .filter_map(|work| work.job.saw.on(side).as_ref().map(|saw| saw.id.clone()))
-                .collect();
-            let found = self
-                .cx
-                .side(side)
-                .read(&ids)
-                .await
-                .map_err(|fault| Halt::Fault(side, fault))?;
-            let mut commit = Commit::default();
-            let mut sure: Vec<&mut Work> = Vec::new();
-            let mut writes = Vec::new();
-            for (work, found) in chunk.iter_mut().zip(found) {
-                let Some(saw) = work.job.saw.on(side).as_deref() else {
-                    continue;
-                };
-                match found {
-                    Some(now) if now.version == saw.version => {
-                        writes.push(Write::Delete {
-                            id: now.id,
-                            version: now.version,
-                        });
-                        sure.push(work);
-                    }
-                    // An edit that came meanwhile may beat the delete: it is decided anew.
-                    Some(now) => {
-                        self.saw(side, &now);
-                        self.again.insert(work.job.link.id.clone());
-                    }
-                    None => {
-                        let link = owed(&work.job.link, side, self.cx.clock.now());
-                        self.keep(&link, &mut commit);
-                    }
-                }
-            }
-            let outcomes = if writes.is_empty() {
-                Vec::new()
-            } else {
-                self.send(side, &writes).await?
-            };
-            for (work, outcome) in sure.into_iter().zip(outcomes) {
-                self.removed(side, work, outcome, &mut commit, applied);
-                applied.done += 1;
-            }
-            if !commit.links.is_empty() || !commit.journal.is_empty() || !commit.issues.is_empty() {
-                self.commit(commit).await?;
-            }
-        }
-        Ok(true)
-    }
-
-    fn removed(
-        &mut self,
-        side: Side,
-        work: &mut Work,
-        outcome: Outcome,
-        commit: &mut Commit,
-        applied: &mut Applied,
-    ) {
-        let job = &mut work.job;
-        let Step::Remove { then, .. } = job.step else {
-            return;
-        };
-        let Some(saw) = job.saw.on(side).as_deref() else {
-            return;
-        };
-        match outcome {
-            Outcome::Deleted | Outcome::Written { .. } => {
-                let old = saw
-                    .record
-                    .fields
-                    .iter()
-                    .filter(|(_, value)| value.known().is_some())
-                    .map(|(field, value)| (*field, value.clone()))
-                    .collect();
-                commit.journal.push(JournalEntry {
-                    link: job.link.id.clone(),
-                    kind: job.link.kind,
-                    side,
-                    item: saw.id.clone(),
-                    act: JournalAct::Deleted { old },
-                });
-                job.link.state = then;
-                job.link.intent = None;
-                job.link.changed = self.cx.clock.now();
-                let ended = matches!(then, LinkState::Ended(_));
-                commit
-                    .journal
-                    .push(linked(&job.link, if ended { "ended" } else { "slept" }));
-                self.solve(side, &saw.id, commit);
-                commit.solved.push(IssueKey {
-                    kind: ItemKind::Contact,
-                    side,
-                    item: saw.id.clone(),
-                    code: IssueCode::DeletedInMailbox,
-                });
-                if !ended {
-                    set_item(&mut job.link, side, None);
-                }
-                on_side(&mut applied.counts, side).deleted += 1;
-                self.facts
-                    .sides
-                    .on_mut(side)
-                    .seen
-                    .insert(saw.id.clone(), Seen::Deleted { merged_into: None });
-                self.keep(&job.link, commit);
-            }
-            Outcome::Conflict(fresh) => {
-                self.saw(side, &fresh);
-                self.again.insert(job.link.id.clone());
-            }
-            Outcome::Refused(refusal) => {
-                let retry = refusal.retry;
-                let (named, item) = name_of(&job.link);
-                self.raise(
-                    refused(named, &item, title(&saw.record), refusal),
-                    commit,
-                    applied,
-                );
-                if retry {
-                    self.owe(&job.link, side, commit);
-                }
-            }
-            Outcome::InDoubt | Outcome::Missing => {
-                applied.in_doubt = true;
-                self.owe(&job.link, side, commit);
-            }
-        }
-    }
-
     fn saw(&mut self, side: Side, now: &Snapshot) {
         let facts = self.facts.sides.on_mut(side);
-        facts
-            .seen
-            .insert(now.id.clone(), Seen::Here(Box::new(now.clone())));
+        facts.put(now.id.clone(), Seen::Here(Box::new(now.clone())));
     }
 
     fn keep(&mut self, link: &Link, commit: &mut Commit) {
@@ -713,11 +298,11 @@ impl Round<'_> {
 
     fn raise(&mut self, draft: Draft, commit: &mut Commit, applied: &mut Applied) {
         applied.issues += 1;
-        on_side(&mut applied.counts, draft.key.side).skipped += 1;
+        applied.on(draft.key.kind, draft.key.side).skipped += 1;
         commit.issues.push(self.issue(draft));
     }
 
-    fn solve(&self, side: Side, item: &ItemId, commit: &mut Commit) {
+    fn solve(&self, kind: ItemKind, side: Side, item: &ItemId, commit: &mut Commit) {
         if !self.opening.first_round_done && self.opening.live_links == 0 {
             return;
         }
@@ -725,7 +310,7 @@ impl Round<'_> {
         let keys: Vec<IssueKey> = REFUSALS
             .into_iter()
             .map(|code| IssueKey {
-                kind: ItemKind::Contact,
+                kind,
                 side,
                 item: item.clone(),
                 code,
@@ -734,37 +319,31 @@ impl Round<'_> {
             .collect();
         commit.solved.extend(keys);
     }
-}
 
-fn lost_to_conflict(side: Side, job: &Job, update: &Update, saw: &Snapshot) -> Option<JournalEntry> {
-    let lost: Vec<(Field, FieldValue)> = update
-        .set
-        .iter()
-        .filter(|(_, carried)| carried.lost)
-        .map(|(field, carried)| (*field, carried.held.clone()))
-        .collect();
-    (!lost.is_empty()).then(|| JournalEntry {
-        link: job.link.id.clone(),
-        kind: job.link.kind,
-        side,
-        item: saw.id.clone(),
-        act: JournalAct::LostToConflict { lost },
-    })
-}
-
-/// Whether the item holds something else than the plan saw, in a field that was not written.
-fn moved_unseen(saw: &Snapshot, now: &Snapshot, set: &BTreeMap<Field, crate::merge::Carried>) -> bool {
-    Field::CONTACT
-        .iter()
-        .filter(|field| !set.contains_key(field))
-        .any(|&field| {
-            let (before, after) = (saw.record.get(field), now.record.get(field));
-            !before.is_unknown() && !after.is_unknown() && normalise(field, before) != normalise(field, after)
-        })
+    /// Whether a server may send mail for this write: only for the user's own meetings, and only if he wants it.
+    fn notify(&self, side: Side, item: Option<&Snapshot>) -> bool {
+        let own = |item: &Snapshot| {
+            item.extra
+                .event
+                .as_deref()
+                .is_some_and(|event| event.part == Part::Organizer && event.is_meeting())
+        };
+        mutant::on(Mutant::SendInvitation)
+            || (side == Side::Mailbox && self.opening.settings.send_invitations && item.is_some_and(own))
+    }
 }
 
 fn carries(update: Option<&Update>) -> bool {
     update.is_some_and(|update| !update.set.is_empty())
+}
+
+/// Fields that this write empties: counted for the organisation.
+fn emptied(set: &BTreeMap<Field, crate::merge::Carried>) -> u32 {
+    let emptied = set.iter().filter(|(field, carried)| {
+        matches!(normalise(**field, &carried.held), FieldValue::Known(_))
+            && normalise(**field, &carried.value) == FieldValue::Empty
+    });
+    u32::try_from(emptied.count()).unwrap_or(u32::MAX)
 }
 
 /// A link of which something is owed on `side`: the next session looks at both its items, whatever is reported.
@@ -775,7 +354,7 @@ fn owed(link: &Link, side: Side, now: tandem_types::Timestamp) -> Link {
     link
 }
 
-fn refused(side: Side, item: &ItemId, title: String, refusal: Refusal) -> Draft {
+fn refused(kind: ItemKind, (side, item): (Side, &ItemId), title: String, refusal: Refusal) -> Draft {
     let fields: Vec<&str> = refusal.fields.iter().map(|field| field.as_str()).collect();
     let detail = match (refusal.message.is_empty(), fields.is_empty()) {
         (_, true) => refusal.message,
@@ -784,7 +363,7 @@ fn refused(side: Side, item: &ItemId, title: String, refusal: Refusal) -> Draft 
     };
     Draft {
         key: IssueKey {
-            kind: ItemKind::Contact,
+            kind,
             side,
             item: item.clone(),
             code: refusal.code,
@@ -792,42 +371,5 @@ fn refused(side: Side, item: &ItemId, title: String, refusal: Refusal) -> Draft 
         title: if title.is_empty() { item.0.clone() } else { title },
         detail,
         cures: vec![IssueCure::Retry, IssueCure::Ignore],
-    }
-}
-
-/// What is left of an update whose refusal names some of its fields: the others. `None`: nothing, or none was named.
-fn without_refused(write: Write, outcome: &Outcome) -> Option<Write> {
-    let Outcome::Refused(refusal) = outcome else {
-        return None;
-    };
-    let Write::Update {
-        id,
-        version,
-        mut set,
-        key,
-        mark,
-    } = write
-    else {
-        return None;
-    };
-    let before = set.len();
-    set.retain(|field, _| !refusal.fields.contains(field));
-    let fewer = set.len() < before && !set.is_empty();
-    (fewer && !refusal.retry).then_some(Write::Update {
-        id,
-        version,
-        set,
-        key,
-        mark,
-    })
-}
-
-/// The step as it was sent the second time.
-fn narrow(step: &mut Step, side: Side, write: &Write) {
-    let (Step::Update(updates), Write::Update { set, .. }) = (step, write) else {
-        return;
-    };
-    if let Some(update) = updates.on_mut(side) {
-        update.set.retain(|field, _| set.contains_key(field));
     }
 }

@@ -2,6 +2,8 @@
 
 use tandem_types::{BrakeLimits, BrakeView, Counts};
 
+use crate::mutant::{self, Mutant};
+
 /// A side with fewer links than this is not "suddenly" empty.
 const FEW: u32 = 3;
 
@@ -12,6 +14,8 @@ pub struct Load {
     pub deletes: u32,
     /// Fields that would be emptied, or hold another value than now.
     pub overwritten: u32,
+    /// Of these, fields that would be emptied.
+    pub clears: u32,
     /// A side was listed in full and holds nothing, or all its linked items went at once.
     pub side_empty: bool,
 }
@@ -23,6 +27,16 @@ pub fn too_many(limits: BrakeLimits, n: u32, links: u32) -> bool {
     (n > limits.count && share) || n > limits.hard
 }
 
+/// More deletes and emptied fields than this within an hour stop every connection of an organisation.
+pub const ORG_DELETES_MAX: u32 = 1_000;
+
+/// Whether a plan goes past what an organisation deletes within an hour. `before`: what it has deleted already.
+#[must_use]
+pub fn stops_org(load: &Load, before: u32) -> bool {
+    let planned = load.deletes.saturating_add(load.clears);
+    planned > 0 && planned.saturating_add(before) > ORG_DELETES_MAX && !mutant::on(Mutant::NoBrake)
+}
+
 /// `Some`: stop, and show this.
 #[must_use]
 pub fn brake(limits: BrakeLimits, load: &Load, links: u32, counts: &[Counts]) -> Option<BrakeView> {
@@ -31,6 +45,7 @@ pub fn brake(limits: BrakeLimits, load: &Load, links: u32, counts: &[Counts]) ->
         || [load.creates, load.deletes, load.overwritten]
             .into_iter()
             .any(|n| too_many(limits, n, links));
+    let stop = stop && !mutant::on(Mutant::NoBrake);
     stop.then(|| BrakeView {
         counts: counts.to_vec(),
         overwritten: load.overwritten,
@@ -84,6 +99,20 @@ mod tests {
         ] {
             assert!(brake(LIMITS, &load, 10, &[]).is_some(), "{load:?}");
         }
+    }
+
+    #[test]
+    fn an_organisation_deletes_so_much_in_an_hour() {
+        let load = |deletes, clears| Load {
+            deletes,
+            clears,
+            ..Load::default()
+        };
+        assert!(!stops_org(&load(600, 400), 0));
+        assert!(stops_org(&load(600, 401), 0));
+        assert!(stops_org(&load(1, 0), 1_000));
+        assert!(!stops_org(&load(0, 0), 5_000), "who deletes nothing goes on");
+        assert!(stops_org(&load(u32::MAX, u32::MAX), u32::MAX));
     }
 
     #[test]

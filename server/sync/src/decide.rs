@@ -1,9 +1,13 @@
-//! What follows for one pair, from where its two items stand: a table.
+//! What follows for one pair, from where its two items stand: a table per kind.
 
-use tandem_types::{DeletedInMailbox, Direction, Side};
+mod contact;
+mod email;
+mod event;
+mod task;
+
+use tandem_types::{DeletedInMailbox, Direction, ItemKind, Side};
 
 use crate::link::{EndReason, LinkState};
-use crate::merge::may_write;
 
 /// Where a link's mailbox item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,10 +28,16 @@ pub enum MailboxState {
     Deleted,
     /// Gone, and nobody can tell where.
     Unproved,
+    /// The user put *Salesforce Unsync* on it.
+    Unsynced,
+    /// The organizer has cancelled the meeting.
+    Cancelled,
+    /// As it was agreed on, and history: an event that was over before the window began, an old completed task.
+    Past,
 }
 
 impl MailboxState {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Nowhere,
         Self::Same,
         Self::Changed,
@@ -36,6 +46,9 @@ impl MailboxState {
         Self::Out,
         Self::Deleted,
         Self::Unproved,
+        Self::Unsynced,
+        Self::Cancelled,
+        Self::Past,
     ];
 
     const fn here(self) -> bool {
@@ -93,7 +106,9 @@ impl CrmState {
 
 /// What else the decision depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of the table")]
 pub struct Terms {
+    pub kind: ItemKind,
     pub direction: Direction,
     pub deleted_in_mailbox: DeletedInMailbox,
     /// The record is known to be the user's own.
@@ -102,6 +117,14 @@ pub struct Terms {
     pub untouched: bool,
     /// The user asked for the delete of the item that is left.
     pub delete_asked: bool,
+    /// On which side the pair was first.
+    pub born: Side,
+    /// Events: the user organises it (in the mailbox), or it is an appointment of his own.
+    pub organizes: bool,
+    /// Events: another writes the record; the user is only invited, or follows.
+    pub follower: bool,
+    /// It is over or completed, and history is kept.
+    pub history: bool,
 }
 
 /// What is to be done with a pair.
@@ -131,6 +154,20 @@ pub enum Decision {
         on: Side,
         end: EndReason,
     },
+    /// Deleted in the CRM; the mailbox item is kept without its category, and the link ends.
+    DeleteKeep {
+        end: EndReason,
+    },
+    /// The user's own answer in the CRM becomes *declined*, the record stays, and the link ends.
+    Decline,
+    /// The user is no longer invited in the CRM, the mailbox item is kept without its category, and the link ends.
+    LetGo {
+        end: EndReason,
+    },
+    /// The category is taken off the mailbox item, both items stay, and the link ends.
+    Unmark {
+        end: EndReason,
+    },
     /// The link ends, both items stay as they are.
     End(EndReason),
     /// As [`Decision::End`] with *deleted in mailbox*; an issue offers both ways on.
@@ -147,13 +184,39 @@ pub enum Decision {
     },
 }
 
+impl Decision {
+    /// Its name alone, for counting.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Note => "note",
+            Self::Merge { .. } => "merge",
+            Self::Follow { .. } => "follow",
+            Self::Pair { .. } => "pair",
+            Self::Remake { .. } => "remake",
+            Self::Delete { .. } => "delete",
+            Self::DeleteKeep { .. } => "delete_keep",
+            Self::Decline => "decline",
+            Self::LetGo { .. } => "let_go",
+            Self::Unmark { .. } => "unmark",
+            Self::End(_) => "end",
+            Self::EndAndOffer => "end_and_offer",
+            Self::EndMerged => "end_merged",
+            Self::Sleep => "sleep",
+            Self::SleepAndRemove => "sleep_and_remove",
+            Self::Unproved { .. } => "unproved",
+        }
+    }
+}
+
 /// The decision for a pair. Total: every combination has an answer.
 #[must_use]
 pub fn decide(link: LinkState, mailbox: MailboxState, crm: CrmState, terms: Terms) -> Decision {
-    match link {
-        LinkState::Ended(reason) => ended(reason, mailbox, crm),
-        LinkState::Dormant => dormant(mailbox, crm),
-        LinkState::Live => live(mailbox, crm, terms),
+    match terms.kind {
+        ItemKind::Contact => contact::decide(link, mailbox, crm, terms),
+        ItemKind::Event => event::decide(link, mailbox, crm, terms),
+        ItemKind::Task => task::decide(link, mailbox, crm, terms),
+        ItemKind::Email => email::decide(link, mailbox, crm),
     }
 }
 
@@ -171,96 +234,11 @@ fn ended(reason: EndReason, mailbox: MailboxState, crm: CrmState) -> Decision {
     }
 }
 
-fn dormant(mailbox: MailboxState, crm: CrmState) -> Decision {
-    match (mailbox, crm) {
-        (MailboxState::Deleted, c) if c.gone() => Decision::End(EndReason::DeletedOnBoth),
-        (MailboxState::Deleted, _) => Decision::End(EndReason::DeletedInMailbox),
-        (_, CrmState::Deleted) => Decision::End(EndReason::DeletedInCrm),
-        (_, CrmState::MergedIntoLinked) => Decision::End(EndReason::Merged),
-        (MailboxState::Nowhere, c) if c.here() => Decision::Pair { from: Side::Crm },
-        (m, CrmState::Nowhere) if m.here() => Decision::Pair { from: Side::Mailbox },
-        (m, CrmState::Merged) if m.here() => Decision::Follow { mark: m.unmarked() },
-        (m, c) if m.here() && c.here() => Decision::Merge { mark: m.unmarked() },
-        _ => Decision::Nothing,
-    }
-}
-
-fn live(mailbox: MailboxState, crm: CrmState, terms: Terms) -> Decision {
-    let writes = may_write(terms.direction);
-    match (mailbox, crm) {
-        (MailboxState::Nowhere, _) => half_crm(crm, terms),
-        (_, CrmState::Nowhere) => half_mailbox(mailbox),
-
-        (MailboxState::Deleted, c) if c.gone() => Decision::End(EndReason::DeletedOnBoth),
-        (MailboxState::Deleted, CrmState::Changed) if writes.mailbox => {
-            Decision::Remake { on: Side::Mailbox }
-        }
-        (MailboxState::Deleted, CrmState::Same | CrmState::Changed) => match terms.deleted_in_mailbox {
-            DeletedInMailbox::Recreate if writes.mailbox => Decision::Remake { on: Side::Mailbox },
-            DeletedInMailbox::DeleteOwn if crm == CrmState::Same && writes.crm && terms.own_record => {
-                Decision::Delete {
-                    on: Side::Crm,
-                    end: EndReason::DeletedInMailbox,
-                }
-            }
-            _ => Decision::EndAndOffer,
-        },
-        (MailboxState::Deleted, _) => Decision::End(EndReason::DeletedInMailbox),
-
-        (m, CrmState::Deleted) if m.changed() && writes.crm => Decision::Remake { on: Side::Crm },
-        (m, CrmState::Deleted) if m.here() && !m.changed() && writes.mailbox => Decision::Delete {
-            on: Side::Mailbox,
-            end: EndReason::DeletedInCrm,
-        },
-        (_, CrmState::Deleted) => Decision::End(EndReason::DeletedInCrm),
-        (_, CrmState::MergedIntoLinked) => Decision::EndMerged,
-
-        (MailboxState::Unproved, _) => Decision::Unproved { on: Side::Mailbox },
-        (_, CrmState::Unproved) => Decision::Unproved { on: Side::Crm },
-
-        (MailboxState::Out, _) => Decision::Sleep,
-        (m, CrmState::Out) => {
-            if terms.untouched && !m.changed() && writes.mailbox {
-                Decision::SleepAndRemove
-            } else {
-                Decision::Sleep
-            }
-        }
-
-        (m, CrmState::Merged) => Decision::Follow { mark: m.unmarked() },
-        (MailboxState::Same, CrmState::Same) => Decision::Note,
-        (m, CrmState::Same | CrmState::Changed) => Decision::Merge { mark: m.unmarked() },
-    }
-}
-
-/// A link whose mailbox item is still to be made, or is gone for good.
-fn half_crm(crm: CrmState, terms: Terms) -> Decision {
-    match crm {
-        CrmState::Nowhere => Decision::Nothing,
-        CrmState::Same | CrmState::Changed | CrmState::Merged if terms.delete_asked => {
-            if may_write(terms.direction).crm {
-                Decision::Delete {
-                    on: Side::Crm,
-                    end: EndReason::DeletedOnBoth,
-                }
-            } else {
-                Decision::Nothing
-            }
-        }
-        CrmState::Same | CrmState::Changed | CrmState::Merged => Decision::Pair { from: Side::Crm },
-        CrmState::Out | CrmState::Unproved => Decision::Sleep,
-        CrmState::Deleted | CrmState::MergedIntoLinked => Decision::End(EndReason::DeletedInCrm),
-    }
-}
-
-fn half_mailbox(mailbox: MailboxState) -> Decision {
-    match mailbox {
-        MailboxState::Nowhere => Decision::Nothing,
-        MailboxState::Same
-        | MailboxState::Changed
-        | MailboxState::Unmarked
-        | MailboxState::UnmarkedChanged => Decision::Pair { from: Side::Mailbox },
-        MailboxState::Out | MailboxState::Unproved => Decision::Sleep,
-        MailboxState::Deleted => Decision::End(EndReason::DeletedInMailbox),
+/// The link ends; the category goes where it may be written.
+const fn unmark(direction: Direction, end: EndReason) -> Decision {
+    if direction.writes_mailbox() {
+        Decision::Unmark { end }
+    } else {
+        Decision::End(end)
     }
 }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tandem_types::{LinkId, Side};
 
-use crate::link::{Link, LinkState};
+use crate::link::{BaseHash, Link, LinkState};
+use crate::linker::KnownMap;
 use crate::merge::Both;
-use crate::model::{Candidate, Change, Fate, ItemId, LinkKey, MatchKey, Snapshot};
+use crate::model::{Candidate, Change, Fate, ItemId, Kinds, LinkKey, MatchKey, Snapshot};
+use crate::ports::Claim;
 
 /// What is known of one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +40,13 @@ pub struct SideFacts {
     pub seen: HashMap<ItemId, Seen>,
     /// Items that the side itself reported in this session: only these are news.
     pub news: BTreeSet<ItemId>,
-    /// The whole side was listed.
-    pub full: bool,
-    /// Items that were listed as there.
-    pub listed: usize,
+    /// Of these kinds, everything was listed.
+    pub full: Kinds,
+    /// Of these kinds, items were listed whether they had changed or not: an unchanged version is no reason to look away.
+    pub compare: Kinds,
     pub candidates: BTreeMap<MatchKey, Vec<Candidate>>,
+    /// Mailbox items whose snapshot says what the linker found.
+    pub related: HashSet<ItemId>,
 }
 
 impl SideFacts {
@@ -55,28 +59,33 @@ impl SideFacts {
             Change::Left(id) => (id, Seen::Left),
         };
         self.news.insert(id.clone());
+        self.put(id, seen);
+    }
+
+    /// Notes what is known of an item now.
+    pub fn put(&mut self, id: ItemId, seen: Seen) {
+        self.related.remove(&id);
         self.seen.insert(id, seen);
     }
 
     /// Takes what was read: what a side does not show may be anywhere.
     pub fn read(&mut self, id: ItemId, snapshot: Option<Snapshot>) {
         let seen = snapshot.map_or(Seen::Missing, |s| Seen::Here(Box::new(s)));
-        self.seen.insert(id, seen);
+        self.put(id, seen);
     }
 
     pub fn fate(&mut self, id: ItemId, fate: Fate) {
         let seen = match fate {
             Fate::Here(snapshot) => {
                 if snapshot.id != id {
-                    self.seen
-                        .insert(snapshot.id.clone(), Seen::Here(snapshot.clone()));
+                    self.put(snapshot.id.clone(), Seen::Here(snapshot.clone()));
                 }
                 Seen::Here(snapshot)
             }
             Fate::Deleted { merged_into } => Seen::Deleted { merged_into },
             Fate::Unproved => Seen::Unproved,
         };
-        self.seen.insert(id, seen);
+        self.put(id, seen);
     }
 
     /// What a match key found, as snapshots. The newest knowledge of an item counts.
@@ -109,6 +118,12 @@ pub struct Facts {
     pub sides: Both<SideFacts>,
     /// By link: creates whose answer was lost.
     pub made: BTreeMap<LinkId, Made>,
+    /// What the CRM knows of the clues that were asked.
+    pub known: KnownMap,
+    /// The organisation's claims that were asked for; `None`: nobody has claimed it.
+    pub claims: HashMap<BaseHash, Option<Claim>>,
+    /// Whether these addresses are mailboxes of the organisation that sync.
+    pub colleagues: BTreeMap<String, bool>,
 }
 
 /// The links that a session has looked up, found by id and by key.
@@ -117,6 +132,7 @@ pub struct Links {
     by_id: BTreeMap<LinkId, Link>,
     items: Both<HashMap<ItemId, LinkId>>,
     keys: HashMap<LinkKey, LinkId>,
+    claims: HashMap<BaseHash, LinkId>,
     /// Every link there is has been loaded.
     pub complete: bool,
     asked: Both<HashSet<ItemId>>,
@@ -161,6 +177,15 @@ impl Links {
             }
         }
         self.keys.insert(link.key.clone(), link.id.clone());
+        if let Some(claim) = link.traits.claim {
+            let better = match self.claims.get(&claim).and_then(|other| self.by_id.get(other)) {
+                Some(other) => (rank(&link), &link.id) < (rank(other), &other.id),
+                None => true,
+            };
+            if better {
+                self.claims.insert(claim, link.id.clone());
+            }
+        }
         self.by_id.insert(link.id.clone(), link);
     }
 
@@ -174,6 +199,11 @@ impl Links {
 
     pub fn of_key(&self, key: &LinkKey) -> Option<&Link> {
         self.by_id.get(self.keys.get(key)?)
+    }
+
+    /// By what an event or an email is known by in the organisation.
+    pub fn of_claim(&self, claim: &BaseHash) -> Option<&Link> {
+        self.by_id.get(self.claims.get(claim)?)
     }
 
     /// In the order of their ids.

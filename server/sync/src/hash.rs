@@ -32,7 +32,7 @@ impl Hasher {
         let mut block = [0_u8; 64];
         block[..key.0.len()].copy_from_slice(&key.0);
         let mac = Hmac::<Sha256>::new(&block.into());
-        let empty = Field::CONTACT
+        let empty = Field::ALL
             .iter()
             .map(|&field| (field, digest(mac.clone(), field, EMPTY, "")))
             .collect();

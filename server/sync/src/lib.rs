@@ -6,6 +6,8 @@
 //! asked, [`decide`] what follows, [`plan`] what is written; `apply` carries it out.
 
 mod apply;
+mod aside;
+pub mod backfill;
 pub mod brake;
 pub mod cure;
 pub mod decide;
@@ -15,17 +17,25 @@ mod fault;
 pub mod hash;
 pub mod lease;
 mod link;
+pub mod linker;
+mod meeting;
 pub mod merge;
 pub mod model;
+pub mod mutant;
 pub mod normalise;
 pub mod pair;
 pub mod plan;
 pub mod ports;
 pub mod preview;
 pub mod rejection;
+mod relate;
+pub mod roles;
 mod round;
+pub mod save;
 pub mod session;
 pub mod survey;
+pub mod undo;
+pub mod why;
 
 pub use fault::{Fault, FaultKind};
-pub use link::{Base, BaseHash, EndReason, Intent, Link, LinkState};
+pub use link::{Base, BaseHash, EndReason, Intent, Link, LinkState, Traits};

@@ -25,6 +25,45 @@ pub struct Link {
     /// items already, see [`crate::cure`] and `apply`: a write whose outcome is not known, or a delete that was asked for.
     pub intent: Option<Intent>,
     pub changed: Timestamp,
+    pub traits: Traits,
+}
+
+/// What else a link remembers. Kept as JSON; what is at its default is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Traits {
+    /// A meeting that another connection of the organisation writes: only the user's own answer is ours.
+    #[serde(skip_serializing_if = "is_default")]
+    pub follower: bool,
+    /// Saved while it was private: it keeps its flag and its content. Else one that becomes private is masked.
+    #[serde(skip_serializing_if = "is_default")]
+    pub private_on_purpose: bool,
+    /// The user chose this side in a conflict or in differences: it wins the next merge, once.
+    #[serde(skip_serializing_if = "is_default")]
+    pub prefer: Option<Side>,
+    /// Attachments of a saved email that are still to be carried over.
+    #[serde(skip_serializing_if = "is_default")]
+    pub files_owed: bool,
+    /// Under which hash the email or meeting is claimed for the organisation. See [`crate::ports::Claim`].
+    #[serde(skip_serializing_if = "is_default")]
+    pub claim: Option<BaseHash>,
+    /// The claim names this link's record: whoever has a copy of the meeting finds it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub claimed: bool,
+    /// An invitation that waits until the organizer's own connection has saved the meeting: since when.
+    #[serde(skip_serializing_if = "is_default")]
+    pub waits_since: Option<Timestamp>,
+    /// The mailbox item is an invitation: somebody else organises it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub invited: bool,
+    /// Saved with the links that the user chose: the linker does not move them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub links_chosen: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Link {
@@ -56,6 +95,10 @@ pub enum EndReason {
     Unsynced,
     /// The record was merged into another.
     Merged,
+    /// The session that made the pair was undone.
+    Undone,
+    /// The organizer cancelled the meeting.
+    Cancelled,
 }
 
 /// A create that must not be done twice.
@@ -93,7 +136,7 @@ impl Base {
 }
 
 /// HMAC-SHA-256 of a normalised value under the connection's journal key, cut to 128 bits; hexadecimal in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BaseHash(pub [u8; 16]);
 
 impl Serialize for BaseHash {

@@ -169,7 +169,8 @@ fn adopt(case: &FieldCase<'_>, now: &Both<FieldValue>) -> Verdict {
     for to in Side::BOTH {
         if *now.on(to) == FieldValue::Empty {
             return match (*case.may_write.on(to), case.rule.on(to).access) {
-                (false, _) => Verdict::Settled,
+                // Once the direction is opened, it is filled.
+                (false, _) => Verdict::Pending,
                 (true, Access::ReadWrite) => Verdict::Write { to, lost: false },
                 (true, _) => Verdict::Different,
             };
@@ -256,7 +257,7 @@ pub fn merge(
             ..Base::default()
         };
     }
-    for &field in Field::CONTACT {
+    for &field in Field::of(records.mailbox.kind) {
         let case = FieldCase {
             field,
             value: Both::new(records.mailbox.get(field), records.crm.get(field)),
@@ -298,6 +299,8 @@ pub fn merge(
             Verdict::Pending => {}
             Verdict::Write { to, lost } => {
                 let from = *case.value.on(to.other());
+                // What was left apart stands on this side only: nobody else has it once it is overwritten.
+                let lost = lost || case.base.mailbox.is_some() && case.base.mailbox != case.base.crm;
                 merged.to.on_mut(to).insert(
                     field,
                     Carried {
@@ -318,8 +321,7 @@ pub fn merge(
 pub fn rule(profile: &Profile, field: Field) -> FieldRule {
     profile.fields.get(&field).copied().unwrap_or(FieldRule {
         access: Access::None,
-        max_chars: None,
-        required: false,
+        ..FieldRule::default()
     })
 }
 
@@ -372,8 +374,10 @@ pub fn differs(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> boo
 pub fn edited(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> bool {
     base.normaliser == normalise::VERSION
         && base.on(side).iter().any(|(field, hash)| {
-            hasher
-                .of(*field, record.get(*field))
-                .is_some_and(|now| now != *hash)
+            // Who takes part, and what others answered, is no edit of the item.
+            !matches!(field, Field::Relations | Field::Answer)
+                && hasher
+                    .of(*field, record.get(*field))
+                    .is_some_and(|now| now != *hash)
         })
 }

@@ -1,10 +1,23 @@
 //! Neutral records: what both sides' items are turned into before anything is decided.
 
+mod activity;
+mod kinds;
+mod relations;
+mod when;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use tandem_types::{ItemKind, Timestamp};
+
+pub use activity::{
+    Address, Attendee, AttendeeRole, EventFacts, Extra, File, MailFacts, MailPlace, Message, Part,
+    SeriesPart, TaskFacts,
+};
+pub use kinds::{Kinds, Want, Window};
+pub use relations::{Answer, Clue, Known, KnownKind, Relations};
+pub use when::{When, instant, parse_instant};
 
 /// What one side holds in one field.
 ///
@@ -61,7 +74,8 @@ macro_rules! fields {
         }
 
         impl Field {
-            pub const CONTACT: &'static [Self] = &[$(Self::$name,)*];
+            /// Every field of every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The word kept in the store.
             pub const fn as_str(self) -> &'static str {
@@ -103,10 +117,123 @@ fields! {
     OtherCountry = "other_country",
     /// A date, `YYYY-MM-DD`, without a zone.
     Birthday = "birthday",
-    /// Plain text, lines separated by `\n`.
+    /// Plain text, lines separated by `\n`. Contacts, events, tasks, emails.
     Body = "body",
     /// The company's name. In Salesforce the account's: written at creation only.
     Company = "company",
+    /// Events, tasks, emails. One line.
+    Subject = "subject",
+    Location = "location",
+    /// From when to when an event lasts, and whether it takes whole days: one value, so that no merge can put the start
+    /// of one side before the end of the other. See [`When`].
+    When = "when",
+    /// Whole minutes before an event's start; empty: none.
+    Reminder = "reminder",
+    /// `free`, `tentative`, `busy`, `out_of_office`, `elsewhere`.
+    ShowAs = "show_as",
+    /// `yes` or `no`.
+    Private = "private",
+    /// What the user answered to an invitation. See [`Answer`]. Empty: not invited.
+    Answer = "answer",
+    /// The records that an activity belongs to, and who was invited. See [`Relations`]. In the mailbox it is what the
+    /// linker found ([`crate::linker`]); a connector of a mailbox never sets it.
+    Relations = "relations",
+    /// A task's date, `YYYY-MM-DD`, without a zone.
+    Due = "due",
+    /// A task's: `not_started`, `in_progress`, `waiting`, `deferred`, `completed`.
+    Status = "status",
+    /// A task's: `low`, `normal`, `high`.
+    Priority = "priority",
+    /// When a task reminds: an instant, `YYYY-MM-DDTHH:MM:SSZ`; empty: never.
+    RemindAt = "remind_at",
+    /// An email's body as HTML, cleaned. Never compared.
+    Html = "html",
+    /// `name <address>` or an address.
+    FromAddress = "from_address",
+    /// As [`Field::FromAddress`], separated by `; `.
+    ToAddresses = "to_addresses",
+    CcAddresses = "cc_addresses",
+    /// An instant, `YYYY-MM-DDTHH:MM:SSZ`.
+    SentAt = "sent_at",
+    /// `yes` or `no`.
+    Incoming = "incoming",
+    /// The Internet Message-ID, without angle brackets.
+    MessageId = "message_id",
+    Thread = "thread",
+}
+
+impl Field {
+    pub const CONTACT: &'static [Self] = &[
+        Self::GivenName,
+        Self::MiddleName,
+        Self::Surname,
+        Self::JobTitle,
+        Self::Department,
+        Self::Email,
+        Self::BusinessPhone,
+        Self::MobilePhone,
+        Self::HomePhone,
+        Self::OtherPhone,
+        Self::BusinessFax,
+        Self::AssistantName,
+        Self::AssistantPhone,
+        Self::BusinessStreet,
+        Self::BusinessCity,
+        Self::BusinessState,
+        Self::BusinessPostalCode,
+        Self::BusinessCountry,
+        Self::OtherStreet,
+        Self::OtherCity,
+        Self::OtherState,
+        Self::OtherPostalCode,
+        Self::OtherCountry,
+        Self::Birthday,
+        Self::Body,
+        Self::Company,
+    ];
+    pub const EVENT: &'static [Self] = &[
+        Self::Subject,
+        Self::Body,
+        Self::Location,
+        Self::When,
+        Self::Reminder,
+        Self::ShowAs,
+        Self::Private,
+        Self::Answer,
+        Self::Relations,
+    ];
+    pub const TASK: &'static [Self] = &[
+        Self::Subject,
+        Self::Body,
+        Self::Due,
+        Self::Status,
+        Self::Priority,
+        Self::RemindAt,
+        Self::Relations,
+    ];
+    pub const EMAIL: &'static [Self] = &[
+        Self::Subject,
+        Self::Body,
+        Self::Html,
+        Self::FromAddress,
+        Self::ToAddresses,
+        Self::CcAddresses,
+        Self::SentAt,
+        Self::Incoming,
+        Self::MessageId,
+        Self::Thread,
+        Self::Relations,
+    ];
+
+    /// The fields of one kind.
+    pub const fn of(kind: ItemKind) -> &'static [Self] {
+        match kind {
+            ItemKind::Contact => Self::CONTACT,
+            ItemKind::Event => Self::EVENT,
+            ItemKind::Task => Self::TASK,
+            ItemKind::Email => Self::EMAIL,
+        }
+    }
 }
 
 /// A neutral record. A field that is not in the map is [`FieldValue::Unknown`].
@@ -169,9 +296,11 @@ pub struct Cursor(pub String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     In,
-    /// Readable for pairing, but never a source of a create: no category and in no synced folder; another's record.
+    /// Readable for pairing, but not by itself a source of a create: no category and in no synced folder; another's
+    /// record. What [`crate::save`] says of such an item may save it all the same.
     Out,
-    /// Marked private: never read into the other side by itself.
+    /// Flagged private and not marked for the sync: never read into the other side by itself. One that is marked is
+    /// [`Scope::In`], with [`Field::Private`] `yes`.
     Private,
 }
 
@@ -187,8 +316,11 @@ pub struct Snapshot {
     /// Last change there, by anyone.
     pub modified: Timestamp,
     pub created: Timestamp,
-    /// The mailbox item carries the category *Salesforce*. Always true for CRM records.
+    /// The mailbox item carries the category *Salesforce* (an occurrence: its series does), or lies in a folder of ours
+    /// whose items need none. Always true for CRM records.
     pub marked: bool,
+    /// What else decides; see there.
+    pub extra: Extra,
 }
 
 /// One change since a cursor. Items may repeat, in any order; the last one wins.
@@ -214,8 +346,18 @@ pub struct Changes {
     pub cursor: Cursor,
     /// More pages wait: call again with `cursor`.
     pub more: bool,
-    /// The pages up to the one with `more == false` list **every** item: a live link without its item is absent.
-    pub full: bool,
+    /// Of these kinds, the pages up to the one with `more == false` list **every** item (events: every one in the
+    /// window): a live link without its item is absent. The same on every page. Never emails.
+    pub full: Kinds,
+}
+
+/// An item that is looked for where it may be now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Trace {
+    pub kind: ItemKind,
+    pub id: ItemId,
+    /// Finds one that was moved or copied, where the side holds keys.
+    pub key: LinkKey,
 }
 
 /// What has become of an item that is no longer listed.
@@ -236,6 +378,28 @@ pub enum MatchKey {
     Email(String),
     /// Exact names, compared without case.
     Name { given: String, surname: String },
+    /// An event with this subject (compared without case) that starts then: the start of a [`When`].
+    Event { subject: String, start: String },
+    /// The user's copy of a meeting, or of one occurrence of a series. Asked of the mailbox only.
+    Meeting {
+        uid: String,
+        original_start: Option<String>,
+    },
+    /// A task of the user's with this subject (compared without case) and date (empty: none).
+    Task { subject: String, due: String },
+    /// An email by its Message-ID. Asked of the CRM: [`Candidate::Same`] where it is saved already, by whomever.
+    Message(String),
+}
+
+impl MatchKey {
+    pub const fn kind(&self) -> ItemKind {
+        match self {
+            Self::Email(_) | Self::Name { .. } => ItemKind::Contact,
+            Self::Event { .. } | Self::Meeting { .. } => ItemKind::Event,
+            Self::Task { .. } => ItemKind::Task,
+            Self::Message(_) => ItemKind::Email,
+        }
+    }
 }
 
 /// A possible match.
@@ -249,22 +413,46 @@ pub enum Candidate {
     },
 }
 
-/// A write on one side.
+/// The categories that a mailbox item gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// *Salesforce* on, *Sync Error* off.
+    Synced,
+    /// *Sync Error* on; the others as they are.
+    Failed,
+    /// *Salesforce* and *Sync Error* off.
+    None,
+}
+
+/// A write on one side. Nothing but `notify` ever makes a server send mail to anyone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Idempotent where the side can hold the key. In the mailbox the item is made in *Salesforce Contacts* with the
-    /// category *Salesforce*.
-    Create { key: LinkKey, record: Record },
+    /// Idempotent where the side can hold the key. In the mailbox the item is made in *Salesforce Contacts*, *Salesforce
+    /// Tasks* or the calendar, with the category *Salesforce*. The record's kind says what is made.
+    Create {
+        key: LinkKey,
+        record: Record,
+        notify: bool,
+    },
     /// Only `set` is written (an [`FieldValue::Empty`] clears; `Unknown` never stands here), if the version still holds.
+    /// [`Field::Answer`] in the CRM: the user's own EventRelation; empty removes it. [`Field::Relations`] replaces who,
+    /// what and the invited as a whole, but for the user's own answer.
     Update {
+        kind: ItemKind,
         id: ItemId,
         version: Version,
         set: BTreeMap<Field, FieldValue>,
         key: Option<LinkKey>,
-        mark: Option<bool>,
+        mark: Option<Mark>,
+        notify: bool,
     },
     /// Mailbox: moved to Deleted Items. Salesforce: deleted (to its recycle bin).
-    Delete { id: ItemId, version: Version },
+    Delete {
+        kind: ItemKind,
+        id: ItemId,
+        version: Version,
+        notify: bool,
+    },
 }
 
 /// What became of one [`Write`], in the order of the writes.
@@ -304,6 +492,8 @@ pub struct FieldRule {
     /// In characters; longer text is cut, and the base holds the cut image.
     pub max_chars: Option<u32>,
     pub required: bool,
+    /// The only values that it holds, if any are listed; every other one becomes the first.
+    pub words: &'static [&'static str],
 }
 
 impl Default for FieldRule {
@@ -312,6 +502,7 @@ impl Default for FieldRule {
             access: Access::ReadWrite,
             max_chars: None,
             required: false,
+            words: &[],
         }
     }
 }
@@ -332,4 +523,26 @@ pub struct Profile {
     pub fields: BTreeMap<Field, FieldRule>,
     /// Items can carry the link's key, so that creates are idempotent.
     pub holds_key: bool,
+    /// To so many people one activity can belong (Salesforce: 1, or 50 contacts with Shared Activities).
+    pub people_max: u32,
+}
+
+/// What a side can hold, kind by kind. A kind that is not listed is not to be had there (an organisation without a way
+/// to keep emails).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profiles(pub BTreeMap<ItemKind, Profile>);
+
+impl Profiles {
+    pub fn of(&self, kind: ItemKind) -> Option<&Profile> {
+        self.0.get(&kind)
+    }
+}
+
+/// A second tool that syncs the same mailbox or user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Its name, for the user: `Einstein Activity Capture`.
+    pub name: String,
+    /// What gives it away, for the user: a folder's name, a kind of rows.
+    pub sign: String,
 }

@@ -1,15 +1,18 @@
-//! Who is the same person on the other side.
+//! Who is the same person on the other side, and which activity is the same.
+
+mod activity;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use tandem_types::{LinkId, Side};
+use tandem_types::{ItemKind, LinkId, Side};
 
 use crate::facts::{Made, Seen};
 use crate::link::{EndReason, Link, LinkState};
 use crate::merge::Both;
 use crate::model::{Candidate, Field, FieldValue, ItemId, MatchKey, Record, Scope, Snapshot};
+use crate::mutant::{self, Mutant};
 use crate::normalise::{digits, email, folded, normalise};
-use crate::survey::{Source, Survey, View, paired};
+use crate::survey::{Course, Source, Survey, View, paired};
 
 /// What becomes of an item without a counterpart.
 #[derive(Clone, Debug)]
@@ -32,6 +35,24 @@ pub enum Pairing<'a> {
     },
     /// An unconverted lead has the e-mail address.
     Lead { source: Source<'a>, lead: ItemId },
+    /// The record that was made for this meeting before, by this connection or another.
+    Follow {
+        source: Source<'a>,
+        record: &'a Snapshot,
+        own: bool,
+        /// Another link that held the record, and lets go of it.
+        retired: Option<&'a Link>,
+    },
+    /// An email that stands in the CRM already.
+    Saved {
+        source: Source<'a>,
+        record: &'a ItemId,
+        own: bool,
+    },
+    /// Another makes it.
+    Wait(Source<'a>),
+    /// Another has made it, and it is not to be seen.
+    Hidden(Source<'a>),
 }
 
 /// More candidates than this help nobody.
@@ -75,7 +96,8 @@ fn address(record: &Record) -> Option<String> {
 pub(crate) fn questions(view: View<'_>, survey: &mut Survey<'_>) {
     let mut ask: Both<BTreeSet<MatchKey>> = Both::default();
     twins(view, survey);
-    for source in &survey.sources {
+    activity::questions(view, survey, &mut ask);
+    for source in of_kind(survey, ItemKind::Contact) {
         let other = source.side.other();
         let record = &source.item.record;
         if let Some(address) = address(record) {
@@ -86,7 +108,7 @@ pub(crate) fn questions(view: View<'_>, survey: &mut Survey<'_>) {
             }
             // A match must be the only one on its own side too; what was listed in full is known.
             let here = view.facts.sides.on(source.side);
-            if !here.full && !here.candidates.contains_key(&key) {
+            if !here.full.has(ItemKind::Contact) && !here.candidates.contains_key(&key) {
                 ask.on_mut(source.side).insert(key.clone());
             }
             if !there.candidates.contains_key(&key) || there.found(&key).next().is_some() {
@@ -104,11 +126,18 @@ pub(crate) fn questions(view: View<'_>, survey: &mut Survey<'_>) {
     }
 }
 
+fn of_kind<'s, 'a>(survey: &'s Survey<'a>, kind: ItemKind) -> impl Iterator<Item = &'s Source<'a>> {
+    survey
+        .sources
+        .iter()
+        .filter(move |source| source.item.record.kind == kind)
+}
+
 /// A source that looks like a record which another item is paired with already: a second person, or the same item under
 /// a new id without our key. Before anything is made, it must be known whether that other item is still there.
 fn twins(view: View<'_>, survey: &mut Survey<'_>) {
     let mut unseen = Vec::new();
-    for source in &survey.sources {
+    for source in of_kind(survey, ItemKind::Contact) {
         let Some(address) = address(&source.item.record) else {
             continue;
         };
@@ -118,7 +147,7 @@ fn twins(view: View<'_>, survey: &mut Survey<'_>) {
                 && paired(link)
                 && let Some(id) = link.id_on(source.side)
             {
-                unseen.push((source.side, id.clone(), link.key.clone()));
+                unseen.push((source.side, id.clone(), (link.kind, link.key.clone())));
             }
         }
     }
@@ -198,18 +227,22 @@ impl<'a> Graph<'a> {
         let (free, blocked) = match link {
             None => (true, false),
             // Its other item is gone, and here is one that looks just like it.
+            Some(link) if mutant::on(Mutant::AdoptLinked) && paired(link) => (true, false),
             Some(link) if paired(link) || matches!(view.facts.made.get(&link.id), Some(Made::This(_))) => {
                 (survey.has_lost(view, link, side.other()), false)
             }
             Some(link) => match link.state {
                 LinkState::Live => (true, true),
-                LinkState::Dormant => (true, false),
+                // Asleep, or *Salesforce Unsync* was taken back by the user.
+                LinkState::Dormant | LinkState::Ended(EndReason::Unsynced) => (true, false),
                 // The item of its own side was given up, so the one that is left is free for a new one.
                 LinkState::Ended(EndReason::DeletedInMailbox) => (side == Side::Crm, false),
                 LinkState::Ended(EndReason::DeletedInCrm) => (side == Side::Mailbox, false),
                 LinkState::Ended(_) => (false, false),
             },
         };
+        // What the user took out is not paired by itself, nor made a second time beside it.
+        let blocked = blocked || item.extra.unsync;
         free.then(|| {
             self.add(Node {
                 side,
@@ -228,7 +261,7 @@ pub(crate) fn pair<'a>(view: View<'a>, survey: &Survey<'a>) -> Vec<Pairing<'a>> 
         nodes: Vec::with_capacity(survey.sources.len()),
         index: Both::default(),
     };
-    for source in &survey.sources {
+    for source in survey.sources.iter().filter(|source| source.course.is_open()) {
         graph.add(Node {
             side: source.side,
             item: source.item,
@@ -252,13 +285,23 @@ pub(crate) fn pair<'a>(view: View<'a>, survey: &Survey<'a>) -> Vec<Pairing<'a>> 
         }
     }
 
+    let mut out = Vec::new();
+    let courses = activity::decided(view, survey, &mut out);
     let by_address = addresses(view, survey, &mut graph);
+    let by_content = activity::alike(view, survey, &mut graph, &courses);
     let mut groups = Groups((0..graph.nodes.len()).collect());
     for both in by_address.values() {
         join_sides(&mut groups, both);
     }
-    let mut out = Vec::new();
+    for both in by_content.values() {
+        join_sides(&mut groups, both);
+    }
     let mut settled = vec![false; graph.nodes.len()];
+    for (side, id) in &courses {
+        if let Some(&at) = graph.index.on(*side).get(id) {
+            settled[at] = true;
+        }
+    }
     resolve(&graph, &mut groups, &mut settled, &mut out);
 
     let by_name = names(view, survey, &mut graph, &settled);
@@ -277,9 +320,13 @@ pub(crate) fn pair<'a>(view: View<'a>, survey: &Survey<'a>) -> Vec<Pairing<'a>> 
 fn order<'p>(pairing: &'p Pairing<'_>) -> (Side, &'p ItemId) {
     match pairing {
         Pairing::Adopt { mailbox, .. } => (Side::Mailbox, &mailbox.id),
-        Pairing::Make(source) | Pairing::Several { source, .. } | Pairing::Lead { source, .. } => {
-            (source.side, &source.item.id)
-        }
+        Pairing::Make(source)
+        | Pairing::Wait(source)
+        | Pairing::Hidden(source)
+        | Pairing::Several { source, .. }
+        | Pairing::Lead { source, .. }
+        | Pairing::Follow { source, .. }
+        | Pairing::Saved { source, .. } => (source.side, &source.item.id),
     }
 }
 
@@ -289,9 +336,7 @@ fn addresses<'a>(
     graph: &mut Graph<'a>,
 ) -> BTreeMap<String, Both<BTreeSet<usize>>> {
     let mut groups: BTreeMap<String, Both<BTreeSet<usize>>> = BTreeMap::new();
-    let asked: BTreeSet<String> = survey
-        .sources
-        .iter()
+    let asked: BTreeSet<String> = of_kind(survey, ItemKind::Contact)
         .filter_map(|source| address(&source.item.record))
         .collect();
     for address in asked {
@@ -309,7 +354,9 @@ fn addresses<'a>(
         }
     }
     for (at, node) in graph.nodes.iter().enumerate() {
-        if let Some(address) = address(&node.item.record) {
+        if node.item.record.kind == ItemKind::Contact
+            && let Some(address) = address(&node.item.record)
+        {
             groups.entry(address).or_default().on_mut(node.side).insert(at);
         }
     }
@@ -331,7 +378,7 @@ fn names<'a>(
     graph: &mut Graph<'a>,
     settled: &[bool],
 ) -> Vec<(usize, usize)> {
-    for source in &survey.sources {
+    for source in of_kind(survey, ItemKind::Contact) {
         let at = graph.index.on(source.side).get(&source.item.id);
         if at.is_some_and(|&at| settled[at]) {
             continue;
@@ -391,7 +438,8 @@ fn resolve<'a>(graph: &Graph<'a>, groups: &mut Groups, settled: &mut [bool], out
         let all = || both.mailbox.iter().chain(&both.crm).copied();
         all().for_each(|at| settled[at] = true);
         let blocked = all().any(|at| graph.nodes[at].blocked);
-        if let ([mailbox], [crm], false) = (&both.mailbox[..], &both.crm[..], blocked) {
+        let only = (both.mailbox.len() == 1 && both.crm.len() == 1) || mutant::on(Mutant::FirstOfSeveral);
+        if let ([mailbox, ..], [crm, ..], false, true) = (&both.mailbox[..], &both.crm[..], blocked, only) {
             out.push(adopt(&graph.nodes[*mailbox], &graph.nodes[*crm]));
             continue;
         }
@@ -435,6 +483,7 @@ fn alone<'a>(view: View<'a>, graph: &Graph<'a>, settled: &[bool], out: &mut Vec<
     for (at, node) in graph.nodes.iter().enumerate() {
         if !settled[at]
             && node.item.scope == Scope::In
+            && node.item.record.kind == ItemKind::Contact
             && let Some(address) = address(&node.item.record)
         {
             same.entry((node.side, address)).or_default().push(at);
@@ -444,7 +493,20 @@ fn alone<'a>(view: View<'a>, graph: &Graph<'a>, settled: &[bool], out: &mut Vec<
         let (Some(source), false) = (node.source, settled[at]) else {
             continue;
         };
-        let Some(address) = address(&node.item.record) else {
+        match source.course {
+            Course::Wait => {
+                out.push(Pairing::Wait(source));
+                continue;
+            }
+            Course::Hidden => {
+                out.push(Pairing::Hidden(source));
+                continue;
+            }
+            _ => {}
+        }
+        // Equal events or tasks of one side are as many as there are.
+        let address = address(&node.item.record).filter(|_| node.item.record.kind == ItemKind::Contact);
+        let Some(address) = address else {
             out.push(Pairing::Make(source));
             continue;
         };

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tandem_types::{
-    BrakeView, ConnectionId, Counts, IssueCode, IssueCure, IssueId, ItemKind, LinkId, OrgId, PreviewView,
-    Progress, SessionId, SessionOutcome, Settings, StateReason, SyncState, Timestamp, UserId,
+    AttachmentRules, BrakeView, ConnectionId, Counts, IssueCode, IssueCure, IssueId, ItemKind, LinkId, OrgId,
+    PreviewView, Progress, SessionId, SessionOutcome, Settings, StateReason, SyncState, Timestamp, UserId,
 };
 
 use crate::Fault;
+use crate::link::BaseHash;
 use crate::link::Link;
 use crate::model::{
-    Candidate, Changes, Cursor, Fate, Field, FieldValue, ItemId, LinkKey, MatchKey, Outcome, Profile,
-    Snapshot, Write,
+    Candidate, Changes, Clue, Cursor, Fate, Field, FieldValue, File, ItemId, Known, LinkKey, MatchKey,
+    Message, Outcome, Profiles, Refusal, Rival, Snapshot, Trace, Want, Window, Write,
 };
 
 /// The present. Virtual in tests.
@@ -33,29 +34,52 @@ pub trait Rng: Send + Sync {
 /// [`Fault`] ends the session. A call that was cancelled half-way leaves nothing that a later call trips over.
 #[async_trait]
 pub trait Endpoint: Send + Sync {
-    /// What this side can hold. Cached by the implementation.
-    async fn profile(&self) -> Result<Profile, Fault>;
+    /// What this side can hold, kind by kind. Cached by the implementation.
+    async fn profile(&self) -> Result<Profiles, Fault>;
 
-    /// A page of what changed since `since`; `None` lists everything, and so does a side that needs to
-    /// (`Changes::full`). An unchanged side costs one request. Items that are not in scope are listed too where that
-    /// costs nothing more, so that they can be paired.
+    /// A page of what changed since `since`, of the kinds wanted; `None` lists everything, and so does a side that needs
+    /// to (`Changes::full`). An unchanged side costs one request, however many kinds. Items that are not in scope are
+    /// listed too where that costs nothing more, so that they can be paired, or saved by a rule.
+    ///
+    /// Of a series, the mailbox lists the occurrences in the window, never the series itself. Whenever a series has
+    /// changed in any way, events are listed in full.
+    ///
+    /// An item that cannot be read by itself is left out of the page and stands in [`Endpoint::unreadable`].
     ///
     /// # Errors
     /// [`FaultKind::CursorExpired`](crate::FaultKind::CursorExpired): call again with `None`.
-    async fn changes(&self, since: Option<&Cursor>) -> Result<Changes, Fault>;
+    async fn changes(&self, since: Option<&Cursor>, want: &Want) -> Result<Changes, Fault>;
 
-    /// The items as they are now, in the order of `ids`; `None` where the side does not show one.
+    /// Items that the side refused to show since the last call of this, with its reason: each becomes an issue.
+    fn unreadable(&self) -> Vec<(tandem_types::ItemKind, ItemId, Refusal)> {
+        Vec::new()
+    }
+
+    /// The items as they are now, in the order of `ids`, of any kind; `None` where the side does not show one.
     async fn read(&self, ids: &[ItemId]) -> Result<Vec<Option<Snapshot>>, Fault>;
 
     /// What has become of items that are no longer listed, in the order asked. The key finds one that was moved.
-    async fn fates(&self, asked: &[(ItemId, LinkKey)]) -> Result<Vec<Fate>, Fault>;
+    async fn fates(&self, asked: &[Trace]) -> Result<Vec<Fate>, Fault>;
 
     /// Possible matches for each key, in the order asked, in scope or not, never one that lies in Deleted Items.
     async fn candidates(&self, keys: &[MatchKey]) -> Result<Vec<Vec<Candidate>>, Fault>;
 
     /// Items that earlier creates may have made. A side that holds keys returns exactly those that carry one of
-    /// `keys`; another returns everything that this user created since `since`, and the engine compares.
-    async fn created(&self, keys: &[LinkKey], since: Timestamp) -> Result<Vec<Snapshot>, Fault>;
+    /// `keys`; another returns everything of this kind that this user created since `since`, and the engine compares.
+    async fn created(
+        &self,
+        kind: ItemKind,
+        keys: &[LinkKey],
+        since: Timestamp,
+    ) -> Result<Vec<Snapshot>, Fault>;
+
+    /// Takes deletes back, in the order asked: from Deleted Items to the folder of the kind, from the recycle bin
+    /// ([`Outcome::Written`]; the mailbox may give another id). [`Outcome::Missing`]: it is gone for good. Never makes
+    /// anything anew, and sends no mail.
+    async fn restore(&self, gone: &[Trace]) -> Result<Vec<Outcome>, Fault>;
+
+    /// Signs of another tool at work on the same mailbox or user.
+    async fn rivals(&self) -> Result<Vec<Rival>, Fault>;
 
     /// How many writes one call of [`Endpoint::write`] takes at most.
     fn batch(&self) -> usize;
@@ -71,6 +95,21 @@ pub trait Mailbox: Endpoint {
     /// Makes the folders and categories that are missing. Idempotent. Called in the first session, and when
     /// [`Endpoint::changes`] starts anew.
     async fn prepare(&self) -> Result<(), Fault>;
+
+    /// The contents of mails, in the order asked: text, cleaned HTML, and the attachments that `files` lets through.
+    /// `Err`: this one cannot be read or is too large.
+    async fn messages(
+        &self,
+        ids: &[ItemId],
+        files: &AttachmentRules,
+    ) -> Result<Vec<Result<Message, Refusal>>, Fault>;
+
+    /// A page of the mails that came or went in the window, in the folders that are looked at, for a back-fill. The
+    /// cursor is of this reading only.
+    async fn history(&self, window: Window, want: &Want, after: Option<&Cursor>) -> Result<Changes, Fault>;
+
+    /// About how many mails [`Mailbox::history`] will list.
+    async fn estimate(&self, window: Window, want: &Want) -> Result<u32, Fault>;
 }
 
 /// A CRM, acting for one user.
@@ -78,6 +117,29 @@ pub trait Mailbox: Endpoint {
 pub trait Crm: Endpoint {
     /// The user's own id there.
     fn user(&self) -> UserId;
+
+    /// What each clue leads to, in the order asked: everything that the user can see. Batched: few requests for many.
+    async fn known(&self, clues: &[Clue]) -> Result<Vec<Vec<Known>>, Fault>;
+
+    /// Puts files to a saved email. Idempotent: one that is there already, by name and size, is not put again. `Err` for
+    /// one file: it alone is refused.
+    async fn attach(&self, to: &ItemId, files: &[File]) -> Result<Vec<Result<(), Refusal>>, Fault>;
+}
+
+/// A claim on something that may exist in Salesforce once per organisation: an email, a meeting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub kind: ItemKind,
+    /// Of the Message-ID, or of uid and original start, under the organisation's key.
+    pub hash: BaseHash,
+    /// The connection that makes it, or has made it.
+    pub holder: ConnectionId,
+    /// The key under which the holder creates it: whoever takes the claim over uses the same, so that two cannot make
+    /// two.
+    pub key: LinkKey,
+    /// Known once it is made.
+    pub crm_id: Option<ItemId>,
+    pub since: Timestamp,
 }
 
 /// The right to run one connection's session until `until`. `fence` grows with every claim; a stale one changes no row.
@@ -96,7 +158,8 @@ pub struct Lease {
 pub enum Pick {
     /// Any that is active and due, longest overdue first.
     Due,
-    /// This one, whatever is due, in any state but deactivated and not activated.
+    /// This one, whatever is due, in any state but deactivated and not activated. Not while its organisation is stopped
+    /// ([`Closing::stop_org`]): no session of it begins then.
     This(ConnectionId),
 }
 
@@ -142,6 +205,31 @@ pub struct Opening {
     pub released: bool,
     /// The last full compare of both sides.
     pub last_full: Option<Timestamp>,
+    /// Keys the hashes of the organisation's claims.
+    pub org_key: HashKey,
+    /// Deletes and emptied fields of the whole organisation in the last hour.
+    pub org_deletes: u32,
+    /// When something was carried over last, in either direction.
+    pub last_moved: Option<Timestamp>,
+    /// A back-fill that is under way.
+    pub backfill: Option<Backfill>,
+    /// When the connection was first activated: automatic saving of mail begins a few days before.
+    pub activated: Timestamp,
+    /// The user's mailbox address, lower case.
+    pub address: String,
+}
+
+/// Saving of older mails, over a range of dates. Goes on from session to session.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Backfill {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// Where [`Mailbox::history`] goes on.
+    pub cursor: Option<Cursor>,
+    pub done: u32,
+    pub total: u32,
+    pub saved: u32,
+    pub finished: bool,
 }
 
 /// A key that no log shows.
@@ -164,7 +252,7 @@ pub enum LinkAsk {
         crm: Vec<ItemId>,
         keys: Vec<LinkKey>,
     },
-    /// Those with an intent.
+    /// Those with an intent, that wait ([`crate::link::Traits::waits_since`]) or that owe files.
     Pending,
 }
 
@@ -184,6 +272,15 @@ pub struct Commit {
     pub last_full: Option<Timestamp>,
     /// Set with the first round's last commit.
     pub first_round_done: bool,
+    /// Claims of this connection: set once made, or (no longer wanted) let go of. Only its own are touched.
+    pub claims: Vec<Claim>,
+    pub unclaimed: Vec<(ItemKind, BaseHash)>,
+    /// Deletes and emptied fields that this step did: counted for the organisation's brake.
+    pub deletes: u32,
+    /// Something was carried over.
+    pub moved: bool,
+    /// Replaces the stored one, unless it was cancelled meanwhile.
+    pub backfill: Option<Backfill>,
 }
 
 /// What was changed where, with the old value. Sealed in the store; kept for the retention time.
@@ -200,9 +297,14 @@ pub struct JournalEntry {
 /// did not choose.
 #[derive(Clone, Debug)]
 pub enum JournalAct {
-    Created,
+    Created {
+        /// What the item held once it was made, hashed under the connection's key: undo compares.
+        wrote: Vec<(Field, BaseHash)>,
+    },
     Changed {
         old: Vec<(Field, FieldValue)>,
+        /// What was written, as [`JournalAct::Created`].
+        wrote: Vec<(Field, BaseHash)>,
     },
     Deleted {
         old: Vec<(Field, FieldValue)>,
@@ -251,6 +353,8 @@ pub struct Closing {
     pub brake: Option<BrakeView>,
     /// The release was used up by this round.
     pub release_used: bool,
+    /// The organisation's brake: every connection of it stops, until an administrator lets them go on.
+    pub stop_org: bool,
     /// For the operator; no content, no secret.
     pub note: String,
 }
@@ -277,6 +381,29 @@ pub trait Store: Send + Sync {
     async fn links(&self, lease: &Lease, ask: &LinkAsk) -> Result<Vec<Link>, StoreError>;
 
     async fn commit(&self, lease: &Lease, now: Timestamp, commit: Commit) -> Result<(), StoreError>;
+
+    /// For each wish (kind, hash, key), the organisation's claim: the one that stands, or a new one of this connection's.
+    /// One that is `stale_before` and was never made is taken over, with its key. Durable before it returns.
+    async fn claims(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        wishes: &[(ItemKind, BaseHash, LinkKey)],
+        stale_before: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError>;
+
+    /// The claims that stand, without making any.
+    async fn claimed(
+        &self,
+        lease: &Lease,
+        hashes: &[(ItemKind, BaseHash)],
+    ) -> Result<Vec<Option<Claim>>, StoreError>;
+
+    /// Which of these addresses (lower case) are mailboxes of the organisation that are syncing now.
+    async fn colleagues(&self, lease: &Lease, addresses: &[String]) -> Result<Vec<bool>, StoreError>;
+
+    /// A session's journal, oldest entry first. Empty once its retention is over.
+    async fn journal(&self, lease: &Lease, session: &SessionId) -> Result<Vec<JournalEntry>, StoreError>;
 
     /// Writes the session row, the connection's new state and due time, and gives the lease back. If the connection
     /// was woken, paused or deactivated meanwhile, that stands (a wake-up makes it due at once again).

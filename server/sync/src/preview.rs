@@ -64,6 +64,12 @@ mod tests {
             first_round_done: false,
             released: false,
             last_full: None,
+            org_key: HashKey([0; 32]),
+            org_deletes: 0,
+            last_moved: None,
+            backfill: None,
+            activated: NOW,
+            address: String::new(),
         }
     }
 

@@ -1,34 +1,28 @@
 //! What a session reads and finds out before it decides.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod asking;
+mod relations;
+
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tandem_types::{LinkId, ProgressPhase, Side, Timestamp};
+use tandem_types::{Direction, IssueCode, IssueCure, ItemKind, LinkId, ProgressPhase, Side, Timestamp};
 
-use crate::facts::{Facts, Links, Made};
+use crate::facts::{Facts, Links};
 use crate::hash::Hasher;
-use crate::link::{BaseHash, Link, LinkState};
+use crate::link::LinkState;
 use crate::merge::Both;
-use crate::model::{Candidate, Change, Cursor, Fate, Field, ItemId, LinkKey, MatchKey, Profile, Snapshot};
-use crate::plan::{Plan, Setting, plan};
-use crate::ports::{Commit, Endpoint, Lease, LinkAsk, Opening, StoreError};
+use crate::model::{Change, Cursor, ItemId, Kinds, Profiles, Want, Window};
+use crate::mutant::{self, Mutant};
+use crate::plan::{Draft, Plan, Setting, plan};
+use crate::ports::{Commit, IssueKey, Lease, LinkAsk, Opening, StoreError};
 use crate::session::{Context, progress};
-use crate::survey::{Look, Lookups, View};
+use crate::survey::{Frame, Look, View};
 use crate::{Fault, FaultKind, due, lease};
 
-const PHONES: [Field; 4] = [
-    Field::BusinessPhone,
-    Field::MobilePhone,
-    Field::HomePhone,
-    Field::OtherPhone,
-];
-/// Ids or keys in one question to a side.
-const ASK_MAX: usize = 200;
-/// Answers lead to questions, but not for ever: what is not known by then waits for the next session.
-const ROUNDS_MAX: usize = 16;
-/// Two servers' clocks, and ours, differ.
-const CLOCKS_DIFFER_SECONDS: i64 = 10 * 60;
+/// A task that was completed longer ago than this is history.
+const TASK_DAYS: u32 = 14;
 
 /// Why a session cannot go on.
 #[derive(Debug)]
@@ -84,27 +78,38 @@ impl<'a> Keeper<'a> {
 struct Reading {
     items: Vec<Change>,
     cursor: Cursor,
-    full: bool,
+    full: Kinds,
     truncated: bool,
+    /// Everything was asked for.
+    anew: bool,
 }
 
 /// What a session knows.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Round<'a> {
     pub(crate) cx: Context<'a>,
     pub(crate) keeper: &'a Keeper<'a>,
     pub(crate) opening: &'a Opening,
     pub(crate) hasher: &'a Hasher,
+    /// Under the organisation's key.
+    pub(crate) org: &'a Hasher,
+    pub(crate) frame: Frame,
     pub(crate) links: Links,
     pub(crate) facts: Facts,
     pub(crate) again: BTreeSet<LinkId>,
     pub(crate) look: Look,
-    pub(crate) profiles: Option<Both<Profile>>,
+    pub(crate) profiles: Option<Both<Profiles>>,
     pub(crate) started: Timestamp,
     pub(crate) written: usize,
+    /// The organisation's storage is full: no more attachments in this session.
+    pub(crate) storage_full: bool,
+    /// What was found out beside the items.
+    drafts: Vec<Draft>,
     /// Something could not be found out: the cursors stay where they are.
     unknown: bool,
     cursors: Both<Option<Cursor>>,
     truncated: bool,
+    anew: Both<bool>,
     mailbox_accepted: bool,
 }
 
@@ -114,12 +119,15 @@ impl<'a> Round<'a> {
         keeper: &'a Keeper<'a>,
         opening: &'a Opening,
         hasher: &'a Hasher,
+        org: &'a Hasher,
     ) -> Self {
         Self {
             cx,
             keeper,
             opening,
             hasher,
+            org,
+            frame: frame(&cx, keeper, opening),
             links: Links::default(),
             facts: Facts::default(),
             again: BTreeSet::new(),
@@ -127,9 +135,12 @@ impl<'a> Round<'a> {
             profiles: None,
             started: cx.clock.now(),
             written: 0,
+            storage_full: false,
+            drafts: Vec::new(),
             unknown: false,
             cursors: Both::default(),
             truncated: false,
+            anew: Both::default(),
             mailbox_accepted: false,
         }
     }
@@ -153,15 +164,7 @@ impl<'a> Round<'a> {
             self.read_side(Side::Crm, since(&self.opening.crm_cursor), &count),
         );
         self.mailbox_accepted = mailbox.is_ok();
-        let (mailbox, crm) = match (mailbox, crm) {
-            (Ok(mailbox), Ok(crm)) => (mailbox, crm),
-            (Err(Halt::Store(error)), _) | (_, Err(Halt::Store(error))) => return Err(Halt::Store(error)),
-            // A grant that has ended is certain; everything else of the other side may pass.
-            (Err(mailbox), Err(crm)) => {
-                return Err(if ended(&crm) { crm } else { mailbox });
-            }
-            (Err(halt), Ok(_)) | (Ok(_), Err(halt)) => return Err(halt),
-        };
+        let (mailbox, crm) = both(mailbox, crm)?;
         for (side, reading) in [(Side::Mailbox, mailbox), (Side::Crm, crm)] {
             self.truncated |= reading.truncated;
             let old = match side {
@@ -172,12 +175,82 @@ impl<'a> Round<'a> {
                 *self.cursors.on_mut(side) = Some(reading.cursor);
             }
             let facts = self.facts.sides.on_mut(side);
-            facts.full = reading.full && !reading.truncated;
+            facts.full = if reading.truncated {
+                Kinds::NONE
+            } else {
+                reading.full
+            };
+            // Also of a listing that takes several sessions: each compares what it was shown. But not where the side
+            // lists one kind by its own wish, as events whenever a series has changed: that happens all day.
+            let whole = self.frame.kinds.without(ItemKind::Email);
+            let compares = reading.anew || reading.full.and(whole) == whole;
+            facts.compare = if compares { reading.full } else { Kinds::NONE };
+            *self.anew.on_mut(side) = reading.anew;
             for change in reading.items {
                 facts.report(change);
             }
         }
+        self.told_by_sides().await?;
         self.first_links().await
+    }
+
+    /// What the sides would not show, and with every full compare whether another tool is at work.
+    async fn told_by_sides(&mut self) -> Result<(), Halt> {
+        self.unreadable();
+        if !(self.anew.mailbox && self.anew.crm) {
+            return Ok(());
+        }
+        for side in Side::BOTH {
+            match self.cx.side(side).rivals().await {
+                Ok(rivals) => {
+                    for rival in rivals {
+                        self.drafts.push(Draft {
+                            key: IssueKey {
+                                kind: ItemKind::Contact,
+                                side,
+                                item: ItemId(rival.name.clone()),
+                                code: IssueCode::OtherSyncTool,
+                            },
+                            title: rival.name,
+                            detail: rival.sign,
+                            cures: vec![IssueCure::Ignore],
+                        });
+                    }
+                }
+                // Who asks to wait, or refuses, means every call.
+                Err(fault)
+                    if fault.retry_after().is_some()
+                        || matches!(fault.kind, FaultKind::SignInEnded | FaultKind::Rejected) =>
+                {
+                    return Err(Halt::Fault(side, fault));
+                }
+                // Only a warning hangs on it: what is wrong with the side, its next call will say.
+                Err(fault) => {
+                    tracing::debug!(side = side.as_str(), %fault, "other tools were not looked for");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unreadable(&mut self) {
+        for side in Side::BOTH {
+            for (kind, item, refusal) in self.cx.side(side).unreadable() {
+                if self.frame.kinds.has(kind) {
+                    self.drafts.push(Draft {
+                        title: item.0.clone(),
+                        key: IssueKey {
+                            kind,
+                            side,
+                            item,
+                            code: IssueCode::Unreadable,
+                        },
+                        detail: refusal.message,
+                        cures: vec![IssueCure::Retry, IssueCure::Ignore],
+                    });
+                }
+            }
+        }
     }
 
     async fn read_side(
@@ -188,12 +261,13 @@ impl<'a> Round<'a> {
     ) -> Result<Reading, Halt> {
         let fault = |fault| Halt::Fault(side, fault);
         let endpoint = self.cx.side(side);
+        let want = self.want();
         let mut since = since;
         let mut anew = since.is_none();
         self.start(side, anew).await?;
         let mut reading: Option<Reading> = None;
         loop {
-            let page = match endpoint.changes(since.as_ref()).await {
+            let page = match endpoint.changes(since.as_ref(), &want).await {
                 Err(error) if error.kind == FaultKind::CursorExpired && !anew => {
                     anew = true;
                     since = None;
@@ -213,11 +287,12 @@ impl<'a> Round<'a> {
             let so_far = reading.get_or_insert_with(|| Reading {
                 items: Vec::new(),
                 cursor: page.cursor.clone(),
-                full: true,
+                full: Kinds::ALL,
                 truncated: false,
+                anew,
             });
             so_far.items.extend(page.items);
-            so_far.full &= page.full;
+            so_far.full = so_far.full.and(page.full);
             if page.more && since.as_ref() == Some(&page.cursor) {
                 return Err(fault(Fault::transient(
                     "the cursor does not move although more is said to wait",
@@ -227,11 +302,26 @@ impl<'a> Round<'a> {
             if page.more && (so_far.items.len() >= self.cx.limits.items || self.cx.observer.should_stop()) {
                 so_far.truncated = true;
             }
+            so_far.truncated &= !mutant::on(Mutant::TruncatedIsDone);
+            so_far.anew = anew;
             if let Some(done) = reading.take_if(|reading| !page.more || reading.truncated) {
                 return Ok(done);
             }
             since = reading.as_ref().map(|reading| reading.cursor.clone());
             self.keeper.keep().await?;
+        }
+    }
+
+    pub(crate) fn want(&self) -> Want {
+        let settings = &self.opening.settings;
+        Want {
+            kinds: self.frame.kinds,
+            events: self.frame.window,
+            tasks_since: self.frame.tasks_since,
+            mails_since: self.frame.mails_since,
+            mail_folders: settings.email_folders.clone(),
+            contact_scope: settings.contact_scope,
+            contact_list: settings.contact_list.clone(),
         }
     }
 
@@ -249,52 +339,38 @@ impl<'a> Round<'a> {
 
     /// Loads the links that the reports concern, and finds what a full listing leaves out.
     async fn first_links(&mut self) -> Result<(), Halt> {
-        let full = Side::BOTH.into_iter().any(|side| self.facts.sides.on(side).full);
+        // Emails are never listed in full, and nothing follows from one that is not listed.
+        let of_interest = self.frame.kinds.without(ItemKind::Email);
+        let listed = |round: &Self, side: Side| round.facts.sides.on(side).full.and(of_interest);
+        let full = Side::BOTH.into_iter().any(|side| !listed(self, side).is_empty());
         let ask = if full { LinkAsk::All } else { LinkAsk::Pending };
         for link in self.cx.store.links(&self.keeper.lease(), &ask).await? {
             self.links.put(link);
         }
         self.links.complete = full;
         for side in Side::BOTH {
+            let listed = listed(self, side);
             let facts = self.facts.sides.on(side);
-            if !facts.full {
-                continue;
-            }
             let unlisted: Vec<ItemId> = self
                 .links
                 .iter()
-                .filter(|link| link.state == LinkState::Live)
+                .filter(|link| link.state == LinkState::Live && listed.has(link.kind))
                 .filter_map(|link| link.id_on(side))
                 .filter(|id| !facts.news.contains(*id))
                 .cloned()
                 .collect();
             let facts = self.facts.sides.on_mut(side);
             for id in unlisted {
-                facts.report(Change::Absent(id));
+                facts.report(if mutant::on(Mutant::AbsentIsDeleted) {
+                    Change::Deleted {
+                        id,
+                        merged_into: None,
+                    }
+                } else {
+                    Change::Absent(id)
+                });
             }
         }
-        Ok(())
-    }
-
-    /// Asks, until nothing is left to be asked.
-    pub(crate) async fn find_out(&mut self) -> Result<(), Halt> {
-        for _ in 0..ROUNDS_MAX {
-            self.load_links().await?;
-            let lookups = self.view().survey().lookups;
-            if lookups.profiles || !lookups.is_empty() {
-                self.load_profiles().await?;
-            }
-            if lookups.is_empty() {
-                return Ok(());
-            }
-            progress(&self.cx, ProgressPhase::Comparing, 0, 0);
-            self.keeper.keep().await?;
-            let (mailbox, crm) =
-                futures::join!(self.ask(Side::Mailbox, &lookups), self.ask(Side::Crm, &lookups));
-            let answers = Both::new(mailbox?, crm?);
-            self.take(&lookups, answers).await?;
-        }
-        self.unknown = true;
         Ok(())
     }
 
@@ -304,19 +380,21 @@ impl<'a> Round<'a> {
             links: &self.links,
             facts: &self.facts,
             settings: &self.opening.settings,
+            org: self.org,
+            frame: &self.frame,
             again: &self.again,
             look: self.look,
         }
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        let none = Profile::default();
+        let none = Profiles::default();
         let profiles = match &self.profiles {
             Some(both) => Both::new(&both.mailbox, &both.crm),
             None => Both::new(&none, &none),
         };
         let view = self.view();
-        plan(
+        let mut plan = plan(
             view,
             &view.survey(),
             Setting {
@@ -326,7 +404,16 @@ impl<'a> Round<'a> {
                 live_links: self.opening.live_links,
                 fresh: !self.opening.first_round_done && self.opening.live_links == 0,
             },
-        )
+        );
+        if self.look == Look::Everything {
+            for draft in &self.drafts {
+                plan.solved.retain(|key| *key != draft.key);
+                if !plan.issues.iter().any(|issue| issue.key == draft.key) {
+                    plan.issues.push(draft.clone());
+                }
+            }
+        }
+        plan
     }
 
     pub(crate) async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
@@ -342,8 +429,12 @@ impl<'a> Round<'a> {
         }
         commit.mailbox_cursor = self.cursors.mailbox.take();
         commit.crm_cursor = self.cursors.crm.take();
+        let full = self.anew.mailbox && self.anew.crm;
+        if full && self.opening.last_full.is_some() {
+            // One that is longer than a session goes on from its cursors: begun anew each time, it would never end.
+            commit.last_full = Some(self.started);
+        }
         if !self.truncated {
-            let full = Side::BOTH.into_iter().all(|side| self.facts.sides.on(side).full);
             // A first round that was read in several sessions has listed everything too.
             if full || self.opening.last_full.is_none() {
                 commit.last_full = Some(self.started);
@@ -353,256 +444,61 @@ impl<'a> Round<'a> {
         commit
     }
 
-    async fn load_profiles(&mut self) -> Result<(), Halt> {
-        if self.profiles.is_none() {
-            let (mailbox, crm) = futures::join!(self.cx.mailbox.profile(), self.cx.crm.profile());
-            self.profiles = Some(Both::new(
-                mailbox.map_err(|fault| Halt::Fault(Side::Mailbox, fault))?,
-                crm.map_err(|fault| Halt::Fault(Side::Crm, fault))?,
-            ));
-        }
-        Ok(())
+    pub(crate) fn holds_key(&self, side: Side, kind: ItemKind) -> bool {
+        self.profiles
+            .as_ref()
+            .and_then(|both| both.on(side).of(kind))
+            .is_some_and(|profile| profile.holds_key)
     }
+}
 
-    /// Loads the links of all items and keys that turned up since the last time.
-    async fn load_links(&mut self) -> Result<(), Halt> {
-        if self.links.complete {
-            return Ok(());
-        }
-        let mut ids: Both<Vec<ItemId>> = Both::default();
-        let mut keys: Vec<LinkKey> = Vec::new();
-        for side in Side::BOTH {
-            let facts = self.facts.sides.on(side);
-            let ids = ids.on_mut(side);
-            for (id, seen) in &facts.seen {
-                ids.push(id.clone());
-                match seen {
-                    crate::facts::Seen::Here(now) => keys.extend(now.key.clone()),
-                    crate::facts::Seen::Deleted {
-                        merged_into: Some(winner),
-                    } => ids.push(winner.clone()),
-                    _ => {}
-                }
-            }
-            for candidate in facts.candidates.values().flatten() {
-                if let Candidate::Same(item) = candidate {
-                    ids.push(item.id.clone());
-                }
-            }
-        }
-        let ask = LinkAsk::Of {
-            mailbox: self.links.ask_items(Side::Mailbox, ids.mailbox),
-            crm: self.links.ask_items(Side::Crm, ids.crm),
-            keys: self.links.ask_keys(keys),
-        };
-        let LinkAsk::Of { mailbox, crm, keys } = &ask else {
-            return Ok(());
-        };
-        if mailbox.is_empty() && crm.is_empty() && keys.is_empty() {
-            return Ok(());
-        }
-        for link in self.cx.store.links(&self.keeper.lease(), &ask).await? {
-            // What this session has moved on in memory is newer than what is stored.
-            if self.links.get(&link.id).is_none() {
-                self.links.put(link);
-            }
-        }
-        Ok(())
-    }
-
-    async fn ask(&self, side: Side, lookups: &Lookups) -> Result<Answers, Halt> {
-        let endpoint = self.cx.side(side);
-        self.ask_side(endpoint, side, lookups)
-            .await
-            .map_err(|fault| Halt::Fault(side, fault))
-    }
-
-    async fn ask_side(
-        &self,
-        endpoint: &dyn Endpoint,
-        side: Side,
-        lookups: &Lookups,
-    ) -> Result<Answers, Fault> {
-        let mut answers = Answers::default();
-        let read: Vec<ItemId> = lookups.read.on(side).iter().cloned().collect();
-        for chunk in read.chunks(ASK_MAX) {
-            let found = endpoint.read(chunk).await?;
-            matching(chunk.len(), found.len())?;
-            answers.read.extend(chunk.iter().cloned().zip(found));
-        }
-        let fates: Vec<(ItemId, LinkKey)> = lookups
-            .fates
-            .on(side)
-            .iter()
-            .map(|(id, key)| (id.clone(), key.clone()))
-            .collect();
-        for chunk in fates.chunks(ASK_MAX) {
-            let found = endpoint.fates(chunk).await?;
-            matching(chunk.len(), found.len())?;
-            answers
-                .fates
-                .extend(chunk.iter().map(|(id, _)| id.clone()).zip(found));
-        }
-        let keys: Vec<MatchKey> = lookups.candidates.on(side).iter().cloned().collect();
-        for chunk in keys.chunks(ASK_MAX) {
-            let found = endpoint.candidates(chunk).await?;
-            matching(chunk.len(), found.len())?;
-            answers.candidates.extend(chunk.iter().cloned().zip(found));
-        }
-        let created = lookups.created.on(side);
-        if let Some(since) = created.values().min() {
-            let keys: Vec<LinkKey> = created
-                .keys()
-                .filter_map(|id| self.links.get(id))
-                .map(|link| link.key.clone())
-                .collect();
-            answers.created = endpoint
-                .created(&keys, since.plus_seconds(-CLOCKS_DIFFER_SECONDS))
-                .await?;
-        }
-        Ok(answers)
-    }
-
-    async fn take(&mut self, lookups: &Lookups, answers: Both<Answers>) -> Result<(), Halt> {
-        let mut created: Both<Vec<Snapshot>> = Both::default();
-        for (side, answers) in [(Side::Mailbox, answers.mailbox), (Side::Crm, answers.crm)] {
-            let facts = self.facts.sides.on_mut(side);
-            for (id, found) in answers.read {
-                facts.read(id, found);
-            }
-            for (id, fate) in answers.fates {
-                facts.fate(id, fate);
-            }
-            facts.candidates.extend(answers.candidates);
-            for item in &answers.created {
-                facts
-                    .seen
-                    .entry(item.id.clone())
-                    .or_insert_with(|| crate::facts::Seen::Here(Box::new(item.clone())));
-            }
-            *created.on_mut(side) = answers.created;
-        }
-        if Side::BOTH
+fn frame(cx: &Context<'_>, keeper: &Keeper<'_>, opening: &Opening) -> Frame {
+    let settings = &opening.settings;
+    let now = cx.clock.now();
+    let days = |n: u32| i64::from(n) * 24 * 3600;
+    Frame {
+        now,
+        kinds: ItemKind::ALL
             .into_iter()
-            .any(|side| !lookups.created.on(side).is_empty())
-        {
-            self.load_links().await?;
-            for side in Side::BOTH {
-                let asked: Vec<&Link> = lookups
-                    .created
-                    .on(side)
-                    .keys()
-                    .filter_map(|id| self.links.get(id))
-                    .collect();
-                let holds_key = self.profiles.as_ref().is_some_and(|both| both.on(side).holds_key);
-                let made = half_done(
-                    self.hasher,
-                    &self.links,
-                    side,
-                    holds_key,
-                    &asked,
-                    created.on(side),
-                );
-                self.facts.made.extend(made);
-            }
-        }
-        Ok(())
+            .filter(|kind| settings.direction(*kind) != Direction::Off)
+            .collect(),
+        window: Window {
+            from: now.plus_seconds(-days(settings.event_days_back)),
+            to: now.plus_seconds(days(settings.event_days_ahead)),
+        },
+        tasks_since: now.plus_seconds(-days(TASK_DAYS)),
+        mails_since: opening.activated.plus_seconds(-days(settings.email_days_back)),
+        address: opening.address.clone(),
+        user: cx.crm.user(),
+        connection: keeper.lease().connection,
+        backfilled: BTreeSet::new(),
     }
 }
 
-#[derive(Default)]
-struct Answers {
-    read: Vec<(ItemId, Option<Snapshot>)>,
-    fates: Vec<(ItemId, Fate)>,
-    candidates: Vec<(MatchKey, Vec<Candidate>)>,
-    created: Vec<Snapshot>,
-}
-
-fn matching(asked: usize, answered: usize) -> Result<(), Fault> {
-    if asked == answered {
-        Ok(())
-    } else {
-        Err(Fault::fatal(format!("{asked} questions, {answered} answers")))
+/// Two answers that were waited for together.
+fn both<M, C>(mailbox: Result<M, Halt>, crm: Result<C, Halt>) -> Result<(M, C), Halt> {
+    match (mailbox, crm) {
+        (Ok(mailbox), Ok(crm)) => Ok((mailbox, crm)),
+        (Err(mailbox), Err(crm)) => Err(graver(mailbox, crm)),
+        (Err(halt), Ok(_)) | (Ok(_), Err(halt)) => Err(halt),
     }
 }
 
-fn ended(halt: &Halt) -> bool {
-    matches!(halt, Halt::Fault(_, fault) if fault.kind == FaultKind::SignInEnded)
-}
-
-/// Which of the items that were made lately are ours: by the key where the side holds it, else the unlinked ones with
-/// the values that were sent, or nearly.
-fn half_done(
-    hasher: &Hasher,
-    links: &Links,
-    side: Side,
-    holds_key: bool,
-    asked: &[&Link],
-    created: &[Snapshot],
-) -> BTreeMap<LinkId, Made> {
-    let mut free: Vec<&Snapshot> = created
-        .iter()
-        .filter(|item| links.of_item(side, &item.id).is_none())
-        .collect();
-    free.sort_by(|a, b| a.id.cmp(&b.id));
-    free.dedup_by(|a, b| a.id == b.id);
-    let mut taken: BTreeSet<&ItemId> = BTreeSet::new();
-    // Two creates of the same content cannot be told apart, and need not be.
-    let mut alike: HashMap<Vec<(Field, BaseHash)>, usize> = HashMap::new();
-    let sent = |link: &Link| {
-        link.base
-            .on(side)
-            .iter()
-            .map(|(f, h)| (*f, *h))
-            .collect::<Vec<_>>()
+/// Of two faults the one that says more. A grant that has ended is certain, a refused logon is counted, and who asks to
+/// wait is not asked again sooner; everything else may pass.
+fn graver(mailbox: Halt, crm: Halt) -> Halt {
+    let weight = |halt: &Halt| match halt {
+        Halt::Store(_) => (4, None),
+        Halt::Fault(_, fault) => match fault.kind {
+            FaultKind::SignInEnded => (3, None),
+            FaultKind::Rejected => (2, None),
+            FaultKind::RateLimited { whole_org: true, .. } => (1, fault.retry_after()),
+            _ => (0, fault.retry_after()),
+        },
     };
-    for link in asked {
-        *alike.entry(sent(link)).or_default() += 1;
+    if weight(&crm) > weight(&mailbox) {
+        crm
+    } else {
+        mailbox
     }
-    let mut out = BTreeMap::new();
-    for link in asked {
-        let base = link.base.on(side);
-        let holds = |item: &Snapshot, field: Field| {
-            base.get(&field)
-                .is_some_and(|hash| hasher.of(field, item.record.get(field)) == Some(*hash))
-        };
-        let hits = |is_it: &dyn Fn(&Snapshot) -> bool| -> Vec<&Snapshot> {
-            free.iter()
-                .copied()
-                .filter(|item| !taken.contains(&item.id) && is_it(item))
-                .collect()
-        };
-        let hits = if holds_key {
-            hits(&|item| item.key.as_ref() == Some(&link.key))
-        } else {
-            let same = hits(&|item| !base.is_empty() && base.keys().all(|field| holds(item, *field)));
-            if same.is_empty() {
-                // Somebody may have edited it in the meantime, but hardly the person's address, or name and number.
-                hits(&|item| {
-                    holds(item, Field::Email)
-                        || (holds(item, Field::Surname) && PHONES.iter().any(|phone| holds(item, *phone)))
-                })
-            } else {
-                same
-            }
-        };
-        let twins = if holds_key {
-            1
-        } else {
-            alike.get(&sent(link)).copied().unwrap_or(1)
-        };
-        let made = match &hits[..] {
-            [] => Made::Nothing,
-            [first, ..] if hits.len() <= twins => {
-                taken.insert(&first.id);
-                Made::This(Box::new((*first).clone()))
-            }
-            several => Made::Several(several.iter().take(10).map(|item| item.id.clone()).collect()),
-        };
-        if !holds_key && let Some(n) = alike.get_mut(&sent(link)) {
-            *n -= 1;
-        }
-        out.insert(link.id.clone(), made);
-    }
-    out
 }

@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use tandem_types::{
-    BrakeView, Counts, Direction, ItemKind, OpCounts, PreviewView, Progress, ProgressPhase, SessionOutcome,
+    BrakeView, Counts, IssueCode, IssueCure, ItemKind, PreviewView, Progress, ProgressPhase, SessionOutcome,
     Side, StateReason, Timestamp,
 };
 
 use crate::apply::Applied;
-use crate::brake::brake;
+use crate::brake::{brake, stops_org};
 use crate::hash::Hasher;
-use crate::plan::Plan;
+use crate::model::ItemId;
+use crate::plan::{Plan, own_id, parse_own};
 use crate::ports::{
-    Clock, Closing, Commit, Crm, Endpoint, Lease, Mailbox, Observer, Opening, Rng, Store, StoreError,
+    Clock, Closing, Commit, Crm, Endpoint, Issue, IssueKey, Lease, Mailbox, Observer, Opening, Rng, Store,
+    StoreError,
 };
 use crate::preview::{Gate, SHOWN_SECONDS, gate};
 use crate::rejection::{Next, Standing, accepted, faulted};
 use crate::round::{Halt, Keeper, Round};
-use crate::{Fault, FaultKind, due, lease};
+use crate::{Fault, FaultKind, backfill, due, lease};
 
 /// How much one session does before it leaves the rest to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +97,16 @@ impl Report {
     }
 }
 
+/// A connection that has moved nothing for so long, although both sides have changed, is told.
+const STILL_SECONDS: i64 = 24 * 3600;
 /// When a session looks what became of writes whose answers never came.
 const IN_DOUBT_SECONDS: i64 = 120;
 
 /// How a round ended, if no fault ended it.
 enum End {
     Done,
+    /// A back-fill goes on: the next session is due at once.
+    More,
     Partial,
     /// Through, but for answers that never came.
     InDoubt,
@@ -108,6 +114,10 @@ enum End {
         view: PreviewView,
     },
     Stopped {
+        view: BrakeView,
+    },
+    /// The organisation has deleted too much in an hour: all its connections stop.
+    StoppedOrg {
         view: BrakeView,
     },
     /// A dry run. What the user is being shown meanwhile is still shown afterwards.
@@ -134,7 +144,8 @@ pub async fn run(cx: &Context<'_>, lease: Lease) -> Result<Report, StoreError> {
     let opening = cx.store.open(&lease).await?;
     let keeper = Keeper::new(*cx, lease);
     let hasher = Hasher::new(&opening.hash_key);
-    let mut round = Round::new(*cx, &keeper, &opening, &hasher);
+    let org = Hasher::new(&opening.org_key);
+    let mut round = Round::new(*cx, &keeper, &opening, &hasher, &org);
     let mut told = Told::default();
     let end = go(cx, &opening, &mut round, &mut told).await;
     let mailbox_accepted = round.mailbox_accepted();
@@ -187,7 +198,7 @@ async fn go(
     round: &mut Round<'_>,
     told: &mut Told,
 ) -> Result<End, Halt> {
-    if opening.settings.contacts == Direction::Off {
+    if round.frame.kinds.is_empty() {
         return Ok(if cx.dry_run {
             looked(cx, opening, &Plan::default())
         } else {
@@ -195,27 +206,31 @@ async fn go(
         });
     }
     round.read().await?;
+    let chunk = backfill::read(round).await?;
     round.find_out().await?;
     let plan = round.plan();
     told.lines = plan.lines();
     told.issues = u32::try_from(plan.issues.len()).unwrap_or(u32::MAX);
     let planned = plan.counts();
     if cx.dry_run {
-        told.counts = counts_of(planned);
+        told.counts = planned;
         return Ok(looked(cx, opening, &plan));
     }
-    if let Some(end) = held_back(cx, opening, &plan, planned) {
-        told.counts = counts_of(planned);
+    if let Some(end) = held_back(cx, opening, &plan, &planned) {
+        told.counts = planned;
         return Ok(end);
     }
-    let mut applied = Applied::new(plan.counts());
+    let mut applied = Applied::new(&plan);
+    let both_wanted = plan.both_sides_moved;
     let result = round.apply(plan, &mut applied).await;
-    told.counts = counts_of(applied.counts);
+    told.counts = applied.counts.list();
     told.issues += applied.issues;
     if !result? {
         return Ok(End::Partial);
     }
-    let commit = round.last_commit();
+    let mut commit = round.last_commit();
+    told.issues += nothing_moves(cx, opening, both_wanted, applied.moved, &mut commit);
+    let more = chunk.is_some_and(|chunk| chunk.note(round, &mut commit));
     if !is_nothing(&commit) {
         round.commit(commit).await?;
     }
@@ -223,13 +238,15 @@ async fn go(
         End::Partial
     } else if applied.in_doubt {
         End::InDoubt
+    } else if more {
+        End::More
     } else {
         End::Done
     })
 }
 
 fn looked(cx: &Context<'_>, opening: &Opening, plan: &Plan) -> End {
-    let counts = counts_of(plan.counts());
+    let counts = plan.counts();
     let stop = brake(opening.settings.brake, &plan.load, opening.live_links, &counts);
     let soon = cx.clock.now().plus_seconds(SHOWN_SECONDS);
     let view = PreviewView {
@@ -241,18 +258,22 @@ fn looked(cx: &Context<'_>, opening: &Opening, plan: &Plan) -> End {
 }
 
 /// The preview and the brake, before the first write.
-fn held_back(cx: &Context<'_>, opening: &Opening, plan: &Plan, planned: Counts) -> Option<End> {
-    let stop = brake(
-        opening.settings.brake,
-        &plan.load,
-        opening.live_links,
-        &counts_of(planned),
-    );
+fn held_back(cx: &Context<'_>, opening: &Opening, plan: &Plan, planned: &[Counts]) -> Option<End> {
+    if !opening.released && stops_org(&plan.load, opening.org_deletes) {
+        return Some(End::StoppedOrg {
+            view: BrakeView {
+                counts: planned.to_vec(),
+                overwritten: plan.load.overwritten,
+                side_empty: plan.load.side_empty,
+            },
+        });
+    }
+    let stop = brake(opening.settings.brake, &plan.load, opening.live_links, planned);
     match gate(opening, cx.clock.now(), stop.is_some(), plan.writes()) {
         Gate::Go => None,
         Gate::Show { starts_at } => Some(End::Preview {
             view: PreviewView {
-                counts: counts_of(planned),
+                counts: planned.to_vec(),
                 possible_duplicates: plan.possible_duplicates,
                 starts_at,
             },
@@ -261,12 +282,40 @@ fn held_back(cx: &Context<'_>, opening: &Opening, plan: &Plan, planned: Counts) 
     }
 }
 
-fn counts_of(counts: Counts) -> Vec<Counts> {
-    if counts.mailbox.is_zero() && counts.crm.is_zero() && counts.adopted == 0 {
-        Vec::new()
-    } else {
-        vec![counts]
+/// A connection on which nothing moves although both sides want to has something wrong with it. How many issues that
+/// makes.
+fn nothing_moves(
+    cx: &Context<'_>,
+    opening: &Opening,
+    both_wanted: bool,
+    moved: bool,
+    commit: &mut Commit,
+) -> u32 {
+    let still = opening
+        .last_moved
+        .is_some_and(|last| cx.clock.now().seconds_since(last) >= STILL_SECONDS);
+    if !still || !opening.first_round_done {
+        return 0;
     }
+    let key = IssueKey {
+        kind: ItemKind::Contact,
+        side: Side::Mailbox,
+        item: ItemId("connection".to_owned()),
+        code: IssueCode::NothingMoved,
+    };
+    if moved {
+        commit.solved.push(key);
+    } else if both_wanted {
+        commit.issues.push(Issue {
+            id: parse_own(&own_id(cx.rng)),
+            title: opening.address.clone(),
+            key,
+            detail: String::new(),
+            cures: vec![IssueCure::Ignore],
+        });
+        return 1;
+    }
+    0
 }
 
 fn is_nothing(commit: &Commit) -> bool {
@@ -277,6 +326,9 @@ fn is_nothing(commit: &Commit) -> bool {
         && commit.mailbox_cursor.is_none()
         && commit.crm_cursor.is_none()
         && commit.last_full.is_none()
+        && commit.claims.is_empty()
+        && commit.unclaimed.is_empty()
+        && commit.backfill.is_none()
         && !commit.first_round_done
 }
 
@@ -302,10 +354,15 @@ fn closed(
         preview: None,
         brake: None,
         release_used: false,
+        stop_org: false,
         note: String::new(),
     };
     match end {
         End::Done => closing.release_used = opening.released,
+        End::More => {
+            closing.release_used = opening.released;
+            closing.next_due = Some(now);
+        }
         End::Partial => {
             closing.outcome = SessionOutcome::Partial;
             closing.next_due = Some(now);
@@ -327,6 +384,13 @@ fn closed(
             closing.reason = Some(StateReason::StoppedByBrake);
             closing.next_due = None;
             closing.brake = Some(view);
+        }
+        End::StoppedOrg { view } => {
+            closing.outcome = SessionOutcome::StoppedByBrake;
+            closing.reason = Some(StateReason::OrgBrake);
+            closing.next_due = None;
+            closing.brake = Some(view);
+            closing.stop_org = true;
         }
         End::Looked { view, stop } => {
             closing.outcome = SessionOutcome::Preview;
@@ -377,6 +441,7 @@ fn broken(
         preview: None,
         brake: None,
         release_used: false,
+        stop_org: false,
         note: format!("{}: {fault}", side.as_str()),
     }
 }
@@ -388,13 +453,4 @@ pub(crate) fn progress(cx: &Context<'_>, phase: ProgressPhase, done: usize, tota
         done: n(done),
         total: n(total),
     });
-}
-
-pub(crate) fn no_counts() -> Counts {
-    Counts {
-        kind: ItemKind::Contact,
-        mailbox: OpCounts::default(),
-        crm: OpCounts::default(),
-        adopted: 0,
-    }
 }

@@ -1,15 +1,25 @@
 //! Where each pair stands, as far as it is known, and what must still be found out.
 
+mod sources;
+mod standing;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use tandem_types::{ContactScope, DeletedInMailbox, LinkId, Settings, Side, Timestamp};
+use tandem_types::{
+    ConnectionId, ContactScope, DeletedInMailbox, ItemKind, LinkId, Settings, Side, Timestamp, UserId,
+};
 
 use crate::decide::{CrmState, Decision, MailboxState, Terms, decide};
 use crate::facts::{Facts, Links, Made, Seen};
 use crate::hash::Hasher;
-use crate::link::{EndReason, Link, LinkState};
-use crate::merge::{Both, differs, edited, may_write};
-use crate::model::{ItemId, LinkKey, Scope, Snapshot};
+use crate::link::{BaseHash, EndReason, Link, LinkState};
+use crate::linker::LinkerContext;
+use crate::meeting;
+use crate::merge::Both;
+use crate::model::{Clue, Field, ItemId, Kinds, LinkKey, Part, Snapshot, Window};
+use crate::save::{NotSaved, Rule};
+
+pub(crate) use standing::{here, when};
 
 /// A merged record may have been merged again; a chain longer than this is somebody's mistake.
 const MERGES_MAX: usize = 8;
@@ -21,9 +31,29 @@ pub struct View<'a> {
     pub links: &'a Links,
     pub facts: &'a Facts,
     pub settings: &'a Settings,
+    /// Hashes under the organisation's key.
+    pub org: &'a Hasher,
+    pub frame: &'a Frame,
     /// Links to be looked at although nothing reported them.
     pub again: &'a BTreeSet<LinkId>,
     pub look: Look,
+}
+
+/// For whom a session runs, and which days it takes in.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub now: Timestamp,
+    /// Kinds that are synced in any direction: all others are left alone in every way.
+    pub kinds: Kinds,
+    pub window: Window,
+    pub tasks_since: Timestamp,
+    pub mails_since: Timestamp,
+    /// The user's mailbox, lower case.
+    pub address: String,
+    pub user: UserId,
+    pub connection: ConnectionId,
+    /// Mails that are saved however old they are.
+    pub backfilled: BTreeSet<ItemId>,
 }
 
 /// What a look takes in.
@@ -39,10 +69,18 @@ pub enum Look {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lookups {
     pub read: Both<BTreeSet<ItemId>>,
-    pub fates: Both<BTreeMap<ItemId, LinkKey>>,
+    pub fates: Both<BTreeMap<ItemId, (ItemKind, LinkKey)>>,
     pub candidates: Both<BTreeSet<crate::model::MatchKey>>,
     /// Creates whose answer was lost, by the side where they were sent.
-    pub created: Both<BTreeMap<LinkId, Timestamp>>,
+    pub created: Both<BTreeMap<LinkId, (ItemKind, Timestamp)>>,
+    /// Whom the CRM knows.
+    pub clues: BTreeSet<Clue>,
+    /// Mailbox items of which it must be known to what they belong.
+    pub related: BTreeSet<ItemId>,
+    /// What may be claimed for the organisation.
+    pub claims: BTreeSet<(ItemKind, BaseHash)>,
+    /// Organizers who may sync too.
+    pub colleagues: BTreeSet<String>,
     /// What the sides can hold must be known: something is going to be decided.
     pub profiles: bool,
 }
@@ -50,7 +88,11 @@ pub struct Lookups {
 impl Lookups {
     /// Nothing is to be asked of a side but perhaps its profile.
     pub fn is_empty(&self) -> bool {
-        Side::BOTH.into_iter().all(|side| {
+        let ours = self.clues.is_empty()
+            && self.related.is_empty()
+            && self.claims.is_empty()
+            && self.colleagues.is_empty();
+        ours && Side::BOTH.into_iter().all(|side| {
             self.read.on(side).is_empty()
                 && self.fates.on(side).is_empty()
                 && self.candidates.on(side).is_empty()
@@ -94,6 +136,33 @@ pub struct Source<'a> {
     pub link: Option<&'a Link>,
     /// It was on the other side before, and is made again.
     pub remade: bool,
+    /// Why a mailbox item is saved.
+    pub rule: Option<Rule>,
+    /// Under what it is claimed for the organisation before it is made.
+    pub claim: Option<BaseHash>,
+    pub course: Course<'a>,
+}
+
+/// How a source finds its counterpart.
+#[derive(Clone, Copy, Debug)]
+pub enum Course<'a> {
+    /// Looked for by what it holds, else made.
+    Look,
+    /// Another connection, or an earlier session, has made this record for it. `own`: this connection did.
+    Follow { record: &'a Snapshot, own: bool },
+    /// An email that stands in the CRM already.
+    Saved { record: &'a ItemId, own: bool },
+    /// Another makes it: it is looked at again after an interval.
+    Wait,
+    /// It was made by another, and the user may not see it.
+    Hidden,
+}
+
+impl Course<'_> {
+    /// It may still be paired with what holds the same.
+    pub(crate) const fn is_open(self) -> bool {
+        matches!(self, Self::Look | Self::Wait | Self::Hidden)
+    }
 }
 
 /// Everything that is to be decided now, and what is missing for the rest.
@@ -103,6 +172,10 @@ pub struct Survey<'a> {
     pub sources: Vec<Source<'a>>,
     /// Links whose create may have made one of several items.
     pub in_doubt: Vec<(&'a Link, &'a [ItemId])>,
+    /// Mailbox items that are not saved, and why; with the link that waited for it.
+    pub not_saved: Vec<(&'a Snapshot, NotSaved, Option<&'a Link>)>,
+    /// Saved emails whose attachments are still to be carried over.
+    pub files_owed: Vec<&'a Link>,
     pub lookups: Lookups,
     claimed: Both<HashMap<ItemId, LinkId>>,
     /// Links whose item of this side is gone, or cannot be found.
@@ -139,9 +212,17 @@ impl<'a> View<'a> {
                 if self.links.of_item(side, id).is_some() {
                     continue;
                 }
-                let Some(link) = snapshot.key.as_ref().and_then(|key| self.links.of_key(key)) else {
+                let Some(link) = snapshot
+                    .key
+                    .as_ref()
+                    .and_then(|key| self.links.of_key(key))
+                    .or_else(|| self.same_occurrence(side, snapshot))
+                else {
                     continue;
                 };
+                if !self.frame.kinds.has(link.kind) || link.kind != snapshot.record.kind {
+                    continue;
+                }
                 if bound.on(side).contains_key(&link.id) {
                     continue;
                 }
@@ -189,6 +270,17 @@ impl<'a> View<'a> {
         bound
     }
 
+    /// The link of an occurrence whose id has changed: known by its series and its planned start.
+    fn same_occurrence(self, side: Side, item: &Snapshot) -> Option<&'a Link> {
+        if side != Side::Mailbox || item.record.kind != ItemKind::Event {
+            return None;
+        }
+        let identity = meeting::identity(self.org, item)?;
+        self.links
+            .of_claim(&identity)
+            .filter(|link| link.kind == ItemKind::Event && !matches!(link.state, LinkState::Ended(_)))
+    }
+
     fn concerned(self, claimed: &Both<HashMap<ItemId, LinkId>>) -> Vec<&'a Link> {
         let mut ids: BTreeSet<&LinkId> = self.again.iter().collect();
         if self.look == Look::Everything {
@@ -202,9 +294,21 @@ impl<'a> View<'a> {
                     ids.extend(link);
                 }
             }
-            ids.extend(self.links.iter().filter(|l| l.intent.is_some()).map(|l| &l.id));
+            let pending = |link: &&Link| link.intent.is_some() || link.traits.files_owed || self.is_up(link);
+            ids.extend(self.links.iter().filter(pending).map(|l| &l.id));
         }
-        ids.into_iter().filter_map(|id| self.links.get(id)).collect()
+        ids.into_iter()
+            .filter_map(|id| self.links.get(id))
+            .filter(|link| self.frame.kinds.has(link.kind))
+            .collect()
+    }
+
+    /// It waited for another connection, and has waited long enough.
+    fn is_up(self, link: &Link) -> bool {
+        link.state == LinkState::Dormant
+            && link.traits.waits_since.is_some_and(|since| {
+                meeting::has_waited(since, self.frame.now, self.settings.interval_minutes)
+            })
     }
 
     fn look_at(self, link: &'a Link, bound: &Both<HashMap<LinkId, ItemId>>, survey: &mut Survey<'a>) {
@@ -223,7 +327,7 @@ impl<'a> View<'a> {
                         .lookups
                         .created
                         .on_mut(intent.side)
-                        .insert(link.id.clone(), intent.at);
+                        .insert(link.id.clone(), (link.kind, intent.at));
                     return;
                 }
                 Some(Made::Several(ids)) => {
@@ -237,6 +341,10 @@ impl<'a> View<'a> {
             self.stand(link, Side::Mailbox, bound),
             self.stand(link, Side::Crm, bound),
         );
+        if link.kind == ItemKind::Email {
+            self.look_at_email(link, stand, survey);
+            return;
+        }
         let mut known = true;
         for side in Side::BOTH {
             if let (Stand::Missing, Some(id)) = (stand.on(side), item_id(link, side, bound)) {
@@ -244,9 +352,15 @@ impl<'a> View<'a> {
                     .lookups
                     .fates
                     .on_mut(side)
-                    .insert(id.clone(), link.key.clone());
+                    .insert(id.clone(), (link.kind, link.key.clone()));
                 known = false;
             }
+        }
+        if let Stand::Here(now) = stand.mailbox
+            && self.wants_relations(link, now)
+        {
+            survey.lookups.related.insert(now.id.clone());
+            known = false;
         }
         let (crm, winner) = self.crm_state(link, &stand, survey, &mut known);
         let mailbox = self.mailbox_state(link, &stand);
@@ -257,7 +371,12 @@ impl<'a> View<'a> {
         }
         let idle = (quiet(Side::Mailbox) || matches!(mailbox, MailboxState::Same | MailboxState::Unmarked))
             && (quiet(Side::Crm) || crm == CrmState::Same);
-        if !idle || link.state != LinkState::Live || link.intent.is_some() || self.again.contains(&link.id) {
+        // What is over stays asleep, whatever is still listed of it.
+        let over = link.state == LinkState::Dormant
+            && mailbox == MailboxState::Past
+            && (quiet(Side::Crm) || crm == CrmState::Same);
+        let looks = !idle || link.state != LinkState::Live || link.intent.is_some();
+        if (looks && !over) || self.again.contains(&link.id) {
             for side in Side::BOTH {
                 if let (Stand::Unseen, Some(id)) = (stand.on(side), item_id(link, side, bound)) {
                     survey.lookups.read.on_mut(side).insert(id.clone());
@@ -276,10 +395,84 @@ impl<'a> View<'a> {
                 survey.lost.on_mut(side).insert(link.id.clone());
             }
         }
-        let decision = decide(link.state, mailbox, crm, self.terms(link));
+        let decision = decide(link.state, mailbox, crm, self.terms(link, &stand));
+        let decision = Self::claim_winner(link, winner, decision, survey);
+        self.follows(link, stand, winner, decision, survey);
+    }
+
+    /// The record that a link goes on with is its own from now on: no other item is paired with it, and no second link
+    /// whose record ended up in it goes on with it.
+    fn claim_winner(
+        link: &Link,
+        winner: Option<&Snapshot>,
+        decision: Decision,
+        survey: &mut Survey<'_>,
+    ) -> Decision {
+        let (Decision::Follow { .. }, Some(winner)) = (decision, winner) else {
+            return decision;
+        };
+        let holder = survey
+            .claimed
+            .crm
+            .entry(winner.id.clone())
+            .or_insert_with(|| link.id.clone());
+        if *holder == link.id {
+            decision
+        } else {
+            Decision::EndMerged
+        }
+    }
+
+    /// A saved email is left alone. Nothing is believed of one that is not to be seen.
+    fn look_at_email(self, link: &'a Link, stand: Both<Stand<'a>>, survey: &mut Survey<'a>) {
+        let waiting = link.crm_id.is_none() && matches!(stand.crm, Stand::Nowhere);
+        if let (Stand::Unseen, Some(id), true) = (
+            stand.mailbox,
+            &link.mailbox_id,
+            waiting || link.intent.is_some() || self.again.contains(&link.id),
+        ) {
+            survey.lookups.read.mailbox.insert(id.clone());
+            return;
+        }
+        if self.retried(link, &stand) {
+            return;
+        }
+        if link.traits.files_owed && !waiting {
+            survey.files_owed.push(link);
+        }
+        let crm = match stand.crm {
+            Stand::Nowhere => CrmState::Nowhere,
+            Stand::Deleted { .. } => CrmState::Deleted,
+            _ => CrmState::Same,
+        };
+        let mailbox = match stand.mailbox {
+            Stand::Nowhere => MailboxState::Nowhere,
+            Stand::Here(now) if now.extra.unsync => MailboxState::Unsynced,
+            Stand::Here(_) => MailboxState::Same,
+            // It was looked for by its id and is not there: nobody waits for it any longer.
+            Stand::Missing | Stand::Deleted { .. } if waiting => MailboxState::Deleted,
+            _ => MailboxState::Unproved,
+        };
+        let decision = decide(link.state, mailbox, crm, self.terms(link, &stand));
+        // A mail that is gone has nothing that could still be marked.
+        let decision = match decision {
+            Decision::Nothing if link.intent.is_some() && !waiting => Decision::Note,
+            other => other,
+        };
+        self.follows(link, stand, None, decision, survey);
+    }
+
+    fn follows(
+        self,
+        link: &'a Link,
+        stand: Both<Stand<'a>>,
+        winner: Option<&'a Snapshot>,
+        decision: Decision,
+        survey: &mut Survey<'a>,
+    ) {
         match decision {
-            Decision::Pair { from } => Self::counterpart(link, &stand, winner, from, false, survey),
-            Decision::Remake { on } => Self::counterpart(link, &stand, winner, on.other(), true, survey),
+            Decision::Pair { from } => self.counterpart(link, &stand, winner, from, false, survey),
+            Decision::Remake { on } => self.counterpart(link, &stand, winner, on.other(), true, survey),
             Decision::Nothing => {}
             _ => survey.cases.push(Case {
                 link,
@@ -290,16 +483,27 @@ impl<'a> View<'a> {
         }
     }
 
+    /// What the linker finds for a mailbox item counts only where it can go up, and where the item has changed.
+    fn wants_relations(self, link: &Link, now: &Snapshot) -> bool {
+        matches!(link.kind, ItemKind::Event | ItemKind::Task)
+            && self.settings.direction(link.kind).writes_crm()
+            && !self.facts.sides.mailbox.related.contains(&now.id)
+            && !self.quiet(link, Side::Mailbox, now)
+            && !(link.state == LinkState::Dormant && self.is_past(now))
+    }
+
     /// A link that waits for its counterpart since a create was refused: the same item is not offered again and
     /// again, but when it changes, and once a day.
     fn retried(self, link: &Link, stand: &Both<Stand<'_>>) -> bool {
-        Side::BOTH.into_iter().any(|side| {
-            link.id_on(side.other()).is_none()
-                && matches!(stand.on(side), Stand::Here(now) if self.quiet(link, side, now))
-        })
+        !self.is_up(link)
+            && Side::BOTH.into_iter().any(|side| {
+                link.id_on(side.other()).is_none()
+                    && matches!(stand.on(side), Stand::Here(now) if self.quiet(link, side, now))
+            })
     }
 
     fn counterpart(
+        self,
         link: &'a Link,
         stand: &Both<Stand<'a>>,
         winner: Option<&'a Snapshot>,
@@ -312,241 +516,46 @@ impl<'a> View<'a> {
             (_, Stand::Here(now)) => now,
             _ => return,
         };
-        survey.sources.push(Source {
-            side: from,
-            item,
-            link: Some(link),
-            remade,
-        });
+        self.source(from, item, Some(link), remade, survey);
     }
 
-    fn terms(self, link: &Link) -> Terms {
+    pub(crate) fn terms(self, link: &Link, stand: &Both<Stand<'_>>) -> Terms {
+        let settings = self.settings;
+        let (mailbox, crm) = (here(&stand.mailbox), here(&stand.crm));
+        let part = |item: Option<&Snapshot>| item.and_then(|item| Some(item.extra.event.as_deref()?.part));
+        let deleted_in_mailbox = match link.kind {
+            ItemKind::Task => settings.task_deleted_in_mailbox,
+            _ => settings.contact_deleted_in_mailbox,
+        };
+        let over = crm.or(mailbox).is_some_and(|item| match link.kind {
+            ItemKind::Event => when(item).is_some_and(|when| when.end() <= self.frame.now),
+            ItemKind::Task => item.record.get(Field::Status).known() == Some("completed"),
+            ItemKind::Contact | ItemKind::Email => false,
+        });
         Terms {
-            direction: self.settings.contacts,
-            deleted_in_mailbox: self.settings.contact_deleted_in_mailbox,
-            // Only in this scope does "in scope" prove that the record is the user's.
-            own_record: self.settings.contact_scope == ContactScope::Mine
-                && self.settings.contact_deleted_in_mailbox == DeletedInMailbox::DeleteOwn,
+            kind: link.kind,
+            direction: settings.direction(link.kind),
+            deleted_in_mailbox,
+            own_record: deleted_in_mailbox == DeletedInMailbox::DeleteOwn
+                // Only in this scope does "in scope" prove that the record is the user's.
+                && (link.kind != ItemKind::Contact || settings.contact_scope == ContactScope::Mine),
             untouched: link.made_on == Some(Side::Mailbox) && !link.touched,
             delete_asked: delete_asked(link),
+            born: link.made_on.map_or(Side::Mailbox, Side::other),
+            organizes: part(mailbox).map_or(!link.traits.invited, |part| part == Part::Organizer),
+            follower: part(crm).map_or(link.traits.follower, |part| {
+                part == Part::Attendee || link.traits.follower
+            }),
+            history: settings.keep_history && over,
         }
     }
 
-    fn stand(self, link: &'a Link, side: Side, bound: &Both<HashMap<LinkId, ItemId>>) -> Stand<'a> {
-        if let (Some(Made::This(now)), Some(intent)) = (self.facts.made.get(&link.id), link.intent)
-            && intent.side == side
-            && link.id_on(side).is_none()
-        {
-            let facts = self.facts.sides.on(side);
-            return Stand::Here(facts.here(&now.id).unwrap_or(now));
+    pub(crate) fn linker(self) -> LinkerContext<'a> {
+        LinkerContext {
+            settings: self.settings,
+            address: &self.frame.address,
+            user: &self.frame.user,
         }
-        let facts = self.facts.sides.on(side);
-        if let Some(now) = bound.on(side).get(&link.id).and_then(|id| facts.here(id)) {
-            return Stand::Here(now);
-        }
-        let Some(id) = link.id_on(side) else {
-            return Stand::Nowhere;
-        };
-        match facts.seen.get(id) {
-            None => Stand::Unseen,
-            Some(Seen::Here(now)) => Stand::Here(now),
-            Some(Seen::Missing) => Stand::Missing,
-            Some(Seen::Deleted { merged_into }) => Stand::Deleted {
-                merged_into: merged_into.as_ref(),
-            },
-            Some(Seen::Left) => Stand::Left,
-            Some(Seen::Unproved) => Stand::Unproved,
-        }
-    }
-
-    /// The same version as we have noted: our own write coming back, or a repeated report.
-    fn quiet(self, link: &Link, side: Side, now: &Snapshot) -> bool {
-        let version = match side {
-            Side::Mailbox => &link.mailbox_version,
-            Side::Crm => &link.crm_version,
-        };
-        version.as_ref() == Some(&now.version)
-            && link.id_on(side) == Some(&now.id)
-            && !self.facts.sides.on(side).full
-            && link.intent.is_none()
-            && !self.again.contains(&link.id)
-    }
-
-    /// Whether there is anything to carry over; against a delete, only what a user really edited counts.
-    fn changed(self, link: &Link, side: Side, now: &Snapshot, against: &Stand<'_>) -> bool {
-        if self.quiet(link, side, now) {
-            return false;
-        }
-        match against {
-            Stand::Here(_) | Stand::Unseen => {
-                differs(self.hasher, &link.base, side, &now.record) || self.lacks_key(link, side, now)
-            }
-            _ => edited(self.hasher, &link.base, side, &now.record),
-        }
-    }
-
-    fn lacks_key(self, link: &Link, side: Side, now: &Snapshot) -> bool {
-        side == Side::Mailbox
-            && now.key.is_none()
-            && may_write(self.settings.contacts).mailbox
-            && link.state == LinkState::Live
-            // Looking costs the profile only; whether the side holds keys at all, the plan knows.
-            && self.facts.sides.mailbox.full
-    }
-
-    fn mailbox_state(self, link: &Link, stand: &Both<Stand<'_>>) -> MailboxState {
-        match stand.mailbox {
-            Stand::Nowhere => MailboxState::Nowhere,
-            Stand::Unseen => MailboxState::Same,
-            Stand::Deleted { .. } => MailboxState::Deleted,
-            Stand::Left => MailboxState::Out,
-            Stand::Missing | Stand::Unproved => MailboxState::Unproved,
-            Stand::Here(now) => {
-                let may_mark = may_write(self.settings.contacts).mailbox;
-                let stayed = link.mailbox_id.as_ref() == Some(&now.id);
-                let unmarked = !now.marked && may_mark && link.mailbox_id.is_some() && link.crm_id.is_some();
-                // Taken off where it stands, the category comes back; filed elsewhere without it, it left.
-                let comes_back = unmarked && stayed && link.state == LinkState::Live;
-                let inside = match now.scope {
-                    Scope::In => true,
-                    Scope::Out => comes_back,
-                    Scope::Private => false,
-                };
-                if !inside {
-                    return MailboxState::Out;
-                }
-                match (unmarked, self.changed(link, Side::Mailbox, now, &stand.crm)) {
-                    (false, false) => MailboxState::Same,
-                    (false, true) => MailboxState::Changed,
-                    (true, false) => MailboxState::Unmarked,
-                    (true, true) => MailboxState::UnmarkedChanged,
-                }
-            }
-        }
-    }
-
-    fn crm_state(
-        self,
-        link: &'a Link,
-        stand: &Both<Stand<'a>>,
-        survey: &mut Survey<'a>,
-        known: &mut bool,
-    ) -> (CrmState, Option<&'a Snapshot>) {
-        let state = match stand.crm {
-            Stand::Nowhere => CrmState::Nowhere,
-            Stand::Left => CrmState::Out,
-            Stand::Missing | Stand::Unproved => CrmState::Unproved,
-            Stand::Deleted { merged_into: None } => CrmState::Deleted,
-            Stand::Deleted {
-                merged_into: Some(winner),
-            } => return self.merged(link, winner, survey, known),
-            Stand::Here(now) if now.scope != Scope::In => CrmState::Out,
-            Stand::Here(now) if self.changed(link, Side::Crm, now, &stand.mailbox) => CrmState::Changed,
-            Stand::Unseen | Stand::Here(_) => CrmState::Same,
-        };
-        (state, None)
-    }
-
-    fn merged(
-        self,
-        link: &'a Link,
-        winner: &'a ItemId,
-        survey: &mut Survey<'a>,
-        known: &mut bool,
-    ) -> (CrmState, Option<&'a Snapshot>) {
-        let mut winner = winner;
-        for _ in 0..MERGES_MAX {
-            if let Some(other) = self.links.of_item(Side::Crm, winner)
-                && other.id != link.id
-                && paired(other)
-            {
-                return (CrmState::MergedIntoLinked, None);
-            }
-            match self.facts.sides.crm.seen.get(winner) {
-                None => {
-                    survey.lookups.read.crm.insert(winner.clone());
-                    *known = false;
-                    return (CrmState::Unproved, None);
-                }
-                Some(Seen::Missing) => {
-                    survey.lookups.fates.crm.insert(winner.clone(), link.key.clone());
-                    *known = false;
-                    return (CrmState::Unproved, None);
-                }
-                Some(Seen::Here(now)) if now.scope == Scope::In => {
-                    // Two records merged into a third: the link with the smaller id moves, the other is told.
-                    let taken = self.links.iter().any(|other| {
-                        other.id < link.id
-                            && paired(other)
-                            && other
-                                .crm_id
-                                .as_ref()
-                                .and_then(|id| self.facts.sides.crm.seen.get(id))
-                                .is_some_and(|seen| {
-                                    matches!(seen, Seen::Deleted { merged_into: Some(into) } if into == winner)
-                                })
-                    });
-                    return if taken {
-                        (CrmState::MergedIntoLinked, None)
-                    } else {
-                        (CrmState::Merged, Some(now))
-                    };
-                }
-                Some(Seen::Here(_) | Seen::Left) => return (CrmState::Out, None),
-                Some(Seen::Deleted { merged_into: None }) => return (CrmState::Deleted, None),
-                Some(Seen::Deleted {
-                    merged_into: Some(next),
-                }) => winner = next,
-                Some(Seen::Unproved) => return (CrmState::Unproved, None),
-            }
-        }
-        (CrmState::Unproved, None)
-    }
-
-    fn unlinked(self, survey: &mut Survey<'a>) {
-        let writes = may_write(self.settings.contacts);
-        let spoken_for: BTreeSet<&ItemId> = survey
-            .in_doubt
-            .iter()
-            .flat_map(|(_, ids)| ids.iter())
-            // What a record was merged into is its link's.
-            .chain(
-                survey
-                    .cases
-                    .iter()
-                    .filter_map(|case| case.winner.map(|winner| &winner.id)),
-            )
-            .collect();
-        for side in Side::BOTH {
-            if self.look == Look::Again || !writes.on(side.other()) {
-                continue;
-            }
-            let facts = self.facts.sides.on(side);
-            for id in &facts.news {
-                let Some(item) = facts.here(id) else { continue };
-                if item.scope == Scope::In
-                    && item.id == *id
-                    && self.links.of_item(side, id).is_none()
-                    && !survey.claimed.on(side).contains_key(id)
-                    && !spoken_for.contains(id)
-                {
-                    survey.sources.push(Source {
-                        side,
-                        item,
-                        link: None,
-                        remade: false,
-                    });
-                }
-            }
-        }
-        survey.sources.retain(|source| *writes.on(source.side.other()));
-        survey
-            .sources
-            .sort_by(|a, b| (a.side, &a.item.id).cmp(&(b.side, &b.item.id)));
-        survey
-            .sources
-            .dedup_by(|a, b| (a.side, &a.item.id) == (b.side, &b.item.id));
-        crate::pair::questions(self, survey);
     }
 }
 

@@ -10,8 +10,13 @@
     reason = "deleted or not, and merged into another or not"
 )]
 
+mod aside;
 mod laws;
 mod perturb;
+mod planner;
 mod sessions;
+mod sessions_emails;
+mod sessions_events;
+mod sessions_tasks;
 mod table;
 mod world;

@@ -198,7 +198,7 @@ fn run(world: &World) {
 }
 
 fn keyed(world: &World) -> bool {
-    world.mailbox.with(|state| state.profile.holds_key)
+    world.mailbox.with(|state| state.contacts().holds_key)
 }
 
 fn perform(world: &World, users: &mut Users, step: &Step) {
@@ -374,7 +374,7 @@ fn check(world: &World, users: &Users) {
             let rule = |side: Side| {
                 world
                     .side(side)
-                    .with(|state| state.profile.fields.get(&field).copied())
+                    .with(|state| state.contacts().fields.get(&field).copied())
             };
             let (Some(mr), Some(cr)) = (rule(Side::Mailbox), rule(Side::Crm)) else {
                 continue;

@@ -1066,7 +1066,12 @@ fn an_item_that_vanishes_before_the_write_is_traced_in_the_next_session() {
 fn directions() {
     for direction in [Direction::ToCrm, Direction::ToMailbox, Direction::Off] {
         let world = World::new(45);
-        world.settings(|settings| settings.contacts = direction);
+        world.settings(|settings| {
+            settings.contacts = direction;
+            settings.events = Direction::Off;
+            settings.tasks = Direction::Off;
+            settings.emails = Direction::Off;
+        });
         world
             .mailbox
             .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
@@ -1351,7 +1356,7 @@ fn a_field_that_turns_unreadable_changes_nothing_and_comes_back() {
     world.settle();
     world
         .crm
-        .with(|state| state.profile.fields.remove(&Field::Department));
+        .with(|state| state.contacts().fields.remove(&Field::Department));
     world.crm.edit(&crm, Field::HomePhone, "1");
     world.mailbox.edit(&mailbox, Field::Department, "Service");
     world.settle();
@@ -1359,7 +1364,7 @@ fn a_field_that_turns_unreadable_changes_nothing_and_comes_back() {
     assert_eq!(world.mailbox.value(&mailbox, Field::HomePhone), known("1"));
     world.crm.with(|state| {
         state
-            .profile
+            .contacts()
             .fields
             .insert(Field::Department, FieldRule::default())
     });
@@ -1377,7 +1382,7 @@ fn a_read_only_field_is_never_written() {
     };
     world
         .crm
-        .with(|state| state.profile.fields.insert(Field::Department, rule));
+        .with(|state| state.contacts().fields.insert(Field::Department, rule));
     let (mailbox, crm) = linked(&world);
     world.mailbox.edit(&mailbox, Field::Department, "mine");
     world.settle();

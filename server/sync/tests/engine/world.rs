@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tandem_sync::model::{
-    Access, Candidate, Change, Changes, Cursor, Fate, Field, FieldRule, FieldValue, ItemId, LinkKey,
-    MatchKey, Outcome, Profile, Record, Refusal, Scope, Snapshot, Version, Write,
+    Access, Candidate, Change, Changes, Clue, Cursor, Extra, Fate, Field, FieldRule, FieldValue, File,
+    ItemId, Kinds, Known, LinkKey, Mark, MatchKey, Message, Outcome, Profile, Profiles, Record, Refusal,
+    Rival, Scope, Snapshot, Trace, Version, Want, When, Window, Write,
 };
-use tandem_sync::normalise::{email, fit, normalise};
+use tandem_sync::normalise::{email, fit, folded, normalise};
 use tandem_sync::ports::{
-    Clock, Closing, Commit, Crm, Endpoint, HashKey, IssueKey, JournalAct, JournalEntry, Lease, LinkAsk,
-    Mailbox, Observer, Opening, Pick, Rng, Store, StoreError,
+    Claim, Clock, Closing, Commit, Crm, Endpoint, HashKey, IssueKey, JournalAct, JournalEntry, Lease,
+    LinkAsk, Mailbox, Observer, Opening, Pick, Rng, Store, StoreError,
 };
 use tandem_sync::session::{Context, Limits, Report, run};
-use tandem_sync::{Fault, FaultKind, Link, LinkState};
+use tandem_sync::{BaseHash, Fault, FaultKind, Link, LinkState};
 use tandem_types::{
-    IssueCode, ItemKind, LinkId, Progress, SessionId, Settings, Side, StateReason, SyncState, Timestamp,
-    UserId,
+    AttachmentRules, IssueCode, ItemKind, LinkId, Progress, SessionId, Settings, Side, StateReason,
+    SyncState, Timestamp, UserId,
 };
 
 /// SplitMix64: the same seed, the same numbers.
@@ -73,6 +74,7 @@ pub(crate) struct Item {
     pub(crate) key: Option<LinkKey>,
     pub(crate) scope: Scope,
     pub(crate) marked: bool,
+    pub(crate) extra: Extra,
     pub(crate) created: Timestamp,
     pub(crate) modified: Timestamp,
     pub(crate) gone: Option<Option<ItemId>>,
@@ -94,8 +96,13 @@ pub(crate) struct Faults {
     /// Refused whenever it is written: by surname.
     pub(crate) refuse: BTreeMap<String, Refusal>,
     pub(crate) expired: bool,
+    /// Attachments that are refused, by name.
+    pub(crate) refuse_files: BTreeMap<String, Refusal>,
+    /// Not shown, with this reason.
+    pub(crate) unreadable: Vec<(ItemKind, ItemId, Refusal)>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct State {
     pub(crate) items: BTreeMap<ItemId, Item>,
     pub(crate) log: Vec<ItemId>,
@@ -104,12 +111,30 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) page: usize,
     pub(crate) shuffle: bool,
-    pub(crate) profile: Profile,
+    pub(crate) profiles: Profiles,
+    /// What the clues of the linker lead to.
+    pub(crate) known: BTreeMap<Clue, Vec<Known>>,
+    /// The contents of mails.
+    pub(crate) contents: BTreeMap<ItemId, Result<Message, Refusal>>,
+    /// What was attached to which record.
+    pub(crate) files: Vec<(ItemId, File)>,
+    pub(crate) rivals: Vec<Rival>,
+    /// The user wants that mail is sent for his own meetings; how often it was.
+    pub(crate) may_mail: bool,
+    pub(crate) mails: usize,
+    /// Every change lists events in full, as when a series changed.
+    pub(crate) events_full: bool,
     /// The server writes values its own way.
     pub(crate) rewrites: bool,
     /// Updates are not checked against a version.
     pub(crate) blind: bool,
     counter: u64,
+}
+
+impl State {
+    pub(crate) fn contacts(&mut self) -> &mut Profile {
+        self.profiles.0.get_mut(&ItemKind::Contact).unwrap()
+    }
 }
 
 pub(crate) struct FakeSide {
@@ -119,43 +144,16 @@ pub(crate) struct FakeSide {
     rng: std::sync::Arc<Seeded>,
 }
 
+/// Mails in one page of a back-fill.
+const HISTORY_PAGE: usize = 100;
+
 pub(crate) fn known(text: &str) -> FieldValue {
     FieldValue::from_text(text)
 }
 
 impl FakeSide {
     fn new(side: Side, clock: std::sync::Arc<Virtual>, rng: std::sync::Arc<Seeded>, holds_key: bool) -> Self {
-        let mut profile = Profile {
-            holds_key,
-            ..Profile::default()
-        };
-        for &field in Field::CONTACT {
-            profile.fields.insert(field, FieldRule::default());
-        }
-        if side == Side::Crm {
-            profile.fields.insert(
-                Field::JobTitle,
-                FieldRule {
-                    max_chars: Some(10),
-                    ..FieldRule::default()
-                },
-            );
-            profile.fields.insert(
-                Field::Surname,
-                FieldRule {
-                    required: true,
-                    ..FieldRule::default()
-                },
-            );
-            profile.fields.insert(
-                Field::Company,
-                FieldRule {
-                    access: Access::CreateOnly,
-                    ..FieldRule::default()
-                },
-            );
-            profile.fields.remove(&Field::OtherStreet);
-        }
+        let profiles = profiles(side, holds_key);
         Self {
             side,
             state: Mutex::new(State {
@@ -166,7 +164,14 @@ impl FakeSide {
                 faults: Faults::default(),
                 page: 7,
                 shuffle: false,
-                profile,
+                profiles,
+                known: BTreeMap::new(),
+                contents: BTreeMap::new(),
+                files: Vec::new(),
+                rivals: Vec::new(),
+                may_mail: false,
+                mails: 0,
+                events_full: false,
                 rewrites: false,
                 blind: false,
                 counter: 0,
@@ -181,23 +186,39 @@ impl FakeSide {
     }
 
     fn snapshot(state: &State, id: &ItemId, item: &Item) -> Snapshot {
+        let kind = item.record.kind;
+        let profile = state.profiles.of(kind).cloned().unwrap_or_default();
         let mut record = item.record.clone();
         record
             .fields
-            .retain(|field, _| state.profile.fields.contains_key(field));
-        for field in state.profile.fields.keys() {
-            record.fields.entry(*field).or_insert(FieldValue::Empty);
+            .retain(|field, _| profile.fields.contains_key(field));
+        for field in profile.fields.keys() {
+            let content = kind == ItemKind::Email && matches!(field, Field::Body | Field::Html);
+            if !content {
+                record.fields.entry(*field).or_insert(FieldValue::Empty);
+            }
         }
         Snapshot {
             id: id.clone(),
             version: Version(item.version.to_string()),
-            key: item.key.clone().filter(|_| state.profile.holds_key),
+            key: item.key.clone().filter(|_| profile.holds_key),
             scope: item.scope,
             record,
             modified: item.modified,
             created: item.created,
             marked: item.marked,
+            extra: item.extra.clone(),
         }
+    }
+
+    /// One with what decides beside its fields; marked or not.
+    pub(crate) fn add_with(&self, record: Record, scope: Scope, marked: bool, extra: Extra) -> ItemId {
+        let now = self.clock.now();
+        self.with(|state| {
+            let id = put(state, self.side, record, scope, marked, None, now);
+            state.items.get_mut(&id).unwrap().extra = extra;
+            id
+        })
     }
 
     pub(crate) fn add(&self, record: Record, scope: Scope) -> ItemId {
@@ -282,6 +303,18 @@ impl FakeSide {
                     MatchKey::Email(address) => {
                         email(item.record.get(Field::Email)).as_ref() == Some(address)
                     }
+                    MatchKey::Event { subject, start } => {
+                        item.record.kind == ItemKind::Event
+                            && folded(Field::Subject, item.record.get(Field::Subject)) == *subject
+                            && when(&item.record).is_some_and(|when| when.start_text() == *start)
+                    }
+                    MatchKey::Task { subject, due } => {
+                        item.record.kind == ItemKind::Task
+                            && folded(Field::Subject, item.record.get(Field::Subject)) == *subject
+                            && item.record.get(Field::Due).known().unwrap_or("") == due
+                    }
+                    MatchKey::Message(id) => item.record.get(Field::MessageId).known() == Some(id),
+                    MatchKey::Meeting { .. } => false,
                     MatchKey::Name { given, surname } => {
                         let text = |field| match normalise(field, item.record.get(field)) {
                             FieldValue::Known(text) => text.to_lowercase(),
@@ -324,11 +357,16 @@ fn put(
     state.counter += 1;
     let id = ItemId(format!("{}-{:04}", side.as_str(), state.counter));
     let item = Item {
-        record,
         version: 1,
         key,
         scope,
         marked,
+        extra: Extra {
+            event: (record.kind == ItemKind::Event).then(Default::default),
+            task: (record.kind == ItemKind::Task).then(Default::default),
+            ..Extra::default()
+        },
+        record,
         created: now,
         modified: now,
         gone: None,
@@ -350,12 +388,39 @@ fn change(state: &mut State, id: &ItemId, now: Timestamp, f: impl FnOnce(&mut It
 
 #[async_trait]
 impl Endpoint for FakeSide {
-    async fn profile(&self) -> Result<Profile, Fault> {
+    async fn profile(&self) -> Result<Profiles, Fault> {
         self.call("profile")?;
-        Ok(self.with(|state| state.profile.clone()))
+        Ok(self.with(|state| state.profiles.clone()))
     }
 
-    async fn changes(&self, since: Option<&Cursor>) -> Result<Changes, Fault> {
+    fn unreadable(&self) -> Vec<(ItemKind, ItemId, Refusal)> {
+        self.with(|state| std::mem::take(&mut state.faults.unreadable))
+    }
+
+    async fn restore(&self, gone: &[Trace]) -> Result<Vec<Outcome>, Fault> {
+        self.call("restore")?;
+        let now = self.clock.now();
+        Ok(self.with(|state| {
+            gone.iter()
+                .map(|trace| {
+                    if !state.items.contains_key(&trace.id) {
+                        return Outcome::Missing;
+                    }
+                    change(state, &trace.id, now, |item| item.gone = None);
+                    Outcome::Written {
+                        now: Box::new(Self::snapshot(state, &trace.id, &state.items[&trace.id])),
+                        replaced: BTreeMap::new(),
+                    }
+                })
+                .collect()
+        }))
+    }
+
+    async fn rivals(&self) -> Result<Vec<Rival>, Fault> {
+        Ok(self.with(|state| state.rivals.clone()))
+    }
+
+    async fn changes(&self, since: Option<&Cursor>, want: &Want) -> Result<Changes, Fault> {
         self.call("changes")?;
         self.with(|state| {
             let end = state.log.len();
@@ -375,14 +440,25 @@ impl Endpoint for FakeSide {
                     }
                 }
             };
-            let ids: BTreeSet<&ItemId> = if full {
-                state.items.keys().collect()
-            } else {
-                state.log[from..to].iter().collect()
-            };
+            let events = state.events_full;
+            let listed = |item: &Item| full || (events && item.record.kind == ItemKind::Event);
+            let reported: BTreeSet<&ItemId> = state.log[from..to].iter().collect();
+            let ids = state
+                .items
+                .iter()
+                .filter(|(id, item)| listed(item) || reported.contains(id))
+                .map(|(id, _)| id);
             let mut list: Vec<Change> = Vec::new();
             for id in ids {
                 let item = &state.items[id];
+                let kind = item.record.kind;
+                if !want.kinds.has(kind) {
+                    continue;
+                }
+                let full = listed(item);
+                if full && !in_full(item, want) {
+                    continue;
+                }
                 let change = if item.is_here() {
                     match (self.side, item.scope) {
                         (Side::Crm, Scope::Out) if full => continue,
@@ -422,7 +498,13 @@ impl Endpoint for FakeSide {
                 items,
                 cursor: Cursor(cursor),
                 more,
-                full,
+                full: if full {
+                    want.kinds.without(ItemKind::Email)
+                } else if events {
+                    Kinds::of(ItemKind::Event).and(want.kinds)
+                } else {
+                    Kinds::NONE
+                },
             })
         })
     }
@@ -439,12 +521,13 @@ impl Endpoint for FakeSide {
         }))
     }
 
-    async fn fates(&self, asked: &[(ItemId, LinkKey)]) -> Result<Vec<Fate>, Fault> {
+    async fn fates(&self, asked: &[Trace]) -> Result<Vec<Fate>, Fault> {
         self.call("fates")?;
         Ok(self.with(|state| {
             asked
                 .iter()
-                .map(|(id, key)| {
+                .map(|Trace { kind, id, key }| {
+                    assert_ne!(*kind, ItemKind::Email, "nothing follows from a mail that is gone");
                     let Some(item) = state.items.get(id) else {
                         return Fault::transient("never was").unproved();
                     };
@@ -456,7 +539,7 @@ impl Endpoint for FakeSide {
                         .iter()
                         .find(|(_, item)| item.is_here() && item.key.as_ref() == Some(key));
                     if let (Some((id, item)), true) =
-                        (by_key, state.profile.holds_key && self.side == Side::Mailbox)
+                        (by_key, holds_key(state, *kind) && self.side == Side::Mailbox)
                     {
                         return Fate::Here(Box::new(Self::snapshot(state, id, item)));
                     }
@@ -494,20 +577,25 @@ impl Endpoint for FakeSide {
                 MatchKey::Email(address) => {
                     self.found(key, addresses.get(address).map_or(&[], Vec::as_slice))
                 }
-                MatchKey::Name { .. } => self.found(key, &all),
+                _ => self.found(key, &all),
             })
             .collect())
     }
 
-    async fn created(&self, keys: &[LinkKey], since: Timestamp) -> Result<Vec<Snapshot>, Fault> {
+    async fn created(
+        &self,
+        kind: ItemKind,
+        keys: &[LinkKey],
+        since: Timestamp,
+    ) -> Result<Vec<Snapshot>, Fault> {
         self.call("created")?;
         Ok(self.with(|state| {
             state
                 .items
                 .iter()
-                .filter(|(_, item)| item.is_here())
+                .filter(|(_, item)| item.is_here() && item.record.kind == kind)
                 .filter(|(_, item)| {
-                    if state.profile.holds_key {
+                    if holds_key(state, kind) {
                         item.key.as_ref().is_some_and(|key| keys.contains(key))
                     } else {
                         item.created >= since
@@ -570,12 +658,15 @@ impl FakeSide {
     fn one(&self, state: &mut State, write: &Write, now: Timestamp) -> Outcome {
         state.writes.push(write.clone());
         let refusal = |state: &State, record: &Record| {
-            let surname = record.get(Field::Surname).known()?;
-            state.faults.refuse.get(surname).cloned()
+            let name = record
+                .get(Field::Surname)
+                .known()
+                .or(record.get(Field::Subject).known())?;
+            state.faults.refuse.get(name).cloned()
         };
-        let held = |state: &State, field: Field, value: &FieldValue| {
+        let held = |state: &State, kind: ItemKind, field: Field, value: &FieldValue| {
             assert!(!value.is_unknown(), "unknown is never written");
-            let rule = state.profile.fields[&field];
+            let rule = state.profiles.0[&kind].fields[&field];
             assert_eq!(
                 &fit(field, value, rule),
                 value,
@@ -585,18 +676,20 @@ impl FakeSide {
                 FieldValue::Known(text) if state.rewrites => FieldValue::Known(format!(" {text}\u{a0}")),
                 other => other.clone(),
             };
-            if matches!(rule.access, Access::CreateOnly) {
+            if matches!(rule.access, Access::CreateOnly) && kind == ItemKind::Contact {
                 FieldValue::Empty
             } else {
                 text
             }
         };
         match write {
-            Write::Create { key, record } => {
+            Write::Create { key, record, notify } => {
+                assert!(!notify, "a create sends mail");
+                let kind = record.kind;
                 if let Some(refusal) = refusal(state, record) {
                     return Outcome::Refused(refusal);
                 }
-                if self.side == Side::Crm {
+                if self.side == Side::Crm && kind == ItemKind::Contact {
                     assert!(
                         record.get(Field::Surname).known().is_some(),
                         "Salesforce needs a last name"
@@ -606,15 +699,15 @@ impl FakeSide {
                     .items
                     .iter()
                     .find(|(_, item)| {
-                        state.profile.holds_key && item.key.as_ref() == Some(key) && item.is_here()
+                        holds_key(state, kind) && item.key.as_ref() == Some(key) && item.is_here()
                     })
                     .map(|(id, _)| id.clone());
                 let id = existing.unwrap_or_else(|| {
-                    let mut taken = Record::new(ItemKind::Contact);
+                    let mut taken = Record::new(kind);
                     for (field, value) in &record.fields {
-                        taken.set(*field, held(state, *field, value));
+                        taken.set(*field, held(state, kind, *field, value));
                     }
-                    let key = state.profile.holds_key.then(|| key.clone());
+                    let key = holds_key(state, kind).then(|| key.clone());
                     put(state, self.side, taken, Scope::In, true, key, now)
                 });
                 let now = Self::snapshot(state, &id, &state.items[&id]);
@@ -624,12 +717,16 @@ impl FakeSide {
                 }
             }
             Write::Update {
+                kind,
                 id,
                 version,
                 set,
                 key,
                 mark,
+                notify,
             } => {
+                assert!(!notify || state.may_mail, "an update sends mail");
+                state.mails += usize::from(*notify);
                 let Some(item) = state.items.get(id).filter(|item| item.is_here()).cloned() else {
                     return Outcome::Missing;
                 };
@@ -643,7 +740,7 @@ impl FakeSide {
                 let mut record = item.record.clone();
                 for (field, value) in set {
                     replaced.insert(*field, record.get(*field).clone());
-                    let value = held(state, *field, value);
+                    let value = held(state, *kind, *field, value);
                     record.set(*field, value);
                 }
                 for value in replaced.values_mut().filter(|value| value.is_unknown()) {
@@ -652,9 +749,19 @@ impl FakeSide {
                 change(state, id, now, |item| {
                     item.record = record;
                     item.key = key.clone().or(item.key.take());
-                    if *mark == Some(true) {
-                        item.marked = true;
-                        item.scope = Scope::In;
+                    match mark {
+                        Some(Mark::Synced) => {
+                            item.marked = true;
+                            item.scope = Scope::In;
+                            item.extra.failed = false;
+                        }
+                        Some(Mark::Failed) => item.extra.failed = true,
+                        Some(Mark::None) => {
+                            item.marked = false;
+                            item.scope = Scope::Out;
+                            item.extra.failed = false;
+                        }
+                        None => {}
                     }
                 });
                 let now = Self::snapshot(state, id, &state.items[id]);
@@ -663,7 +770,11 @@ impl FakeSide {
                     replaced,
                 }
             }
-            Write::Delete { id, version } => {
+            Write::Delete {
+                id, version, notify, ..
+            } => {
+                assert!(!notify || state.may_mail, "a delete sends mail");
+                state.mails += usize::from(*notify);
                 let Some(item) = state.items.get(id).filter(|item| item.is_here()).cloned() else {
                     return Outcome::Missing;
                 };
@@ -682,12 +793,199 @@ impl Mailbox for FakeSide {
     async fn prepare(&self) -> Result<(), Fault> {
         self.call("prepare")
     }
+
+    async fn messages(
+        &self,
+        ids: &[ItemId],
+        files: &AttachmentRules,
+    ) -> Result<Vec<Result<Message, Refusal>>, Fault> {
+        self.call("messages")?;
+        assert!(ids.len() <= 10, "too many mails at once");
+        Ok(self.with(|state| {
+            ids.iter()
+                .map(|id| {
+                    let mut message = state.contents.get(id).cloned().unwrap_or_else(|| {
+                        Ok(Message {
+                            text: "text".to_owned(),
+                            ..Message::default()
+                        })
+                    })?;
+                    if !files.save {
+                        message.files.clear();
+                    }
+                    Ok(message)
+                })
+                .collect()
+        }))
+    }
+
+    async fn history(&self, window: Window, want: &Want, after: Option<&Cursor>) -> Result<Changes, Fault> {
+        self.call("history")?;
+        assert!(want.kinds.has(ItemKind::Email));
+        let start: usize = after.map_or(0, |cursor| cursor.0.parse().unwrap());
+        Ok(self.with(|state| {
+            let all: Vec<Change> = state
+                .items
+                .iter()
+                .filter(|(_, item)| {
+                    item.extra
+                        .mail
+                        .as_deref()
+                        .is_some_and(|mail| mail.sent >= window.from && mail.sent < window.to)
+                })
+                .map(|(id, item)| Change::Present(Box::new(Self::snapshot(state, id, item))))
+                .collect();
+            let end = (start + HISTORY_PAGE).min(all.len());
+            Changes {
+                more: end < all.len(),
+                items: all[start.min(end)..end].to_vec(),
+                cursor: Cursor(end.to_string()),
+                full: Kinds::NONE,
+            }
+        }))
+    }
+
+    async fn estimate(&self, window: Window, _: &Want) -> Result<u32, Fault> {
+        self.call("estimate")?;
+        Ok(self.with(|state| {
+            let mails = state.items.values().filter_map(|item| item.extra.mail.as_deref());
+            let found = mails.filter(|mail| mail.sent >= window.from && mail.sent < window.to);
+            u32::try_from(found.count()).unwrap()
+        }))
+    }
 }
 
 #[async_trait]
 impl Crm for FakeSide {
     fn user(&self) -> UserId {
         "005000000000001AAA".parse().unwrap()
+    }
+
+    async fn known(&self, clues: &[Clue]) -> Result<Vec<Vec<Known>>, Fault> {
+        self.call("known")?;
+        Ok(self.with(|state| {
+            clues
+                .iter()
+                .map(|clue| state.known.get(clue).cloned().unwrap_or_default())
+                .collect()
+        }))
+    }
+
+    async fn attach(&self, to: &ItemId, files: &[File]) -> Result<Vec<Result<(), Refusal>>, Fault> {
+        self.call("attach")?;
+        Ok(self.with(|state| {
+            files
+                .iter()
+                .map(|file| {
+                    if let Some(refusal) = state.faults.refuse_files.get(&file.name) {
+                        return Err(refusal.clone());
+                    }
+                    if !state
+                        .files
+                        .iter()
+                        .any(|(of, other)| of == to && other.name == file.name)
+                    {
+                        state.files.push((to.clone(), file.clone()));
+                    }
+                    Ok(())
+                })
+                .collect()
+        }))
+    }
+}
+
+/// What both sides can hold. Contacts differ as the real ones do; the CRM takes an email once.
+pub(crate) fn profiles(side: Side, holds_key: bool) -> Profiles {
+    let mut profiles = Profiles::default();
+    for kind in ItemKind::ALL {
+        let mut profile = Profile {
+            holds_key,
+            people_max: 50,
+            ..Profile::default()
+        };
+        for &field in Field::of(kind) {
+            profile.fields.insert(field, FieldRule::default());
+        }
+        let mut rule = |field: Field, rule: FieldRule| {
+            profile.fields.insert(field, rule);
+        };
+        let access = |access: Access| FieldRule {
+            access,
+            ..FieldRule::default()
+        };
+        let at_most = |max: u32| FieldRule {
+            max_chars: Some(max),
+            ..FieldRule::default()
+        };
+        match (kind, side) {
+            (ItemKind::Contact, Side::Crm) => {
+                rule(Field::JobTitle, at_most(10));
+                rule(
+                    Field::Surname,
+                    FieldRule {
+                        required: true,
+                        ..FieldRule::default()
+                    },
+                );
+                rule(Field::Company, access(Access::CreateOnly));
+                profile.fields.remove(&Field::OtherStreet);
+            }
+            (ItemKind::Event, Side::Crm) => {
+                rule(Field::Subject, at_most(20));
+                rule(
+                    Field::ShowAs,
+                    FieldRule {
+                        words: &["busy", "free", "out_of_office"],
+                        ..FieldRule::default()
+                    },
+                );
+            }
+            (ItemKind::Event, Side::Mailbox) => {
+                rule(Field::Answer, access(Access::ReadOnly));
+                profile.fields.remove(&Field::Relations);
+            }
+            (ItemKind::Task, Side::Mailbox) => {
+                profile.fields.remove(&Field::Relations);
+            }
+            (ItemKind::Email, Side::Mailbox) => {
+                profile.fields.remove(&Field::Relations);
+                for rule in profile.fields.values_mut() {
+                    rule.access = Access::ReadOnly;
+                }
+            }
+            (ItemKind::Email, Side::Crm) => {
+                for rule in profile.fields.values_mut() {
+                    rule.access = Access::CreateOnly;
+                }
+            }
+            _ => {}
+        }
+        profiles.0.insert(kind, profile);
+    }
+    profiles
+}
+
+fn holds_key(state: &State, kind: ItemKind) -> bool {
+    state.profiles.of(kind).is_some_and(|profile| profile.holds_key)
+}
+
+pub(crate) fn when(record: &Record) -> Option<When> {
+    record.get(Field::When).known()?.trim().parse().ok()
+}
+
+/// Whether a full listing holds it.
+fn in_full(item: &Item, want: &Want) -> bool {
+    match item.record.kind {
+        ItemKind::Contact => true,
+        ItemKind::Event => when(&item.record).is_none_or(|when| when.is_in(want.events)),
+        ItemKind::Task => {
+            item.record.get(Field::Status).known() != Some("completed") || item.modified >= want.tasks_since
+        }
+        ItemKind::Email => item
+            .extra
+            .mail
+            .as_deref()
+            .is_some_and(|mail| mail.sent >= want.mails_since),
     }
 }
 
@@ -698,6 +996,9 @@ pub(crate) struct Kept {
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) journal: Vec<JournalEntry>,
     pub(crate) issues: BTreeMap<IssueKey, String>,
+    pub(crate) claims: BTreeMap<BaseHash, Claim>,
+    /// Mailboxes of the organisation that sync.
+    pub(crate) colleagues: BTreeSet<String>,
     pub(crate) closing: Option<Closing>,
     pub(crate) fence: i64,
     pub(crate) next_due: Option<Timestamp>,
@@ -783,7 +1084,9 @@ impl Store for FakeStore {
         Ok(self.with(|kept| {
             let hit = |link: &&Link| match ask {
                 LinkAsk::All => true,
-                LinkAsk::Pending => link.intent.is_some(),
+                LinkAsk::Pending => {
+                    link.intent.is_some() || link.traits.files_owed || link.traits.waits_since.is_some()
+                }
                 LinkAsk::Of { mailbox, crm, keys } => {
                     link.mailbox_id.as_ref().is_some_and(|id| mailbox.contains(id))
                         || link.crm_id.as_ref().is_some_and(|id| crm.contains(id))
@@ -794,7 +1097,7 @@ impl Store for FakeStore {
         }))
     }
 
-    async fn commit(&self, lease: &Lease, _: Timestamp, commit: Commit) -> Result<(), StoreError> {
+    async fn commit(&self, lease: &Lease, now: Timestamp, commit: Commit) -> Result<(), StoreError> {
         self.holds(lease)?;
         let mut fuse = self.fuse.lock().unwrap();
         match *fuse {
@@ -822,8 +1125,83 @@ impl Store for FakeStore {
             opening.crm_cursor = commit.crm_cursor.or(opening.crm_cursor.take());
             opening.last_full = commit.last_full.or(opening.last_full);
             opening.first_round_done |= commit.first_round_done;
+            opening.org_deletes += commit.deletes;
+            if opening.backfill.is_some() {
+                opening.backfill = commit.backfill.or(opening.backfill.take());
+            }
+            if commit.moved {
+                opening.last_moved = Some(now);
+            }
+            for claim in commit.claims {
+                kept.claims.insert(claim.hash, claim);
+            }
+            for (_, hash) in commit.unclaimed {
+                kept.claims.remove(&hash);
+            }
         });
         Ok(())
+    }
+
+    async fn claims(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        wishes: &[(ItemKind, BaseHash, LinkKey)],
+        stale_before: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        self.holds(lease)?;
+        Ok(self.with(|kept| {
+            wishes
+                .iter()
+                .map(|(kind, hash, key)| {
+                    let claim = kept.claims.entry(*hash).or_insert_with(|| Claim {
+                        kind: *kind,
+                        hash: *hash,
+                        holder: lease.connection.clone(),
+                        key: key.clone(),
+                        crm_id: None,
+                        since: now,
+                    });
+                    if claim.crm_id.is_none()
+                        && claim.since < stale_before
+                        && claim.holder != lease.connection
+                    {
+                        claim.holder = lease.connection.clone();
+                        claim.since = now;
+                    }
+                    claim.clone()
+                })
+                .collect()
+        }))
+    }
+
+    async fn claimed(
+        &self,
+        lease: &Lease,
+        hashes: &[(ItemKind, BaseHash)],
+    ) -> Result<Vec<Option<Claim>>, StoreError> {
+        self.holds(lease)?;
+        Ok(self.with(|kept| {
+            hashes
+                .iter()
+                .map(|(_, hash)| kept.claims.get(hash).cloned())
+                .collect()
+        }))
+    }
+
+    async fn colleagues(&self, lease: &Lease, addresses: &[String]) -> Result<Vec<bool>, StoreError> {
+        self.holds(lease)?;
+        Ok(self.with(|kept| {
+            addresses
+                .iter()
+                .map(|address| kept.colleagues.contains(address))
+                .collect()
+        }))
+    }
+
+    async fn journal(&self, lease: &Lease, _: &SessionId) -> Result<Vec<JournalEntry>, StoreError> {
+        self.holds(lease)?;
+        Ok(self.with(|kept| kept.journal.clone()))
     }
 
     async fn close(&self, lease: &Lease, closing: Closing) -> Result<(), StoreError> {
@@ -898,6 +1276,12 @@ impl World {
             first_round_done: false,
             released: true,
             last_full: None,
+            org_key: HashKey([4; 32]),
+            org_deletes: 0,
+            last_moved: None,
+            backfill: None,
+            activated: Timestamp(1_700_000_000_000_000),
+            address: "me@own.example".to_owned(),
         };
         Self {
             mailbox: FakeSide::new(Side::Mailbox, clock.clone(), rng.clone(), mailbox_keys),
@@ -908,6 +1292,8 @@ impl World {
                     links: BTreeMap::new(),
                     journal: Vec::new(),
                     issues: BTreeMap::new(),
+                    claims: BTreeMap::new(),
+                    colleagues: BTreeSet::new(),
                     closing: None,
                     fence: 0,
                     next_due: None,
@@ -1003,7 +1389,7 @@ impl World {
     pub(crate) fn journalled(&self, text: &str) -> bool {
         self.store.with(|kept| {
             kept.journal.iter().any(|entry| match &entry.act {
-                JournalAct::Changed { old: values }
+                JournalAct::Changed { old: values, .. }
                 | JournalAct::Deleted { old: values }
                 | JournalAct::LostToConflict { lost: values } => values
                     .iter()

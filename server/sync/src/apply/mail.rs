@@ -1,0 +1,308 @@
+//! Saved emails: their content is read a few at a time, right before they are made, and is kept no longer than that.
+
+use tandem_types::{AttachmentRules, IssueCode, IssueCure, ItemKind, Side};
+
+use super::{Applied, Work, refused};
+use crate::link::LinkState;
+use crate::merge::rule;
+use crate::model::{Field, FieldValue, File, ItemId, Message, Profile, Refusal};
+use crate::normalise::fit;
+use crate::plan::{Draft, Job, Step, failed_mark, own_id, park, title};
+use crate::ports::{Commit, IssueKey};
+use crate::round::{Halt, Round};
+
+/// Mails in one request for their content.
+const READ_MAX: usize = 10;
+/// Attachments that are held at once, about.
+const HELD_BYTES: usize = 32 * 1024 * 1024;
+
+impl Round<'_> {
+    pub(super) async fn make_mails(
+        &mut self,
+        works: &mut [&mut Work],
+        batch: usize,
+        applied: &mut Applied,
+    ) -> Result<bool, Halt> {
+        let mut rest = works;
+        while !rest.is_empty() {
+            if !self.safe_point(applied).await? {
+                return Ok(false);
+            }
+            let mut files: Vec<Vec<File>> = Vec::new();
+            let mut held = 0;
+            while files.len() < rest.len().min(batch) && held < HELD_BYTES {
+                let end = (files.len() + READ_MAX).min(rest.len()).min(batch);
+                let more = self.contents(&mut rest[files.len()..end], applied).await?;
+                held += more.iter().flatten().map(|file| file.bytes.len()).sum::<usize>();
+                files.extend(more);
+            }
+            let (chunk, later) = rest.split_at_mut(files.len());
+            self.make_chunk(Side::Crm, chunk, applied).await?;
+            for (work, files) in chunk.iter_mut().zip(files) {
+                if work.job.link.crm_id.is_some() {
+                    self.saved(&mut work.job, files, applied).await?;
+                }
+            }
+            rest = later;
+        }
+        Ok(true)
+    }
+
+    /// Reads the contents of these mails into what is made of them. The attachments of each, in their order.
+    async fn contents(
+        &mut self,
+        works: &mut [&mut Work],
+        applied: &mut Applied,
+    ) -> Result<Vec<Vec<File>>, Halt> {
+        let ids: Vec<ItemId> = works
+            .iter()
+            .map(|work| work.job.link.mailbox_id.clone().unwrap_or(ItemId(String::new())))
+            .collect();
+        let messages = self.messages(&ids).await?;
+        let profile = self
+            .profiles
+            .as_ref()
+            .and_then(|both| both.crm.of(ItemKind::Email))
+            .cloned()
+            .unwrap_or_default();
+        let mut commit = Commit::default();
+        let mut files = Vec::with_capacity(works.len());
+        for (work, message) in works.iter_mut().zip(messages) {
+            files.push(match message {
+                Ok(message) => self.content(work, message, &profile, &mut commit, applied),
+                Err(refusal) => {
+                    self.unread(work, refusal, &mut commit, applied);
+                    Vec::new()
+                }
+            });
+        }
+        if !commit.issues.is_empty() || !commit.links.is_empty() {
+            self.commit(commit).await?;
+        }
+        Ok(files)
+    }
+
+    async fn messages(&self, ids: &[ItemId]) -> Result<Vec<Result<Message, Refusal>>, Halt> {
+        let none = AttachmentRules {
+            save: false,
+            ..AttachmentRules::default()
+        };
+        let files = if self.storage_full {
+            &none
+        } else {
+            &self.opening.settings.attachments
+        };
+        let found = self
+            .cx
+            .mailbox
+            .messages(ids, files)
+            .await
+            .map_err(|fault| Halt::Fault(Side::Mailbox, fault))?;
+        if found.len() == ids.len() {
+            Ok(found)
+        } else {
+            let text = format!("{} mails, {} contents", ids.len(), found.len());
+            Err(Halt::Fault(Side::Mailbox, crate::Fault::fatal(text)))
+        }
+    }
+
+    fn content(
+        &mut self,
+        work: &mut Work,
+        message: Message,
+        profile: &Profile,
+        commit: &mut Commit,
+        applied: &mut Applied,
+    ) -> Vec<File> {
+        let job = &mut work.job;
+        if let Step::Make { record, .. } = &mut job.step {
+            let html = message.html.map_or(FieldValue::Empty, FieldValue::from_text);
+            for (field, value) in [
+                (Field::Body, FieldValue::from_text(message.text)),
+                (Field::Html, html),
+            ] {
+                let value = fit(field, &value, rule(profile, field));
+                if value.known().is_some() {
+                    record.set(field, value);
+                }
+            }
+        }
+        job.link.traits.files_owed = !message.files.is_empty()
+            || (self.storage_full
+                && self.opening.settings.attachments.save
+                && job
+                    .saw
+                    .mailbox
+                    .as_deref()
+                    .and_then(|item| item.extra.mail.as_deref())
+                    .is_some_and(|mail| mail.has_attachments));
+        self.left_out(job, message.left_out, commit, applied);
+        message.files
+    }
+
+    fn unread(&mut self, work: &mut Work, refusal: Refusal, commit: &mut Commit, applied: &mut Applied) {
+        let job = &mut work.job;
+        let Some(source) = job.saw.mailbox.as_deref() else {
+            return;
+        };
+        let told = failed_mark(source).filter(|_| !refusal.retry);
+        let draft = refused(
+            ItemKind::Email,
+            (Side::Mailbox, &source.id),
+            title(&source.record),
+            refusal,
+        );
+        self.raise(draft, commit, applied);
+        park(&mut job.link, Side::Mailbox, source);
+        self.keep(&job.link, commit);
+        work.failed = true;
+        applied.done += 1;
+        if let Some(update) = told {
+            work.then(crate::merge::Both::new(Some(update), None));
+        }
+    }
+
+    /// What follows a mail that was saved: its conversation is remembered, its attachments are put to it.
+    async fn saved(&mut self, job: &mut Job, files: Vec<File>, applied: &mut Applied) -> Result<(), Halt> {
+        if let Some(thread) = job.thread {
+            let now = self.cx.clock.now();
+            let key = crate::model::LinkKey(own_id(self.cx.rng));
+            let wish = [(ItemKind::Email, thread, key)];
+            let long_ago = tandem_types::Timestamp(i64::MIN);
+            self.cx
+                .store
+                .claims(&self.keeper.lease(), now, &wish, long_ago)
+                .await?;
+        }
+        if job.link.traits.files_owed && !files.is_empty() {
+            self.put_files(job, &files, applied).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts attachments to a saved email. What is refused is told, and not tried again; a full storage waits.
+    async fn put_files(&mut self, job: &mut Job, files: &[File], applied: &mut Applied) -> Result<(), Halt> {
+        let Some(record) = job.link.crm_id.clone() else {
+            return Ok(());
+        };
+        if self.storage_full {
+            return Ok(());
+        }
+        self.keeper.keep().await?;
+        let done = self
+            .cx
+            .crm
+            .attach(&record, files)
+            .await
+            .map_err(|fault| Halt::Fault(Side::Crm, fault))?;
+        let mut commit = Commit::default();
+        let mut refusals: Vec<(String, String)> = Vec::new();
+        let mut later = false;
+        for (file, outcome) in files.iter().zip(done) {
+            match outcome {
+                Ok(()) => {}
+                Err(refusal) if refusal.code == IssueCode::StorageFull => {
+                    self.storage_full = true;
+                    later = true;
+                    let draft = refused(ItemKind::Email, (Side::Crm, &record), name(job), refusal);
+                    self.raise(draft, &mut commit, applied);
+                }
+                Err(refusal) if refusal.retry => later = true,
+                Err(refusal) => refusals.push((file.name.clone(), refusal.message)),
+            }
+        }
+        self.left_out(job, refusals, &mut commit, applied);
+        job.link.traits.files_owed = later;
+        job.link.changed = self.cx.clock.now();
+        if !later {
+            self.solve(ItemKind::Email, Side::Crm, &record, &mut commit);
+        }
+        self.keep(&job.link, &mut commit);
+        self.commit(commit).await?;
+        Ok(())
+    }
+
+    fn left_out(
+        &mut self,
+        job: &Job,
+        files: Vec<(String, String)>,
+        commit: &mut Commit,
+        applied: &mut Applied,
+    ) {
+        let Some(item) = job.link.mailbox_id.clone().filter(|_| !files.is_empty()) else {
+            return;
+        };
+        let words: Vec<String> = files
+            .into_iter()
+            .map(|(name, why)| format!("{name}: {why}"))
+            .collect();
+        let draft = Draft {
+            key: IssueKey {
+                kind: ItemKind::Email,
+                side: Side::Mailbox,
+                item,
+                code: IssueCode::AttachmentLeftOut,
+            },
+            title: name(job),
+            detail: words.join("\n"),
+            cures: vec![IssueCure::Ignore],
+        };
+        self.raise(draft, commit, applied);
+    }
+
+    /// The attachments that an earlier session could not put.
+    pub(super) async fn attachments(
+        &mut self,
+        works: &mut [Work],
+        applied: &mut Applied,
+    ) -> Result<bool, Halt> {
+        for work in works
+            .iter_mut()
+            .filter(|work| matches!(work.job.step, Step::Attach))
+        {
+            if self.storage_full {
+                break;
+            }
+            if !self.safe_point(applied).await? {
+                return Ok(false);
+            }
+            let job = &mut work.job;
+            let Some(id) = job.link.mailbox_id.clone() else {
+                continue;
+            };
+            let Some(message) = self.messages(&[id]).await?.pop() else {
+                continue;
+            };
+            let files = match message {
+                Ok(message) => message.files,
+                // The mail is gone, or cannot be read: nothing can be owed any more.
+                Err(refusal) if !refusal.retry => Vec::new(),
+                Err(_) => continue,
+            };
+            applied.done += 1;
+            if files.is_empty() || matches!(job.link.state, LinkState::Ended(_)) {
+                job.link.traits.files_owed = false;
+                let mut commit = Commit::default();
+                self.keep(&job.link, &mut commit);
+                self.commit(commit).await?;
+            } else {
+                self.put_files(job, &files, applied).await?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn name(job: &Job) -> String {
+    let item = job
+        .link
+        .mailbox_id
+        .as_ref()
+        .map_or(String::new(), |id| id.0.clone());
+    job.saw
+        .mailbox
+        .as_deref()
+        .map(|saw| title(&saw.record))
+        .filter(|title| !title.is_empty())
+        .unwrap_or(item)
+}

@@ -1,0 +1,165 @@
+//! Deletes: each after another look.
+
+use tandem_types::{IssueCode, Side};
+
+use super::{Applied, Work, owed, refused};
+use crate::facts::Seen;
+use crate::link::LinkState;
+use crate::model::{ItemId, Outcome, Write};
+use crate::mutant::{self, Mutant};
+use crate::plan::{Step, linked, name_of, set_item, title};
+use crate::ports::{Commit, IssueKey, JournalAct, JournalEntry};
+use crate::round::{Halt, Round};
+
+impl Round<'_> {
+    pub(super) async fn removes(
+        &mut self,
+        side: Side,
+        works: &mut [Work],
+        applied: &mut Applied,
+    ) -> Result<bool, Halt> {
+        let batch = self.cx.side(side).batch().max(1);
+        let mut todo: Vec<&mut Work> = works
+            .iter_mut()
+            .filter(|work| matches!(&work.job.step, Step::Remove { on, .. } if *on == side))
+            .collect();
+        for chunk in todo.chunks_mut(batch) {
+            if !self.safe_point(applied).await? {
+                return Ok(false);
+            }
+            let ids: Vec<ItemId> = chunk
+                .iter()
+                .filter_map(|work| work.job.saw.on(side).as_ref().map(|saw| saw.id.clone()))
+                .collect();
+            let found = self
+                .cx
+                .side(side)
+                .read(&ids)
+                .await
+                .map_err(|fault| Halt::Fault(side, fault))?;
+            let mut commit = Commit::default();
+            let mut sure: Vec<&mut Work> = Vec::new();
+            let mut writes = Vec::new();
+            for (work, found) in chunk.iter_mut().zip(found) {
+                let Some(saw) = work.job.saw.on(side).as_deref() else {
+                    continue;
+                };
+                let kind = work.job.link.kind;
+                match found {
+                    Some(now) if now.version == saw.version || mutant::on(Mutant::DeleteUnseen) => {
+                        writes.push(Write::Delete {
+                            kind,
+                            notify: self.notify(side, Some(&now)),
+                            id: now.id.clone(),
+                            version: now.version.clone(),
+                        });
+                        *work.job.saw.on_mut(side) = Some(Box::new(now));
+                        sure.push(work);
+                    }
+                    // An edit that came meanwhile may beat the delete: it is decided anew.
+                    Some(now) => {
+                        self.saw(side, &now);
+                        self.again.insert(work.job.link.id.clone());
+                    }
+                    None => {
+                        let link = owed(&work.job.link, side, self.cx.clock.now());
+                        self.keep(&link, &mut commit);
+                    }
+                }
+            }
+            let outcomes = if writes.is_empty() {
+                Vec::new()
+            } else {
+                self.send(side, &writes).await?
+            };
+            for (work, outcome) in sure.into_iter().zip(outcomes) {
+                self.removed(side, work, outcome, &mut commit, applied);
+                applied.done += 1;
+            }
+            if !commit.links.is_empty() || !commit.journal.is_empty() || !commit.issues.is_empty() {
+                self.commit(commit).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn removed(
+        &mut self,
+        side: Side,
+        work: &mut Work,
+        outcome: Outcome,
+        commit: &mut Commit,
+        applied: &mut Applied,
+    ) {
+        let job = &mut work.job;
+        let Step::Remove { then, .. } = job.step else {
+            return;
+        };
+        let Some(saw) = job.saw.on(side).as_deref() else {
+            return;
+        };
+        let kind = job.link.kind;
+        match outcome {
+            Outcome::Deleted | Outcome::Written { .. } => {
+                let old = saw
+                    .record
+                    .fields
+                    .iter()
+                    .filter(|(_, value)| value.known().is_some())
+                    .map(|(field, value)| (*field, value.clone()))
+                    .collect();
+                commit.journal.push(JournalEntry {
+                    link: job.link.id.clone(),
+                    kind: job.link.kind,
+                    side,
+                    item: saw.id.clone(),
+                    act: JournalAct::Deleted { old },
+                });
+                job.link.state = then;
+                job.link.intent = None;
+                job.link.changed = self.cx.clock.now();
+                let ended = matches!(then, LinkState::Ended(_));
+                commit
+                    .journal
+                    .push(linked(&job.link, if ended { "ended" } else { "slept" }));
+                self.solve(kind, side, &saw.id, commit);
+                commit.solved.push(IssueKey {
+                    kind,
+                    side,
+                    item: saw.id.clone(),
+                    code: IssueCode::DeletedInMailbox,
+                });
+                if !ended {
+                    set_item(&mut job.link, side, None);
+                }
+                applied.on(kind, side).deleted += 1;
+                applied.moved = true;
+                commit.moved = true;
+                commit.deletes += 1;
+                let gone = Seen::Deleted { merged_into: None };
+                self.facts.sides.on_mut(side).put(saw.id.clone(), gone);
+                self.keep(&job.link, commit);
+            }
+            Outcome::Conflict(fresh) => {
+                self.saw(side, &fresh);
+                self.again.insert(job.link.id.clone());
+            }
+            Outcome::Refused(refusal) => {
+                let retry = refusal.retry;
+                let (named, item) = name_of(&job.link);
+                self.raise(
+                    refused(kind, (named, &item), title(&saw.record), refusal),
+                    commit,
+                    applied,
+                );
+                if retry {
+                    self.owe(&job.link, side, commit);
+                }
+            }
+            Outcome::InDoubt | Outcome::Missing => {
+                applied.in_doubt = true;
+                self.owe(&job.link, side, commit);
+            }
+        }
+    }
+}

@@ -1,0 +1,609 @@
+//! What is planned for items that are linked.
+
+use std::collections::BTreeMap;
+
+use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
+
+use crate::decide::Decision;
+use crate::link::{Base, EndReason, Link, LinkState};
+use crate::merge::{Both, Carried, Merged, Stamp, edited, merge, rule, winner};
+use crate::model::{Access, Answer, Field, FieldValue, ItemId, Mark, Part, Profile, Record, Scope, Snapshot};
+use crate::normalise::{fit, normalise};
+use crate::relate;
+use crate::roles;
+use crate::survey::{Case, Stand, here};
+
+use super::told::{REFUSALS, of_pairs, of_sources};
+use super::{After, Job, Planner, Step, Update, limits, linked, name_of, title};
+
+impl<'a> Planner<'a> {
+    pub(super) fn case(&mut self, case: &Case<'a>) {
+        let link = case.link;
+        match case.decision {
+            Decision::Nothing | Decision::Pair { .. } | Decision::Remake { .. } => {}
+            Decision::Note => self.note(case),
+            Decision::Merge { mark } | Decision::Follow { mark } => self.merge(case, mark),
+            Decision::Delete { on, end } => self.remove(case, on, LinkState::Ended(end)),
+            Decision::SleepAndRemove => self.remove(case, Side::Mailbox, LinkState::Dormant),
+            Decision::DeleteKeep { end } => self.depart(case, end, None, true),
+            Decision::Decline => {
+                let declined = FieldValue::from_text(Answer::Declined.as_str());
+                self.depart(case, EndReason::DeletedInMailbox, Some(declined), false);
+            }
+            Decision::LetGo { end } => self.depart(case, end, Some(FieldValue::Empty), false),
+            Decision::Unmark { end } => self.depart(case, end, None, false),
+            Decision::End(reason) => self.rest(case, LinkState::Ended(reason), "ended"),
+            Decision::Sleep => self.rest(case, LinkState::Dormant, "slept"),
+            Decision::EndAndOffer => {
+                self.rest(case, LinkState::Ended(EndReason::DeletedInMailbox), "ended");
+                if let (Some(id), Some(record)) = (&link.crm_id, here(&case.stand.crm)) {
+                    self.issue(
+                        (link.kind, Side::Crm, id),
+                        IssueCode::DeletedInMailbox,
+                        title(&record.record),
+                        String::new(),
+                        vec![IssueCure::BringBack, IssueCure::DeleteThere, IssueCure::Ignore],
+                    );
+                }
+            }
+            Decision::EndMerged => {
+                self.rest(case, LinkState::Ended(EndReason::Merged), "ended");
+                if let Some(id) = &link.mailbox_id {
+                    let winner = match case.stand.crm {
+                        Stand::Deleted {
+                            merged_into: Some(winner),
+                        } => winner.0.clone(),
+                        _ => String::new(),
+                    };
+                    let name = here(&case.stand.mailbox)
+                        .map(|item| title(&item.record))
+                        .unwrap_or_default();
+                    self.issue(
+                        (link.kind, Side::Mailbox, id),
+                        IssueCode::MergedIntoLinked,
+                        name,
+                        winner,
+                        vec![IssueCure::Ignore],
+                    );
+                }
+            }
+            Decision::Unproved { on } => {
+                // What a lost create has made is the link's from now on; what is owed waits until both are seen again.
+                if link.intent.is_some() {
+                    let items = Both::new(here(&case.stand.mailbox), here(&case.stand.crm));
+                    let mut kept = Self::with_items(link, &items, Both::default());
+                    kept.intent = None;
+                    self.keep(kept, link, "");
+                }
+                let name = Side::BOTH
+                    .into_iter()
+                    .find_map(|side| here(case.stand.on(side)))
+                    .map(|item| title(&item.record))
+                    .unwrap_or_default();
+                let (side, id) = name_of(link);
+                self.issue(
+                    (link.kind, side, &id),
+                    IssueCode::FateUnknown,
+                    name,
+                    on.as_str().to_owned(),
+                    vec![IssueCure::Retry, IssueCure::Ignore],
+                );
+            }
+        }
+    }
+
+    fn note(&mut self, case: &Case<'a>) {
+        let items = Both::new(here(&case.stand.mailbox), here(&case.stand.crm));
+        let mut kept = Self::with_items(case.link, &items, Both::new(true, true));
+        kept.intent = None;
+        if case.link.kind == ItemKind::Email {
+            self.note_email(case.link, kept, items.mailbox);
+            return;
+        }
+        // An appointment may have become a meeting, whatever its fields say.
+        let register = items.mailbox.and_then(|item| self.register(&mut kept, item));
+        self.keep(kept, case.link, "");
+        if let (Some(_), Some(job)) = (register, self.plan.jobs.last_mut()) {
+            job.register = register;
+        }
+        self.solve(case.link, &[IssueCode::FateUnknown]);
+        if items.mailbox.is_some() {
+            // Seen, and as it was: a change that Salesforce refused was taken back.
+            self.solve(case.link, &REFUSALS);
+        }
+    }
+
+    /// Whether the category was written to a saved mail is not known: it is written again.
+    fn note_email(&mut self, link: &Link, kept: Link, item: Option<&Snapshot>) {
+        let Some(item) = item.filter(|item| link.intent.is_some() && !item.extra.untaggable) else {
+            if link.intent.is_some() {
+                self.keep(kept, link, "");
+            }
+            return;
+        };
+        let mut kept = kept;
+        let register = self.register(&mut kept, item);
+        let update = self.tag(&kept, item);
+        let step = if update.key || update.mark.is_some() {
+            Step::Update(Both::new(Some(update), None))
+        } else {
+            Step::Note
+        };
+        self.plan.jobs.push(Job {
+            dirty: kept != *link,
+            saw: boxed(&Both::new(Some(item), None)),
+            register,
+            ..Self::job(kept, step)
+        });
+    }
+
+    /// The link ends or goes dormant; both items stay.
+    fn rest(&mut self, case: &Case<'a>, state: LinkState, what: &'static str) {
+        let items = Both::new(
+            here(&case.stand.mailbox),
+            case.winner.or_else(|| here(&case.stand.crm)),
+        );
+        // Dormant, nothing is carried over: the versions stay behind until it wakes.
+        let mut kept = Self::with_items(case.link, &items, Both::default());
+        kept.state = state;
+        kept.intent = None;
+        kept.traits.waits_since = None;
+        self.keep(kept, case.link, what);
+        self.solve(case.link, of_pairs(case.link.kind));
+        self.solve(case.link, &[IssueCode::CreateInDoubt]);
+    }
+
+    fn remove(&mut self, case: &Case<'a>, on: Side, then: LinkState) {
+        let Some(target) = here(case.stand.on(on)) else {
+            return;
+        };
+        let items = Both::new(here(&case.stand.mailbox), here(&case.stand.crm));
+        let kept = Self::with_items(case.link, &items, Both::default());
+        self.plan.load.deletes += 1;
+        let mut saw = Both::default();
+        *saw.on_mut(on) = Some(Box::new(target.clone()));
+        self.plan.jobs.push(Job {
+            dirty: false,
+            saw,
+            ..Self::job(kept, Step::Remove { on, then })
+        });
+        self.solve(case.link, of_pairs(case.link.kind));
+    }
+
+    /// The pair parts: the user's answer is left in the CRM, the mailbox item loses its category, the record goes if
+    /// `delete`.
+    fn depart(&mut self, case: &Case<'a>, end: EndReason, answer: Option<FieldValue>, delete: bool) {
+        let link = case.link;
+        let items = Both::new(here(&case.stand.mailbox), here(&case.stand.crm));
+        let mut updates: Both<Option<Update>> = Both::default();
+        if let Some(item) = items.mailbox
+            && (item.marked || item.extra.failed)
+            && !item.extra.untaggable
+            && self.may_write(link.kind).mailbox
+        {
+            updates.mailbox.get_or_insert_default().mark = Some(Mark::None);
+        }
+        if let (Some(answer), Some(record)) = (answer, items.crm)
+            && record
+                .extra
+                .event
+                .as_deref()
+                .is_some_and(|event| event.part == Part::Attendee)
+            && self
+                .profiles(link.kind)
+                .is_some_and(|both| rule(both.crm, Field::Answer).access == Access::ReadWrite)
+        {
+            let held = record.record.get(Field::Answer).clone();
+            if held != answer {
+                let carried = Carried {
+                    value: answer,
+                    held,
+                    source: None,
+                    lost: false,
+                };
+                updates
+                    .crm
+                    .get_or_insert_default()
+                    .set
+                    .insert(Field::Answer, carried);
+            }
+        }
+        let then = LinkState::Ended(end);
+        let remove = delete && items.crm.is_some();
+        if updates.mailbox.is_none() && updates.crm.is_none() {
+            if remove {
+                self.remove(case, Side::Crm, then);
+            } else {
+                self.rest(case, then, "ended");
+            }
+            return;
+        }
+        let mut kept = Self::with_items(link, &items, Both::default());
+        kept.intent = None;
+        kept.traits.waits_since = None;
+        self.solve(link, of_pairs(link.kind));
+        let after = if remove {
+            self.plan.load.deletes += 1;
+            After::Remove { on: Side::Crm, then }
+        } else {
+            After::Rest(then)
+        };
+        self.plan.jobs.push(Job {
+            dirty: false,
+            saw: boxed(&items),
+            after: Some(after),
+            ..Self::job(kept, Step::Update(updates))
+        });
+    }
+
+    fn merge(&mut self, case: &Case<'a>, mark: bool) {
+        let link = case.link;
+        let crm = case.winner.or_else(|| here(&case.stand.crm));
+        let items = Both::new(here(&case.stand.mailbox), crm);
+        let mut what = "";
+        if link.state != LinkState::Live {
+            what = "woken";
+            self.solve(link, &[IssueCode::DeletedInMailbox, IssueCode::NoPermission]);
+        } else if case.winner.is_some() {
+            what = "followed";
+        } else if link
+            .intent
+            .is_some_and(|intent| link.id_on(intent.side).is_none())
+        {
+            what = "found";
+            for side in Side::BOTH {
+                if let Some(item) = items.on(side) {
+                    self.solve_item(link.kind, side, &item.id, of_sources(link.kind));
+                }
+            }
+        }
+        self.pair_up(link, Some(link), items, mark, what, false);
+    }
+
+    /// Merges two items into `link`, and plans what is to be written. `stored`: the link as it is in the store.
+    pub(super) fn pair_up(
+        &mut self,
+        link: &Link,
+        stored: Option<&Link>,
+        items: Both<Option<&'a Snapshot>>,
+        mark: bool,
+        what: &'static str,
+        adopted: bool,
+    ) {
+        let kind = link.kind;
+        let Some(profiles) = self.profiles(kind) else {
+            return;
+        };
+        let mut kept = link.clone();
+        let mut open = Vec::new();
+        let mut merged = match (items.mailbox, items.crm) {
+            (Some(mailbox), Some(crm)) => self.merged(&mut kept, mailbox, crm, profiles, &mut open),
+            _ => Merged::default(),
+        };
+        if what == "woken" {
+            // Its issues were closed when it went to sleep.
+            merged.different.clone_from(&merged.apart);
+        }
+        self.told(&merged, link, &items, &open);
+        if merged.to.mailbox.is_empty() && merged.to.crm.is_empty() {
+            // Nothing is owed: what was refused before was taken back.
+            self.solve(link, &REFUSALS);
+        }
+        self.moved.mailbox |= !merged.to.crm.is_empty();
+        self.moved.crm |= !merged.to.mailbox.is_empty();
+        let mut kept = Self::with_items(
+            &kept,
+            &items,
+            Both::new(merged.to.crm.is_empty(), merged.to.mailbox.is_empty()),
+        );
+        kept.state = LinkState::Live;
+        kept.intent = None;
+        kept.traits.waits_since = None;
+        let mut updates: Both<Option<Update>> = Both::default();
+        for (side, set) in [(Side::Mailbox, merged.to.mailbox), (Side::Crm, merged.to.crm)] {
+            self.plan.load.overwritten += overwritten(&set);
+            self.plan.load.clears += cleared(&set);
+            if !set.is_empty() {
+                updates.on_mut(side).get_or_insert_default().set = set;
+            }
+        }
+        if let Some(item) = items
+            .mailbox
+            .filter(|item| self.may_write(kind).mailbox && !item.extra.untaggable)
+        {
+            // A copy carries the key of what it was copied from: that one is replaced.
+            if self.holds_key(Side::Mailbox, kind) && item.key.as_ref() != Some(&kept.key) {
+                updates.mailbox.get_or_insert_default().key = true;
+            }
+            // One that was found is in its first session with both items, as if it had just been made.
+            if (mark || adopted || what == "found") && !item.marked {
+                updates.mailbox.get_or_insert_default().mark = Some(Mark::Synced);
+            }
+        }
+        let register = items.mailbox.and_then(|item| self.register(&mut kept, item));
+        let writes = updates.mailbox.is_some() || updates.crm.is_some();
+        let dirty = stored != Some(&kept);
+        if !writes && !dirty {
+            return;
+        }
+        kept.changed = self.setting.now;
+        let journal = if what.is_empty() {
+            Vec::new()
+        } else {
+            vec![linked(&kept, what)]
+        };
+        self.plan.jobs.push(Job {
+            saw: boxed(&items),
+            dirty,
+            journal,
+            adopted,
+            register,
+            ..Self::job(kept, if writes { Step::Update(updates) } else { Step::Note })
+        });
+    }
+
+    /// `open`: codes of issues that this merge leaves.
+    fn merged(
+        &mut self,
+        kept: &mut Link,
+        mailbox: &'a Snapshot,
+        crm: &'a Snapshot,
+        profiles: Both<&Profile>,
+        open: &mut Vec<IssueCode>,
+    ) -> Merged {
+        let settings = self.view.settings;
+        let kind = kept.kind;
+        note_parts(kept, mailbox, crm);
+        let before = kept.clone();
+        let narrowed = match kind {
+            ItemKind::Contact => None,
+            _ => Some(roles::rules(kept, kind, Some(mailbox), Some(crm), profiles)),
+        };
+        let profiles = match &narrowed {
+            Some(own) => Both::new(&own.mailbox, &own.crm),
+            None => profiles,
+        };
+        let shown = relate::shown(self.view.hasher, kept, mailbox, crm);
+        for (side, record) in [(Side::Mailbox, &*shown), (Side::Crm, &crm.record)] {
+            if kept.made_on == Some(side) && edited(self.view.hasher, &before.base, side, record) {
+                kept.touched = true;
+            }
+        }
+        let stamp = |side: Side, item: &Snapshot| Stamp {
+            modified: item.modified,
+            own: version(&before, side) == Some(&item.version),
+        };
+        let may_write = self.may_write(kind);
+        let prefer = kept.traits.prefer.take();
+        let records = Both::new(&*shown, &crm.record);
+        let mut merged = merge(
+            self.view.hasher,
+            &mut kept.base,
+            records,
+            profiles,
+            may_write,
+            prefer.or_else(|| {
+                winner(
+                    settings.conflicts(kind),
+                    stamp(Side::Mailbox, mailbox),
+                    stamp(Side::Crm, crm),
+                )
+            }),
+        );
+        let closed = |field: Field| {
+            Side::BOTH.into_iter().all(|side| {
+                rule(profiles.on(side), field).access != Access::ReadWrite || !*may_write.on(side)
+            })
+        };
+        if kind != ItemKind::Contact {
+            // What this pair never carries is no difference that anybody could settle.
+            merged.different.retain(|field| !closed(*field));
+            merged.apart.retain(|field| !closed(*field));
+        }
+        if let Some(side) = prefer {
+            settle_apart(&mut merged, records, profiles, may_write, side, |field, value| {
+                self.view.hasher.of(field, value)
+            });
+        }
+        if kind == ItemKind::Event {
+            self.limits(&mut merged, mailbox, crm, open);
+        }
+        merged
+    }
+
+    /// A meeting that was paired by what it holds, or became one later, is nobody else's to make.
+    fn register(&self, link: &mut Link, item: &Snapshot) -> Option<crate::link::BaseHash> {
+        if link.traits.follower || !crate::meeting::is_shared(item) {
+            return None;
+        }
+        let identity = crate::meeting::identity(self.view.org, item)?;
+        if link.traits.claimed && link.traits.claim == Some(identity) {
+            return None;
+        }
+        link.traits.claim = Some(identity);
+        link.traits.claimed = true;
+        Some(identity)
+    }
+
+    fn limits(&mut self, merged: &mut Merged, mailbox: &Snapshot, crm: &Snapshot, open: &mut Vec<IssueCode>) {
+        let event = mailbox.extra.event.as_deref();
+        let mut tell = |planner: &mut Self, code: IssueCode, detail: &str| {
+            open.push(code);
+            planner.issue(
+                (ItemKind::Event, Side::Crm, &crm.id),
+                code,
+                title(&mailbox.record),
+                detail.to_owned(),
+                vec![IssueCure::Retry, IssueCure::Ignore],
+            );
+        };
+        if let Some(carried) = merged.to.crm.get(&Field::When)
+            && let Some(code) = limits::wrong_times(&carried.value)
+        {
+            merged.to.crm.remove(&Field::When);
+            tell(self, code, "");
+        }
+        if event.is_some_and(|event| event.broken_zone) {
+            merged.to.crm.remove(&Field::When);
+            tell(self, IssueCode::ZoneUnknown, "");
+        }
+        if event.is_some_and(|event| event.rich_body) && merged.to.mailbox.remove(&Field::Body).is_some() {
+            tell(self, IssueCode::RichBody, "body");
+        }
+    }
+
+    pub(super) fn adopt(
+        &mut self,
+        mailbox: &'a Snapshot,
+        crm: &'a Snapshot,
+        link: Option<&Link>,
+        retired: Option<&Link>,
+    ) {
+        let kind = mailbox.record.kind;
+        self.retire(retired, &mailbox.id, &crm.id);
+        let mut paired = link.cloned().unwrap_or_else(|| self.new_link(kind));
+        paired.base = Base::default();
+        paired.made_on = None;
+        paired.touched = false;
+        paired.intent = None;
+        paired.mailbox_id = Some(mailbox.id.clone());
+        paired.mailbox_version = None;
+        paired.crm_id = Some(crm.id.clone());
+        paired.crm_version = None;
+        paired.traits.private_on_purpose = is_private(mailbox);
+        paired.traits.claim = crate::meeting::identity(self.view.org, mailbox);
+        self.solve_item(kind, Side::Mailbox, &mailbox.id, of_sources(kind));
+        self.solve_item(kind, Side::Crm, &crm.id, of_sources(kind));
+        self.told_once(mailbox);
+        if crm.scope == Scope::In {
+            self.pair_up(
+                &paired,
+                link,
+                Both::new(Some(mailbox), Some(crm)),
+                true,
+                "adopted",
+                true,
+            );
+            return;
+        }
+        // Somebody else's record: neither read nor written, and not made a second time either.
+        paired.state = LinkState::Dormant;
+        paired.changed = self.setting.now;
+        self.issue(
+            (kind, Side::Crm, &crm.id),
+            IssueCode::NoPermission,
+            title(&mailbox.record),
+            "owner".to_owned(),
+            vec![IssueCure::Ignore],
+        );
+        self.plan.jobs.push(Job {
+            journal: vec![linked(&paired, "adopted")],
+            adopted: true,
+            ..Self::job(paired, Step::Note)
+        });
+    }
+
+    /// Another link that held one of two items lets go of it.
+    pub(super) fn retire(&mut self, retired: Option<&Link>, mailbox: &ItemId, crm: &ItemId) {
+        let Some(other) = retired else { return };
+        let mut kept = other.clone();
+        kept.state = LinkState::Ended(EndReason::Merged);
+        kept.intent = None;
+        kept.traits.waits_since = None;
+        if kept.mailbox_id.as_ref() == Some(mailbox) {
+            kept.mailbox_id = None;
+        }
+        if kept.crm_id.as_ref() == Some(crm) {
+            kept.crm_id = None;
+        }
+        self.keep(kept, other, "");
+    }
+
+    /// The key and the category for a mailbox item that is synced now.
+    pub(super) fn tag(&self, link: &Link, item: &Snapshot) -> Update {
+        Update {
+            key: self.holds_key(Side::Mailbox, link.kind) && item.key.as_ref() != Some(&link.key),
+            mark: (!item.marked || item.extra.failed).then_some(Mark::Synced),
+            ..Update::default()
+        }
+    }
+}
+
+/// What the user is in the two items is remembered: it is asked again when one of them is gone.
+pub(super) fn note_parts(link: &mut Link, mailbox: &Snapshot, crm: &Snapshot) {
+    if let Some(event) = mailbox.extra.event.as_deref() {
+        link.traits.invited = event.part == Part::Attendee;
+    }
+    if let Some(event) = crm.extra.event.as_deref() {
+        match (event.part, crm.scope) {
+            (Part::Attendee, _) => link.traits.follower = true,
+            (Part::Organizer, Scope::In) => link.traits.follower = false,
+            (Part::Organizer, _) => {}
+        }
+    }
+}
+
+pub(super) fn is_private(item: &Snapshot) -> bool {
+    item.record.get(Field::Private).known() == Some("yes")
+}
+
+/// The user chose a side: what was left apart becomes what that side holds.
+fn settle_apart(
+    merged: &mut Merged,
+    records: Both<&Record>,
+    profiles: Both<&Profile>,
+    may_write: Both<bool>,
+    side: Side,
+    hash: impl Fn(Field, &FieldValue) -> Option<crate::link::BaseHash>,
+) {
+    let to = side.other();
+    for field in std::mem::take(&mut merged.apart) {
+        let from = records.on(side).get(field);
+        let open = rule(profiles.on(to), field);
+        let needed = open.required && normalise(field, from) == FieldValue::Empty;
+        if open.access != Access::ReadWrite || !*may_write.on(to) || needed || from.is_unknown() {
+            merged.apart.push(field);
+            continue;
+        }
+        merged.different.retain(|other| *other != field);
+        merged.to.on_mut(to).insert(
+            field,
+            Carried {
+                value: fit(field, from, open),
+                held: records.on(to).get(field).clone(),
+                source: hash(field, from),
+                lost: true,
+            },
+        );
+    }
+}
+
+fn boxed(items: &Both<Option<&Snapshot>>) -> Both<Option<Box<Snapshot>>> {
+    Both::new(
+        items.mailbox.cloned().map(Box::new),
+        items.crm.cloned().map(Box::new),
+    )
+}
+
+fn version(link: &Link, side: Side) -> Option<&crate::model::Version> {
+    match side {
+        Side::Mailbox => link.mailbox_version.as_ref(),
+        Side::Crm => link.crm_version.as_ref(),
+    }
+}
+
+fn overwritten(set: &BTreeMap<Field, Carried>) -> u32 {
+    let fields = set.iter().filter(|(field, carried)| {
+        let held = normalise(**field, &carried.held);
+        matches!(held, FieldValue::Known(_)) && held != normalise(**field, &carried.value)
+    });
+    u32::try_from(fields.count()).unwrap_or(u32::MAX)
+}
+
+fn cleared(set: &BTreeMap<Field, Carried>) -> u32 {
+    let fields = set.iter().filter(|(field, carried)| {
+        matches!(normalise(**field, &carried.held), FieldValue::Known(_))
+            && normalise(**field, &carried.value) == FieldValue::Empty
+    });
+    u32::try_from(fields.count()).unwrap_or(u32::MAX)
+}

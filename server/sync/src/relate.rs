@@ -1,0 +1,105 @@
+//! What an activity belongs to, as the mailbox sees it: what the linker found, unless a user of the CRM chose.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use tandem_types::{ItemKind, Side};
+
+use crate::hash::Hasher;
+use crate::link::{Base, Link};
+use crate::model::{Answer, Field, FieldValue, Record, Relations, Snapshot};
+use crate::normalise::{self, normalise};
+use crate::roles;
+
+/// The mailbox item's record for the merge of a pair. Notes on the link when a user of the CRM has chosen the records
+/// himself: the linker does not move them any more.
+///
+/// What the mailbox never held before counts as its news (nothing was there), so that it goes up without being a
+/// difference to ask about.
+pub(crate) fn shown<'a>(
+    hasher: &Hasher,
+    link: &mut Link,
+    mailbox: &'a Snapshot,
+    crm: &Snapshot,
+) -> Cow<'a, Record> {
+    if !matches!(link.kind, ItemKind::Event | ItemKind::Task) {
+        return Cow::Borrowed(&mailbox.record);
+    }
+    if link.base.normaliser != normalise::VERSION {
+        link.base = Base {
+            normaliser: normalise::VERSION,
+            ..Base::default()
+        };
+    }
+    if link.kind == ItemKind::Event {
+        first_answer(hasher, &mut link.base, &mailbox.record, &crm.record);
+    }
+    let ours = mailbox.record.get(Field::Relations);
+    let theirs = crm.record.get(Field::Relations);
+    let (Some(mut own), Some(there)) = (parsed(ours), parsed(theirs)) else {
+        return Cow::Borrowed(&mailbox.record);
+    };
+    let masked = roles::masked(link, mailbox);
+    let agreed = link.base.crm.get(&Field::Relations).copied();
+    if agreed.is_none() || !link.base.mailbox.contains_key(&Field::Relations) {
+        preset(
+            hasher,
+            &mut link.base,
+            Field::Relations,
+            &FieldValue::Empty,
+            theirs,
+        );
+    }
+    if masked {
+        return Cow::Owned(roles::mask(&mailbox.record));
+    }
+    let apart = (&own.who, &own.what) != (&there.who, &there.what);
+    let chosen = match agreed {
+        None => !(there.who.is_empty() && there.what.is_none()),
+        Some(agreed) => hasher.of(Field::Relations, theirs) != Some(agreed),
+    };
+    link.traits.links_chosen |= chosen && apart;
+    if link.traits.links_chosen {
+        own.who.clone_from(&there.who);
+        own.what.clone_from(&there.what);
+    }
+    if link.made_on != Some(Side::Crm) {
+        // Whom somebody invited there is not known here, and stays.
+        for (id, answer) in &there.invited {
+            own.invited.entry(id.clone()).or_insert(*answer);
+        }
+    }
+    let value = own.to_value();
+    if normalise(Field::Relations, &value) == normalise(Field::Relations, ours) {
+        return Cow::Borrowed(&mailbox.record);
+    }
+    let mut record = mailbox.record.clone();
+    record.set(Field::Relations, value);
+    Cow::Owned(record)
+}
+
+/// An answer that was given in the mailbox goes up; one that was given in the CRM stays as long as there is none here.
+fn first_answer(hasher: &Hasher, base: &mut Base, mailbox: &Record, crm: &Record) {
+    if base.crm.contains_key(&Field::Answer) && base.mailbox.contains_key(&Field::Answer) {
+        return;
+    }
+    let ours = mailbox.get(Field::Answer);
+    let given = ours.known().and_then(Answer::parse).unwrap_or_default() != Answer::None;
+    let before = if given { &FieldValue::Empty } else { ours };
+    preset(hasher, base, Field::Answer, before, crm.get(Field::Answer));
+}
+
+fn preset(hasher: &Hasher, base: &mut Base, field: Field, mailbox: &FieldValue, crm: &FieldValue) {
+    if let (Some(mailbox), Some(crm)) = (hasher.of(field, mailbox), hasher.of(field, crm)) {
+        base.mailbox.insert(field, mailbox);
+        base.crm.insert(field, crm);
+    }
+}
+
+fn parsed(value: &FieldValue) -> Option<Relations> {
+    match value {
+        FieldValue::Unknown => None,
+        FieldValue::Empty => Some(Relations::default()),
+        FieldValue::Known(text) => Relations::from_str(text).ok(),
+    }
+}

@@ -1,0 +1,325 @@
+//! Items that have no counterpart yet: which of them get one, and how it is found.
+
+use std::collections::BTreeSet;
+
+use tandem_types::{ItemKind, Side};
+
+use crate::facts::Seen;
+use crate::link::{EndReason, Link, LinkState};
+use crate::linker;
+use crate::meeting;
+use crate::merge::may_write;
+use crate::model::{Candidate, ItemId, MatchKey, Scope, Snapshot};
+use crate::mutant::{self, Mutant};
+use crate::ports::Claim;
+use crate::save::{Rule, SaveContext, Saving, saving};
+
+use super::{Course, Look, Source, Survey, View, paired, when};
+
+impl<'a> View<'a> {
+    pub(super) fn unlinked(self, survey: &mut Survey<'a>) {
+        let spoken_for: BTreeSet<&ItemId> = survey
+            .in_doubt
+            .iter()
+            .flat_map(|(_, ids)| ids.iter())
+            // What a record was merged into is its link's.
+            .chain(
+                survey
+                    .cases
+                    .iter()
+                    .filter_map(|case| case.winner.map(|winner| &winner.id)),
+            )
+            .collect();
+        for side in Side::BOTH {
+            if self.look == Look::Again {
+                continue;
+            }
+            let facts = self.facts.sides.on(side);
+            for id in &facts.news {
+                let Some(item) = facts.here(id) else { continue };
+                let kind = item.record.kind;
+                if item.id == *id
+                    && self.frame.kinds.has(kind)
+                    && *may_write(self.settings.direction(kind)).on(side.other())
+                    && self.is_free(side, item)
+                    && !survey.claimed.on(side).contains_key(id)
+                    && !spoken_for.contains(id)
+                {
+                    self.source(side, item, None, false, survey);
+                }
+            }
+        }
+        survey.sources.retain(|source| {
+            *may_write(self.settings.direction(source.item.record.kind)).on(source.side.other())
+        });
+        survey
+            .sources
+            .sort_by(|a, b| (a.side, &a.item.id).cmp(&(b.side, &b.item.id)));
+        survey
+            .sources
+            .dedup_by(|a, b| (a.side, &a.item.id) == (b.side, &b.item.id));
+        crate::pair::questions(self, survey);
+    }
+
+    /// No link speaks for it: or only one that the user ended with *Salesforce Unsync* and has taken back since.
+    fn is_free(self, side: Side, item: &Snapshot) -> bool {
+        match self.links.of_item(side, &item.id) {
+            None => true,
+            Some(link) => {
+                side == Side::Mailbox
+                    && link.state == LinkState::Ended(EndReason::Unsynced)
+                    && item.record.kind != ItemKind::Email
+                    && item.marked
+                    && !item.extra.unsync
+            }
+        }
+    }
+
+    /// Takes an item as a source, if it is one and everything that it needs is known.
+    pub(super) fn source(
+        self,
+        side: Side,
+        item: &'a Snapshot,
+        link: Option<&'a Link>,
+        remade: bool,
+        survey: &mut Survey<'a>,
+    ) {
+        let mut source = Source {
+            side,
+            item,
+            link,
+            remade,
+            rule: None,
+            claim: None,
+            course: Course::Look,
+        };
+        let kind = item.record.kind;
+        // Of an item that is linked already, the table has decided.
+        let inside = link.is_some() || (item.scope == Scope::In && !item.extra.unsync);
+        let wanted = match (side, kind) {
+            (Side::Mailbox, ItemKind::Event | ItemKind::Email) if !remade => {
+                self.saved(&mut source, survey) && self.course(&mut source, survey)
+            }
+            (Side::Mailbox, ItemKind::Event) => {
+                source.claim = meeting::identity(self.org, item);
+                true
+            }
+            // Changes are told wherever they are: only those of the window come down.
+            (Side::Crm, ItemKind::Event) => {
+                inside
+                    && (remade
+                        || when(item).is_some_and(|when| when.is_in(self.frame.window))
+                        || mutant::on(Mutant::IgnoreWindow))
+            }
+            (_, ItemKind::Email) => false,
+            (_, ItemKind::Task) => inside && (remade || !self.is_past(item)),
+            (_, ItemKind::Contact) => inside,
+        };
+        if !wanted {
+            return;
+        }
+        if side == Side::Mailbox
+            && kind != ItemKind::Contact
+            && matches!(source.course, Course::Look | Course::Follow { .. })
+            && !self.facts.sides.mailbox.related.contains(&item.id)
+        {
+            survey.lookups.related.insert(item.id.clone());
+            return;
+        }
+        survey.sources.push(source);
+    }
+
+    /// Which rule saves it, if any. False: not now, or not known yet.
+    fn saved(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> bool {
+        let item = source.item;
+        let mut thread_saved = None;
+        if item.record.kind == ItemKind::Email
+            && let Some(thread) = meeting::thread(self.org, &self.frame.connection, item)
+        {
+            match self.facts.claims.get(&thread) {
+                None => {
+                    survey.lookups.claims.insert((ItemKind::Email, thread));
+                    return false;
+                }
+                Some(claim) => thread_saved = Some(claim.is_some()),
+            }
+        }
+        let mut context = self.save_context(&item.id, thread_saved);
+        if source.link.is_some() {
+            // It was let through before, perhaps by a back-fill, and has only waited since: it grew older meanwhile.
+            context.mails_since = tandem_types::Timestamp(i64::MIN);
+        }
+        match saving(item, &context, &self.facts.known) {
+            Saving::Yes(rule) => {
+                source.rule = Some(rule);
+                true
+            }
+            Saving::Ask => {
+                survey.lookups.clues.extend(linker::clues(item, &self.linker()));
+                false
+            }
+            Saving::No(reason) => {
+                survey.not_saved.push((item, reason, source.link));
+                false
+            }
+        }
+    }
+
+    pub(crate) fn save_context(self, item: &ItemId, thread_saved: Option<bool>) -> SaveContext<'a> {
+        let backfilled = self.frame.backfilled.contains(item);
+        SaveContext {
+            linker: self.linker(),
+            now: self.frame.now,
+            window: self.frame.window,
+            mails_since: if backfilled {
+                tandem_types::Timestamp(i64::MIN)
+            } else {
+                self.frame.mails_since
+            },
+            thread_saved,
+        }
+    }
+
+    /// Whether the organisation has it already, or somebody else makes it. False: not known yet, or it is gone.
+    fn course(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> bool {
+        let item = source.item;
+        let Some(hash) = meeting::identity(self.org, item) else {
+            return true;
+        };
+        source.claim = Some(hash);
+        if !meeting::is_shared(item) || mutant::on(Mutant::SkipClaim) {
+            return self.saved_before(source, survey);
+        }
+        let kind = item.record.kind;
+        let Some(claim) = self.facts.claims.get(&hash) else {
+            survey.lookups.claims.insert((kind, hash));
+            return false;
+        };
+        let stale = meeting::stale_before(self.frame.now, self.settings.interval_minutes);
+        match claim {
+            Some(claim) if meeting::is_held(claim, &self.frame.connection, stale) => {
+                source.course = Course::Wait;
+                true
+            }
+            Some(
+                claim @ Claim {
+                    crm_id: Some(record), ..
+                },
+            ) => {
+                let own = claim.holder == self.frame.connection;
+                if kind == ItemKind::Email {
+                    source.course = Course::Saved { record, own };
+                    return true;
+                }
+                self.made_by_somebody(source, (claim, record), own, survey)
+            }
+            Some(_) => self.saved_before(source, survey),
+            None => self.may_go_first(source, survey) && self.saved_before(source, survey),
+        }
+    }
+
+    fn made_by_somebody(
+        self,
+        source: &mut Source<'a>,
+        (claim, record): (&'a Claim, &'a ItemId),
+        own: bool,
+        survey: &mut Survey<'a>,
+    ) -> bool {
+        // Another item of this mailbox is the meeting's already: this one is a copy.
+        let taken = self
+            .links
+            .of_item(Side::Crm, record)
+            .is_some_and(|link| paired(link) && source.link.is_none_or(|own| own.id != link.id));
+        if taken {
+            return false;
+        }
+        match self.facts.sides.crm.seen.get(record) {
+            // Not the user's, and perhaps to be seen all the same.
+            None | Some(Seen::Left) => {
+                survey.lookups.read.crm.insert(record.clone());
+                false
+            }
+            Some(Seen::Here(record)) => {
+                source.course = Course::Follow { record, own };
+                true
+            }
+            // Nothing that was deleted there is made again by itself.
+            Some(Seen::Deleted { .. }) if source.rule == Some(Rule::Marked) => {
+                source.remade = own;
+                source.claim = source.claim.filter(|_| own);
+                true
+            }
+            Some(Seen::Deleted { .. }) => false,
+            // Deleted, or not for this user's eyes?
+            Some(Seen::Missing) => {
+                let key = claim.key.clone();
+                survey
+                    .lookups
+                    .fates
+                    .crm
+                    .insert(record.clone(), (ItemKind::Event, key));
+                false
+            }
+            Some(Seen::Unproved) => {
+                source.course = Course::Hidden;
+                true
+            }
+        }
+    }
+
+    /// An invitation waits one interval for the organizer's own connection.
+    fn may_go_first(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> bool {
+        let Some(organizer) = meeting::organizer(source.item) else {
+            return true;
+        };
+        if source.link.is_some_and(|link| self.is_up(link)) {
+            return true;
+        }
+        match self.facts.colleagues.get(organizer) {
+            None => {
+                survey.lookups.colleagues.insert(organizer.to_owned());
+                false
+            }
+            Some(true) => {
+                source.course = Course::Wait;
+                true
+            }
+            Some(false) => true,
+        }
+    }
+
+    /// Somebody may have saved this mail without us.
+    fn saved_before(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> bool {
+        if source.item.record.kind != ItemKind::Email || !matches!(source.course, Course::Look) {
+            return true;
+        }
+        let Some(id) = source
+            .item
+            .extra
+            .mail
+            .as_deref()
+            .and_then(|mail| mail.message_id.clone())
+        else {
+            return true;
+        };
+        let key = MatchKey::Message(id);
+        let Some(found) = self.facts.sides.crm.candidates.get(&key) else {
+            survey.lookups.candidates.crm.insert(key);
+            return false;
+        };
+        let oldest = found
+            .iter()
+            .filter_map(|candidate| match candidate {
+                Candidate::Same(record) => Some(record),
+                Candidate::Lead { .. } => None,
+            })
+            .min_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        if let Some(record) = oldest {
+            source.course = Course::Saved {
+                record: &record.id,
+                own: true,
+            };
+        }
+        true
+    }
+}
