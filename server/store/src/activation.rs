@@ -77,7 +77,11 @@ impl Store {
         // SET sees the row as it was: `pair` is the old one in every CASE.
         tx.exec(
             "UPDATE connections SET state = 'active', \
-             reason = NULL, \
+             reason = CASE WHEN EXISTS (SELECT 1 FROM orgs o WHERE o.id = connections.org_id \
+             AND o.stopped_at IS NOT NULL) THEN 'org_brake' END, held_reason = NULL, held_due = NULL, \
+             activated_at = CASE WHEN pair = $2 THEN COALESCE(activated_at, $3) ELSE $3 END, \
+             last_moved = CASE WHEN pair = $2 THEN last_moved END, \
+             backfill = CASE WHEN pair = $2 THEN backfill END, \
              ask_activation = 0, skipped = 0, rejections = 0, failures = 0, due_at = $3, woken = 0, \
              mailbox = $4, mailbox_taken = $2, credentials_key = $5, credentials = $6, \
              mailbox_cursor = CASE WHEN pair = $2 THEN mailbox_cursor END, \

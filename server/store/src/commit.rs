@@ -6,14 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
+use tandem_sync::BaseHash;
 use tandem_sync::model::{Field, FieldValue, ItemId};
-use tandem_sync::ports::{Commit, Issue, IssueKey, JournalAct, JournalEntry, Lease};
+use tandem_sync::ports::{Backfill, Commit, Issue, IssueKey, JournalAct, JournalEntry, Lease};
 use tandem_types::{ConnectionId, ItemKind, LinkId, SessionId, Side, Timestamp};
 
 use crate::db::{Tx, json, pieces, places, vals};
 use crate::lease::{HELD, held};
 use crate::seal::DataKey;
-use crate::{Store, StoreError, links};
+use crate::{Store, StoreError, claims, links, rules};
 
 /// A journal entry under the seal.
 #[derive(Serialize, Deserialize)]
@@ -26,8 +27,14 @@ struct Plain<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Act<'a> {
+    /// As versions wrote it that noted no hashes; as `Changed`.
     Created,
     Changed(Vec<(Field, Value<'a>)>),
+    Made(Vec<(Field, BaseHash)>),
+    Wrote {
+        old: Vec<(Field, Value<'a>)>,
+        wrote: Vec<(Field, BaseHash)>,
+    },
     Deleted(Vec<(Field, Value<'a>)>),
     LostToConflict(Vec<(Field, Value<'a>)>),
     Linked(Cow<'a, str>),
@@ -106,8 +113,9 @@ impl Store {
                 format!(
                     "UPDATE connections SET mailbox_cursor = COALESCE($6, mailbox_cursor), \
                      crm_cursor = COALESCE($7, crm_cursor), last_full = COALESCE($8, last_full), \
-                     first_round_done = CASE WHEN $9 = 1 THEN 1 ELSE first_round_done END, updated_at = $10 \
-                     WHERE {HELD} RETURNING pair, journal_key"
+                     first_round_done = CASE WHEN $9 = 1 THEN 1 ELSE first_round_done END, updated_at = $10, \
+                     last_moved = CASE WHEN $11 = 1 THEN $10 ELSE last_moved END \
+                     WHERE {HELD} RETURNING pair, journal_key, backfill"
                 ),
                 held![
                     lease,
@@ -115,7 +123,8 @@ impl Store {
                     commit.crm_cursor.map(|c| c.0),
                     commit.last_full,
                     commit.first_round_done,
-                    now
+                    now,
+                    commit.moved
                 ],
             )
             .await?
@@ -139,6 +148,25 @@ impl Store {
             )
             .await?;
         }
+        if commit.deletes > 0 {
+            tx.exec(
+                "UPDATE sessions SET deletes = deletes + $4, deletes_at = $5 \
+                 WHERE id = $1 AND connection_id = $2 AND org_id = $3",
+                vals![&lease.session, &lease.connection, &lease.org, commit.deletes, now],
+            )
+            .await?;
+        }
+        if let Some(backfill) = &commit.backfill {
+            let stored: Option<Backfill> = row.opt_json("backfill")?;
+            if rules::goes_on(stored.as_ref(), backfill) {
+                tx.exec(
+                    "UPDATE connections SET backfill = $2 WHERE id = $1",
+                    vals![&lease.connection, json(backfill)?],
+                )
+                .await?;
+            }
+        }
+        claims::write(&mut tx, lease, &commit.claims, &commit.unclaimed).await?;
         tx.commit().await
     }
 
@@ -202,8 +230,11 @@ impl Store {
             side: entry.side,
             item: entry.item.0.as_str().into(),
             act: match &entry.act {
-                JournalAct::Created => Act::Created,
-                JournalAct::Changed { old } => Act::Changed(plain_values(old)),
+                JournalAct::Created { wrote } => Act::Made(wrote.clone()),
+                JournalAct::Changed { old, wrote } => Act::Wrote {
+                    old: plain_values(old),
+                    wrote: wrote.clone(),
+                },
                 JournalAct::Deleted { old } => Act::Deleted(plain_values(old)),
                 JournalAct::LostToConflict { lost } => Act::LostToConflict(plain_values(lost)),
                 JournalAct::Linked(what) => Act::Linked((*what).into()),
@@ -231,9 +262,15 @@ impl Store {
             side: plain.side,
             item: ItemId(plain.item.into_owned()),
             act: match plain.act {
-                Act::Created => JournalAct::Created,
+                Act::Created => JournalAct::Created { wrote: Vec::new() },
+                Act::Made(wrote) => JournalAct::Created { wrote },
                 Act::Changed(old) => JournalAct::Changed {
                     old: field_values(old),
+                    wrote: Vec::new(),
+                },
+                Act::Wrote { old, wrote } => JournalAct::Changed {
+                    old: field_values(old),
+                    wrote,
                 },
                 Act::Deleted(old) => JournalAct::Deleted {
                     old: field_values(old),

@@ -1,11 +1,12 @@
+use tandem_sync::ports::Backfill;
 use tandem_types::{
     BrakeView, ConnectionId, MailboxAccount, OrgId, PreviewView, SessionId, Settings, StateReason, SyncState,
     Timestamp, UserId,
 };
 
-use crate::db::{Row, json, vals};
+use crate::db::{Row, vals};
 use crate::rules::NOTE_CUT;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, claims, settings};
 
 /// A connection as it stands, without its secrets.
 #[expect(
@@ -43,6 +44,12 @@ pub struct ConnectionRow {
     pub running: Option<SessionId>,
     pub lease_until: Option<Timestamp>,
     pub created: Timestamp,
+    /// When the present mailbox was first activated.
+    pub activated: Option<Timestamp>,
+    /// When something was carried over last.
+    pub last_moved: Option<Timestamp>,
+    /// The last back-fill, under way or finished.
+    pub backfill: Option<Backfill>,
 }
 
 impl ConnectionRow {
@@ -64,7 +71,7 @@ impl ConnectionRow {
             skipped: row.flag("skipped")?,
             rejections: row.count("rejections")?,
             failures: row.count("failures")?,
-            settings: row.json("settings")?,
+            settings: settings::resolved(&row.text("org_settings")?, &row.text("settings")?)?,
             mailbox: row.opt_json("mailbox")?,
             next_due: row.opt_time("due_at")?,
             last_success: row.opt_time("last_success")?,
@@ -76,6 +83,9 @@ impl ConnectionRow {
             running: row.opt_parsed("lease_session")?,
             lease_until: row.opt_time("lease_until")?,
             created: row.time("created_at")?,
+            activated: row.opt_time("activated_at")?,
+            last_moved: row.opt_time("last_moved")?,
+            backfill: row.opt_json("backfill")?,
         })
     }
 }
@@ -86,7 +96,9 @@ macro_rules! select_connection {
         concat!(
             "SELECT c.id, c.org_id, c.user_id, c.state, c.reason, c.ask_activation, c.skipped, c.rejections, \
              c.failures, c.settings, c.mailbox, c.due_at, c.last_success, c.first_round_done, c.released, \
-             c.preview, c.brake, c.lease_session, c.lease_until, c.created_at, \
+             c.preview, c.brake, c.lease_session, c.lease_until, c.created_at, c.activated_at, \
+             c.last_moved, c.backfill, \
+             (SELECT o.settings FROM orgs o WHERE o.id = c.org_id) AS org_settings, \
              (SELECT COUNT(*) FROM links l WHERE l.connection_id = c.id AND l.org_id = c.org_id \
              AND l.pair = c.pair AND l.state = 'live') AS links FROM connections c ",
             $rest
@@ -164,7 +176,7 @@ impl Store {
                 vals![
                     &new_id,
                     user,
-                    json(&Settings::default())?,
+                    settings::NONE,
                     self.new_credentials_key(&new_id)?.into_bytes(),
                     self.new_journal_key(&new_id)?.into_bytes(),
                     now
@@ -205,7 +217,13 @@ impl Store {
         if from.is_empty() {
             return Ok(false);
         }
-        let mut sql = "UPDATE connections SET state = $2, reason = $3, due_at = $4, \
+        // What would go on under the organisation's brake waits for its end.
+        let mut sql = "UPDATE connections SET state = $2, \
+             reason = CASE WHEN $2 = 'active' AND EXISTS (SELECT 1 FROM orgs o WHERE o.id = connections.org_id \
+             AND o.stopped_at IS NOT NULL) THEN 'org_brake' ELSE $3 END, \
+             held_reason = CASE WHEN $2 = 'active' AND EXISTS (SELECT 1 FROM orgs o \
+             WHERE o.id = connections.org_id AND o.stopped_at IS NOT NULL) THEN $3 END, held_due = NULL, \
+             due_at = $4, \
              woken = CASE WHEN $4 IS NOT NULL AND lease_session IS NOT NULL THEN 1 ELSE woken END, \
              ask_activation = CASE WHEN $2 = 'needs_activation' THEN 1 ELSE ask_activation END, \
              updated_at = $5 WHERE id = $1 AND state IN ("
@@ -228,6 +246,8 @@ impl Store {
                 "UPDATE connections SET released = 1, due_at = $2, \
                  woken = CASE WHEN lease_session IS NOT NULL THEN 1 ELSE woken END, \
                  reason = CASE WHEN reason IN ('stopped_by_brake', 'waiting_for_preview') THEN NULL ELSE reason END, \
+                 held_reason = CASE WHEN held_reason IN ('stopped_by_brake', 'waiting_for_preview') THEN NULL \
+                 ELSE held_reason END, \
                  preview = NULL, brake = NULL, updated_at = $2 \
                  WHERE id = $1 AND state NOT IN ('deactivated', 'not_activated')",
                 vals![id, now],
@@ -251,7 +271,8 @@ impl Store {
     }
 
     /// Ends the sync: the credentials' key, the credentials and the grant are deleted, a running session is fenced
-    /// off, the mailbox is free for another user. Links, issues and journal stay.
+    /// off, the mailbox is free for another user, and so is what it claimed and did not make. Links, issues and journal
+    /// stay.
     pub async fn deactivate(&self, id: &ConnectionId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         let changed = tx
@@ -260,6 +281,7 @@ impl Store {
                  ask_activation = 0, skipped = 0, rejections = 0, failures = 0, released = 0, \
                  preview = NULL, brake = NULL, mailbox = NULL, mailbox_taken = NULL, \
                  credentials_key = NULL, credentials = NULL, fence = fence + 1, \
+                 held_reason = NULL, held_due = NULL, \
                  lease_session = NULL, lease_worker = NULL, lease_until = NULL, lease_state = NULL, \
                  updated_at = $2 WHERE id = $1",
                 vals![id, now],
@@ -276,17 +298,8 @@ impl Store {
             vals![id, now, NOTE_CUT],
         )
         .await?;
+        claims::give_up(&mut tx, id).await?;
         tx.commit().await
-    }
-
-    /// None of the organisation's connections comes due before `until`. Says how many are put off.
-    pub async fn hold_org(&self, org: &OrgId, until: Timestamp) -> Result<u64, StoreError> {
-        self.db
-            .exec(
-                "UPDATE connections SET due_at = $2 WHERE org_id = $1 AND state = 'active' AND due_at < $2",
-                vals![org, until],
-            )
-            .await
     }
 
     /// The next session lists both sides in full, as it does once a day.
@@ -296,26 +309,6 @@ impl Store {
             .exec(
                 "UPDATE connections SET last_full = NULL, updated_at = $2 WHERE id = $1",
                 vals![id, now],
-            )
-            .await?;
-        if changed == 0 {
-            return Err(StoreError::NotFound("connection"));
-        }
-        Ok(())
-    }
-
-    /// Takes effect with the next session. The caller has validated them.
-    pub async fn update_settings(
-        &self,
-        id: &ConnectionId,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let changed = self
-            .db
-            .exec(
-                "UPDATE connections SET settings = $2, updated_at = $3 WHERE id = $1",
-                vals![id, json(settings)?, now],
             )
             .await?;
         if changed == 0 {

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tandem_sync::Link;
-use tandem_sync::model::Cursor;
-use tandem_sync::ports::{self, Closing, Commit, Lease, LinkAsk, Opening, Pick};
-use tandem_types::{SessionId, StateReason, SyncState, Timestamp};
+use tandem_sync::model::{Cursor, LinkKey};
+use tandem_sync::ports::{
+    self, Backfill, Claim, Closing, Commit, JournalEntry, Lease, LinkAsk, Opening, Pick,
+};
+use tandem_sync::{BaseHash, Link};
+use tandem_types::{ItemKind, SessionId, StateReason, SyncState, Timestamp};
 
 use crate::db::{Tx, json, vals};
-use crate::rules::{NOTE_EXPIRED, Standing, succeeded};
+use crate::rules::{NOTE_EXPIRED, Standing, deletes_since, succeeded};
 use crate::seal::DataKey;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, org, settings};
 
 pub(crate) fn until(now: Timestamp, ttl: Duration) -> Timestamp {
     Timestamp(
@@ -35,7 +37,8 @@ macro_rules! held {
 pub(crate) use held;
 
 const DUE: &str = "FROM connections WHERE state = 'active' AND due_at <= $1 \
-     AND (lease_until IS NULL OR lease_until <= $1)";
+     AND (lease_until IS NULL OR lease_until <= $1) AND NOT EXISTS \
+     (SELECT 1 FROM orgs o WHERE o.id = connections.org_id AND o.stopped_at IS NOT NULL)";
 
 impl Store {
     async fn pick(tx: &mut Tx, pick: &Pick, now: Timestamp) -> Result<Option<crate::db::Row>, StoreError> {
@@ -51,7 +54,8 @@ impl Store {
                 let sql = format!(
                     "SELECT id, org_id, user_id FROM connections WHERE id = $2 \
                      AND state NOT IN ('deactivated', 'not_activated') \
-                     AND (lease_until IS NULL OR lease_until <= $1){}",
+                     AND (lease_until IS NULL OR lease_until <= $1) AND NOT EXISTS \
+                     (SELECT 1 FROM orgs o WHERE o.id = connections.org_id AND o.stopped_at IS NOT NULL){}",
                     tx.for_update()
                 );
                 tx.row(sql, vals![now, id]).await
@@ -154,9 +158,14 @@ impl ports::Store for Store {
             .row(
                 format!(
                     "SELECT state, reason, settings, mailbox_cursor, crm_cursor, journal_key, rejections, \
-                     failures, first_round_done, released, last_full, \
+                     failures, first_round_done, released, last_full, pair, backfill, last_moved, \
+                     COALESCE(activated_at, created_at) AS activated, \
                      (SELECT COUNT(*) FROM links l WHERE l.connection_id = $1 AND l.org_id = $2 \
-                     AND l.user_id = $3 AND l.pair = connections.pair AND l.state = 'live') AS live \
+                     AND l.user_id = $3 AND l.pair = connections.pair AND l.state = 'live') AS live, \
+                     (SELECT o.settings FROM orgs o WHERE o.id = $2) AS org_settings, \
+                     (SELECT o.claims_key FROM orgs o WHERE o.id = $2) AS claims_key, \
+                     (SELECT o.released_at FROM orgs o WHERE o.id = $2) AS released_at, \
+                     (SELECT s.started_at FROM sessions s WHERE s.id = $5) AS started_at \
                      FROM connections WHERE {HELD}"
                 ),
                 held![lease],
@@ -164,10 +173,16 @@ impl ports::Store for Store {
             .await?
             .ok_or(StoreError::LeaseLost)?;
         let journal = DataKey::journal(&lease.connection, row.blob("journal_key")?);
+        let since = deletes_since(row.time("started_at")?, row.opt_time("released_at")?);
+        let backfill: Option<Backfill> = row.opt_json("backfill")?;
+        let org_key = match row.opt_blob("claims_key")? {
+            Some(wrapped) => self.claim_hash_key(&DataKey::claims(&lease.org, wrapped))?,
+            None => self.org_key(&lease.org).await?,
+        };
         Ok(Opening {
             state: row.word("state", SyncState::parse)?,
             reason: row.opt_word("reason", StateReason::parse)?,
-            settings: row.json("settings")?,
+            settings: settings::resolved(&row.text("org_settings")?, &row.text("settings")?)?,
             mailbox_cursor: row.opt_text("mailbox_cursor")?.map(Cursor),
             crm_cursor: row.opt_text("crm_cursor")?.map(Cursor),
             hash_key: self.hash_key(&journal)?,
@@ -177,6 +192,12 @@ impl ports::Store for Store {
             first_round_done: row.flag("first_round_done")?,
             released: row.flag("released")?,
             last_full: row.opt_time("last_full")?,
+            org_key,
+            org_deletes: self.org_deletes(&lease.org, since).await?,
+            last_moved: row.opt_time("last_moved")?,
+            backfill: backfill.filter(|b| !b.finished),
+            activated: row.time("activated")?,
+            address: row.text("pair")?,
         })
     }
 
@@ -188,10 +209,40 @@ impl ports::Store for Store {
         self.write_commit(lease, now, commit).await
     }
 
+    async fn claims(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        wishes: &[(ItemKind, BaseHash, LinkKey)],
+        stale_before: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        self.make_claims(lease, now, wishes, stale_before).await
+    }
+
+    async fn claimed(
+        &self,
+        lease: &Lease,
+        hashes: &[(ItemKind, BaseHash)],
+    ) -> Result<Vec<Option<Claim>>, StoreError> {
+        self.read_claims(lease, hashes).await
+    }
+
+    async fn colleagues(&self, lease: &Lease, addresses: &[String]) -> Result<Vec<bool>, StoreError> {
+        self.read_colleagues(lease, addresses).await
+    }
+
+    async fn journal(&self, lease: &Lease, session: &SessionId) -> Result<Vec<JournalEntry>, StoreError> {
+        self.ask_held(lease).await?;
+        self.read_journal(&lease.connection, session).await
+    }
+
     async fn close(&self, lease: &Lease, closing: Closing) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        if closing.stop_org {
+            org::lock_connections(&mut tx, &lease.org).await?;
+        }
         let select = format!(
-            "SELECT state, reason, due_at, woken, lease_state FROM connections WHERE {HELD}{}",
+            "SELECT state, reason, due_at, woken, lease_state, held_due FROM connections WHERE {HELD}{}",
             tx.for_update()
         );
         let row = tx.row(select, held![lease]).await?.ok_or(StoreError::LeaseLost)?;
@@ -201,8 +252,14 @@ impl ports::Store for Store {
             due: row.opt_time("due_at")?,
             woken: row.flag("woken")?,
             at_claim: row.word("lease_state", SyncState::parse)?,
+            held_due: row.opt_time("held_due")?,
         };
-        let (state, reason, due) = standing.settle(&closing);
+        if closing.stop_org {
+            org::stop(&mut tx, &lease.org, &lease.connection, closing.ended).await?;
+        }
+        // Asked for when the row is locked: a stop by another session has come before, or waits for this one's end.
+        let stopped = org::stopped(&mut tx, &lease.org).await?;
+        let settled = standing.settle(&closing, stopped);
         tx.exec(
             format!(
                 "UPDATE connections SET state = $6, reason = $7, due_at = $8, woken = 0, rejections = $9, \
@@ -210,14 +267,15 @@ impl ports::Store for Store {
                  released = CASE WHEN $13 = 1 THEN 0 ELSE released END, \
                  last_success = CASE WHEN $14 = 1 THEN $15 ELSE last_success END, \
                  ask_activation = CASE WHEN $6 = 'needs_activation' THEN 1 ELSE ask_activation END, \
+                 held_reason = $16, held_due = $17, \
                  lease_session = NULL, lease_worker = NULL, lease_until = NULL, lease_state = NULL, \
                  updated_at = $15 WHERE {HELD}"
             ),
             held![
                 lease,
-                state.as_str(),
-                reason.map(StateReason::as_str),
-                due,
+                settled.state.as_str(),
+                settled.reason.map(StateReason::as_str),
+                settled.due,
                 closing.rejections,
                 closing.failures,
                 closing.preview.as_ref().map(json).transpose()?,
@@ -225,6 +283,8 @@ impl ports::Store for Store {
                 closing.release_used,
                 succeeded(closing.outcome),
                 closing.ended,
+                settled.held_reason.map(StateReason::as_str),
+                settled.held_due,
             ],
         )
         .await?;

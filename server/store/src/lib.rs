@@ -10,6 +10,8 @@
 
 mod activation;
 mod audit;
+mod backfill;
+mod claims;
 mod commit;
 mod connections;
 mod db;
@@ -18,11 +20,13 @@ mod grants;
 mod lease;
 mod links;
 mod memory;
+mod org;
 mod overview;
 mod reading;
 mod rules;
 mod schema;
 mod seal;
+mod settings;
 mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -39,7 +43,10 @@ pub use connections::ConnectionRow;
 pub use flows::{CodeRow, FlowRow};
 pub use grants::{GrantSecret, RefreshTurn};
 pub use memory::{MemoryConnection, MemoryStore};
+pub use org::OrgRow;
 pub use overview::{Overview, StateCount};
+pub use reading::{IssuePick, ItemIssue};
+pub use settings::{SettingsFault, resolve as resolve_settings};
 pub use sweep::Swept;
 pub use tandem_sync::ports::StoreError;
 pub use users::{NewUser, UserRow};
@@ -103,6 +110,12 @@ impl Store {
     /// Waits for what is running and closes the database. Later calls are `Unavailable`.
     pub async fn disconnect(&self) {
         self.db.close().await;
+    }
+
+    /// As an earlier version's [`Store::migrate`], whose last migration was `last`.
+    #[cfg(feature = "testing")]
+    pub async fn migrate_to(&self, last: i64) -> Result<(), StoreError> {
+        schema::migrate_to(&self.db, last).await
     }
 
     /// One statement as it stands, on the writing connection.

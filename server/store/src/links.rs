@@ -7,14 +7,15 @@ use serde::de::DeserializeOwned;
 use tandem_sync::model::{ItemId, LinkKey, Version};
 use tandem_sync::ports::{Lease, LinkAsk};
 use tandem_sync::{EndReason, Intent, Link, LinkState};
-use tandem_types::{ItemKind, LinkId, Side};
+use tandem_types::{ConnectionId, ItemKind, LinkId, OrgId, Side, UserId};
 
 use crate::db::{Row, Tx, Val, json, pieces, places, vals};
 use crate::lease::{HELD, held};
+use crate::rules::pending;
 use crate::{Store, StoreError};
 
 const COLUMNS: &str = "id, kind, state, end_reason, link_key, mailbox_id, mailbox_version, crm_id, crm_version, \
-     base, made_on, touched, intent_side, intent_at, changed_at";
+     base, made_on, touched, intent_side, intent_at, changed_at, traits";
 
 pub(crate) fn side(word: &str) -> Option<Side> {
     Side::BOTH.into_iter().find(|s| s.as_str() == word)
@@ -60,6 +61,7 @@ fn read(row: &Row) -> Result<Link, StoreError> {
         touched: row.flag("touched")?,
         intent,
         changed: row.time("changed_at")?,
+        traits: row.json("traits")?,
     })
 }
 
@@ -89,10 +91,12 @@ fn values(lease: &Lease, pair: &str, link: &Link) -> Result<Vec<Val>, StoreError
         link.intent.map(|i| i.side.as_str()),
         link.intent.map(|i| i.at),
         link.changed,
+        json(&link.traits)?,
+        pending(link),
     ])
 }
 
-const WIDTH: usize = 19;
+const WIDTH: usize = 21;
 
 /// Inserts or replaces by id, in the transaction that has checked the fence.
 pub(crate) async fn write(tx: &mut Tx, lease: &Lease, pair: &str, links: &[Link]) -> Result<(), StoreError> {
@@ -107,12 +111,13 @@ pub(crate) async fn write(tx: &mut Tx, lease: &Lease, pair: &str, links: &[Link]
         let sql = format!(
             "INSERT INTO links (connection_id, id, org_id, user_id, pair, kind, state, end_reason, link_key, \
              mailbox_id, mailbox_version, crm_id, crm_version, base, made_on, touched, intent_side, intent_at, \
-             changed_at) VALUES {} ON CONFLICT (connection_id, id) DO UPDATE SET kind = excluded.kind, \
+             changed_at, traits, pending) VALUES {} ON CONFLICT (connection_id, id) DO UPDATE SET kind = excluded.kind, \
              state = excluded.state, end_reason = excluded.end_reason, link_key = excluded.link_key, \
              mailbox_id = excluded.mailbox_id, mailbox_version = excluded.mailbox_version, \
              crm_id = excluded.crm_id, crm_version = excluded.crm_version, base = excluded.base, \
              made_on = excluded.made_on, touched = excluded.touched, intent_side = excluded.intent_side, \
-             intent_at = excluded.intent_at, changed_at = excluded.changed_at, pair = excluded.pair",
+             intent_at = excluded.intent_at, changed_at = excluded.changed_at, pair = excluded.pair, \
+             traits = excluded.traits, pending = excluded.pending",
             places(piece.len(), WIDTH)
         );
         tx.exec(sql, all).await?;
@@ -120,8 +125,14 @@ pub(crate) async fn write(tx: &mut Tx, lease: &Lease, pair: &str, links: &[Link]
     Ok(())
 }
 
+/// `$5, $6, $7`: the places of `n` values from `first`.
+pub(crate) fn list_places(n: usize, first: usize) -> String {
+    let places: Vec<String> = (first..first + n).map(|n| format!("${n}")).collect();
+    places.join(", ")
+}
+
 /// Lists for `IN` come in three lengths only, filled up with their last value: three prepared statements each.
-fn padded(values: &[&str]) -> Vec<Val> {
+pub(crate) fn padded(values: &[&str]) -> Vec<Val> {
     let size = [1, 16, 256]
         .into_iter()
         .find(|&s| s >= values.len())
@@ -133,33 +144,101 @@ fn padded(values: &[&str]) -> Vec<Val> {
         .collect()
 }
 
+/// Whose links, and with which mailbox.
+struct Pair {
+    connection: ConnectionId,
+    org: OrgId,
+    user: UserId,
+    address: String,
+}
+
+impl Pair {
+    const SCOPE: &str = "connection_id = $1 AND org_id = $2 AND user_id = $3 AND pair = $4";
+
+    fn values(&self) -> Vec<Val> {
+        vals![&self.connection, &self.org, &self.user, &self.address]
+    }
+}
+
+/// By id, so that nothing depends on a database's order.
+fn sorted(rows: &[Row]) -> Result<BTreeMap<LinkId, Link>, StoreError> {
+    rows.iter()
+        .map(|row| read(row).map(|link| (link.id.clone(), link)))
+        .collect()
+}
+
 impl Store {
     pub(crate) async fn read_links(&self, lease: &Lease, ask: &LinkAsk) -> Result<Vec<Link>, StoreError> {
+        if *ask == LinkAsk::Pending {
+            return self.read_pending(lease).await;
+        }
         let held = self
             .db
             .row(format!("SELECT pair FROM connections WHERE {HELD}"), held![lease])
             .await?
             .ok_or(StoreError::LeaseLost)?;
-        let pair = held.text("pair")?;
-        let scope = "connection_id = $1 AND org_id = $2 AND user_id = $3 AND pair = $4";
-        let scoped = || vals![&lease.connection, &lease.org, &lease.user, &pair];
-        // By id, so that nothing depends on a database's order.
-        let mut found: BTreeMap<LinkId, Link> = BTreeMap::new();
-        let mut take = |rows: Vec<Row>| {
-            for row in &rows {
-                let link = read(row)?;
-                found.insert(link.id.clone(), link);
-            }
-            Ok::<_, StoreError>(())
+        let pair = Pair {
+            connection: lease.connection.clone(),
+            org: lease.org.clone(),
+            user: lease.user.clone(),
+            address: held.text("pair")?,
         };
-        match ask {
+        self.read_pair(&pair, ask).await
+    }
+
+    /// One statement: every session asks for it, and most find nothing.
+    async fn read_pending(&self, lease: &Lease) -> Result<Vec<Link>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM (SELECT id AS held_id, org_id AS held_org, user_id AS held_user, \
+             pair AS held_pair FROM connections WHERE {HELD}) h \
+             LEFT JOIN links ON connection_id = held_id AND org_id = held_org AND user_id = held_user \
+             AND pair = held_pair AND pending = 1"
+        );
+        let rows = self.db.rows(sql, held![lease]).await?;
+        match rows.first() {
+            None => Err(StoreError::LeaseLost),
+            Some(row) if row.opt_text("id")?.is_none() => Ok(Vec::new()),
+            Some(_) => Ok(sorted(&rows)?.into_values().collect()),
+        }
+    }
+
+    /// Links of the present pair, by id, for whoever explains or repairs. No lease is asked for: what a session does
+    /// meanwhile may be half seen.
+    pub async fn links_of(&self, id: &ConnectionId, ask: &LinkAsk) -> Result<Vec<Link>, StoreError> {
+        let row = self
+            .db
+            .row(
+                "SELECT org_id, user_id, pair FROM connections WHERE id = $1",
+                vals![id],
+            )
+            .await?
+            .ok_or(StoreError::NotFound("connection"))?;
+        let pair = Pair {
+            connection: id.clone(),
+            org: row.parsed("org_id")?,
+            user: row.parsed("user_id")?,
+            address: row.text("pair")?,
+        };
+        self.read_pair(&pair, ask).await
+    }
+
+    /// One link, of whichever mailbox the connection has or had.
+    pub async fn link(&self, id: &ConnectionId, link: &LinkId) -> Result<Option<Link>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM links WHERE connection_id = $1 AND id = $2");
+        let row = self.db.row(sql, vals![id, link]).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn read_pair(&self, pair: &Pair, ask: &LinkAsk) -> Result<Vec<Link>, StoreError> {
+        let scope = Pair::SCOPE;
+        let found = match ask {
             LinkAsk::All => {
                 let sql = format!("SELECT {COLUMNS} FROM links WHERE {scope}");
-                take(self.db.rows(sql, scoped()).await?)?;
+                sorted(&self.db.rows(sql, pair.values()).await?)?
             }
             LinkAsk::Pending => {
-                let sql = format!("SELECT {COLUMNS} FROM links WHERE {scope} AND intent_side IS NOT NULL");
-                take(self.db.rows(sql, scoped()).await?)?;
+                let sql = format!("SELECT {COLUMNS} FROM links WHERE {scope} AND pending = 1");
+                sorted(&self.db.rows(sql, pair.values()).await?)?
             }
             LinkAsk::Of { mailbox, crm, keys } => {
                 let columns: [(&str, Vec<&str>); 3] = [
@@ -167,23 +246,24 @@ impl Store {
                     ("crm_id", crm.iter().map(|i| i.0.as_str()).collect()),
                     ("link_key", keys.iter().map(|k| k.0.as_str()).collect()),
                 ];
+                let mut found = BTreeMap::new();
                 for (column, mut wanted) in columns {
                     wanted.sort_unstable();
                     wanted.dedup();
                     for piece in wanted.chunks(256) {
                         let list = padded(piece);
-                        let places: Vec<String> = (0..list.len()).map(|n| format!("${}", n + 5)).collect();
                         let sql = format!(
                             "SELECT {COLUMNS} FROM links WHERE {scope} AND {column} IN ({})",
-                            places.join(", ")
+                            list_places(list.len(), 5)
                         );
-                        let mut values = scoped();
+                        let mut values = pair.values();
                         values.extend(list);
-                        take(self.db.rows(sql, values).await?)?;
+                        found.extend(sorted(&self.db.rows(sql, values).await?)?);
                     }
                 }
+                found
             }
-        }
+        };
         Ok(found.into_values().collect())
     }
 }
@@ -200,6 +280,7 @@ mod tests {
             EndReason::DeletedOnBoth,
             EndReason::Unsynced,
             EndReason::Merged,
+            EndReason::Undone,
         ] {
             assert_eq!(parse_end(&end_word(reason).unwrap()), Some(reason));
         }

@@ -2,37 +2,51 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tandem_sync::model::Cursor;
+use serde_json::Value;
+use tandem_sync::model::{Cursor, ItemId, LinkKey};
+use tandem_sync::mutant::{self, Mutant};
 use tandem_sync::ports::{
-    self, Closing, Commit, HashKey, Issue, IssueKey, JournalEntry, Lease, LinkAsk, Opening, Pick, StoreError,
+    self, Backfill, Claim, Closing, Commit, HashKey, Issue, IssueKey, JournalEntry, Lease, LinkAsk, Opening,
+    Pick, StoreError,
 };
-use tandem_sync::{Link, LinkState};
+use tandem_sync::{BaseHash, Link, LinkState};
 use tandem_types::{
-    BrakeView, ConnectionId, IssueId, IssueView, LinkId, MailboxAccount, OrgId, PreviewView, SessionId,
-    SessionOutcome, SessionView, Settings, StateReason, SyncState, Timestamp, UserId,
+    BrakeView, ConnectionId, IssueId, IssueView, ItemKind, LinkId, MailboxAccount, OrgId, PreviewView,
+    SessionId, SessionOutcome, SessionView, Settings, StateReason, SyncState, Timestamp, UserId,
 };
 
-use crate::ConnectionRow;
 use crate::lease::until;
-use crate::rules::{NOTE_CUT, NOTE_EXPIRED, Standing, pair_of, succeeded};
+use crate::rules::{
+    GIVEN_UP, NOTE_CUT, NOTE_EXPIRED, Standing, deletes_since, due_after_release, goes_on, pair_of, pending,
+    stale, succeeded,
+};
+use crate::settings::{self, SettingsFault};
+use crate::{ConnectionRow, OrgRow};
 
 /// Implements [`tandem_sync::ports::Store`] in memory, under the same contract suite as the databases.
 ///
-/// Nothing is sealed: for tests and the simulation only. Its own methods are those of [`Store`](crate::Store) that
-/// change what a session sees.
+/// Holds any number of organisations and connections. Nothing is sealed: for tests and the simulation only. Its own
+/// methods are those of [`Store`](crate::Store) that change what a session sees.
 #[derive(Default)]
 pub struct MemoryStore {
-    rows: Mutex<BTreeMap<ConnectionId, Row>>,
+    all: Mutex<All>,
+}
+
+/// Shared between a store and its forks until one of them writes.
+#[derive(Clone, Default)]
+struct All {
+    orgs: BTreeMap<OrgId, Arc<Org>>,
+    rows: BTreeMap<ConnectionId, Arc<Row>>,
 }
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
-            .field("connections", &self.rows().len())
+            .field("connections", &self.all().rows.len())
             .finish()
     }
 }
@@ -43,8 +57,159 @@ pub struct MemoryConnection {
     pub id: ConnectionId,
     pub org_id: OrgId,
     pub user_id: UserId,
-    pub settings: Settings,
+    /// What it sets beside its organisation's settings, a JSON object. Whole [`Settings`] will do.
+    pub overrides: Value,
     pub hash_key: HashKey,
+}
+
+impl MemoryConnection {
+    /// With the organisation's settings and a key that follows from the id.
+    pub fn new(id: ConnectionId, org_id: OrgId, user_id: UserId) -> Self {
+        let hash_key = key_from(id.as_str());
+        Self {
+            id,
+            org_id,
+            user_id,
+            overrides: nothing(),
+            hash_key,
+        }
+    }
+}
+
+fn nothing() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+/// Another key for each id of at most 32 bytes; no secret.
+fn key_from(id: &str) -> HashKey {
+    let mut key = [0; 32];
+    for (to, from) in key.iter_mut().zip(id.bytes()) {
+        *to = from;
+    }
+    HashKey(key)
+}
+
+#[derive(Clone)]
+struct Org {
+    key: HashKey,
+    overrides: Value,
+    stopped: Option<Timestamp>,
+    released: Option<Timestamp>,
+    claims: BTreeMap<(ItemKind, [u8; 16]), Claim>,
+}
+
+impl Org {
+    fn new(id: &OrgId) -> Self {
+        Self {
+            key: key_from(id.as_str()),
+            overrides: nothing(),
+            stopped: None,
+            released: None,
+            claims: BTreeMap::new(),
+        }
+    }
+
+    fn give_up(&mut self, holder: &ConnectionId) {
+        for claim in self.claims.values_mut() {
+            if claim.holder == *holder && claim.crm_id.is_none() {
+                claim.since = GIVEN_UP;
+            }
+        }
+    }
+}
+
+/// The links of a connection, found by everything that a session asks for.
+#[derive(Clone, Default)]
+struct Links {
+    all: BTreeMap<LinkId, (Arc<str>, Link)>,
+    by_mailbox: BTreeMap<ItemId, BTreeSet<LinkId>>,
+    by_crm: BTreeMap<ItemId, BTreeSet<LinkId>>,
+    by_key: BTreeMap<LinkKey, BTreeSet<LinkId>>,
+    pending: BTreeSet<LinkId>,
+}
+
+fn unnote<K: Ord>(index: &mut BTreeMap<K, BTreeSet<LinkId>>, key: &K, id: &LinkId) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.remove(id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+impl Links {
+    fn put(&mut self, pair: &Arc<str>, link: Link) {
+        self.remove(&link.id);
+        let id = &link.id;
+        if let Some(item) = &link.mailbox_id {
+            self.by_mailbox
+                .entry(item.clone())
+                .or_default()
+                .insert(id.clone());
+        }
+        if let Some(item) = &link.crm_id {
+            self.by_crm.entry(item.clone()).or_default().insert(id.clone());
+        }
+        self.by_key
+            .entry(link.key.clone())
+            .or_default()
+            .insert(id.clone());
+        if pending(&link) {
+            self.pending.insert(id.clone());
+        }
+        self.all.insert(id.clone(), (Arc::clone(pair), link));
+    }
+
+    fn remove(&mut self, id: &LinkId) {
+        let Some((_, old)) = self.all.remove(id) else {
+            return;
+        };
+        if let Some(item) = &old.mailbox_id {
+            unnote(&mut self.by_mailbox, item, id);
+        }
+        if let Some(item) = &old.crm_id {
+            unnote(&mut self.by_crm, item, id);
+        }
+        unnote(&mut self.by_key, &old.key, id);
+        self.pending.remove(id);
+    }
+
+    fn of<'a>(&'a self, pair: &'a str) -> impl Iterator<Item = &'a Link> {
+        self.all
+            .values()
+            .filter(move |(p, _)| &**p == pair)
+            .map(|(_, link)| link)
+    }
+
+    fn pick<'a>(&self, pair: &str, ids: impl Iterator<Item = &'a LinkId>) -> Vec<Link> {
+        ids.filter_map(|id| self.all.get(id))
+            .filter(|(p, _)| &**p == pair)
+            .map(|(_, link)| link.clone())
+            .collect()
+    }
+
+    fn ask(&self, pair: &str, ask: &LinkAsk) -> Vec<Link> {
+        match ask {
+            LinkAsk::All => self.of(pair).cloned().collect(),
+            LinkAsk::Pending => self.pick(pair, self.pending.iter()),
+            LinkAsk::Of { mailbox, crm, keys } => {
+                let mut ids = BTreeSet::new();
+                ids.extend(mailbox.iter().filter_map(|id| self.by_mailbox.get(id)).flatten());
+                ids.extend(crm.iter().filter_map(|id| self.by_crm.get(id)).flatten());
+                ids.extend(keys.iter().filter_map(|key| self.by_key.get(key)).flatten());
+                self.pick(pair, ids.into_iter())
+            }
+        }
+    }
+}
+
+/// A session's row.
+#[derive(Clone)]
+struct Ran {
+    view: SessionView,
+    note: String,
+    deletes: u32,
+    deletes_at: Option<Timestamp>,
 }
 
 #[expect(
@@ -54,18 +219,24 @@ pub struct MemoryConnection {
 #[derive(Clone)]
 struct Row {
     about: MemoryConnection,
+    settings: Settings,
     state: SyncState,
     reason: Option<StateReason>,
     ask_activation: bool,
     mailbox: Option<MailboxAccount>,
-    pair: String,
+    pair: Arc<str>,
     due: Option<Timestamp>,
+    held_reason: Option<StateReason>,
+    held_due: Option<Timestamp>,
     woken: bool,
     fence: i64,
     lease: Option<Held>,
     mailbox_cursor: Option<Cursor>,
     crm_cursor: Option<Cursor>,
     last_full: Option<Timestamp>,
+    last_moved: Option<Timestamp>,
+    activated: Option<Timestamp>,
+    backfill: Option<Backfill>,
     first_round_done: bool,
     released: bool,
     rejections: u32,
@@ -73,10 +244,10 @@ struct Row {
     preview: Option<PreviewView>,
     brake: Option<BrakeView>,
     last_success: Option<Timestamp>,
-    links: BTreeMap<LinkId, (String, Link)>,
-    issues: Vec<Raised>,
-    sessions: Vec<SessionView>,
-    notes: BTreeMap<SessionId, String>,
+    links: Links,
+    issues: BTreeMap<(Arc<str>, IssueKey), Raised>,
+    sessions: Vec<Ran>,
+    numbers: BTreeMap<SessionId, usize>,
     journal: Vec<(SessionId, Timestamp, JournalEntry)>,
     created: Timestamp,
 }
@@ -90,7 +261,6 @@ struct Held {
 
 #[derive(Clone)]
 struct Raised {
-    pair: String,
     issue: Issue,
     since: Timestamp,
     is: Is,
@@ -104,21 +274,27 @@ enum Is {
 }
 
 impl Row {
-    fn new(about: MemoryConnection, now: Timestamp) -> Self {
+    fn new(about: MemoryConnection, settings: Settings, now: Timestamp) -> Self {
         Self {
             about,
+            settings,
             state: SyncState::NotActivated,
             reason: None,
             ask_activation: true,
             mailbox: None,
-            pair: String::new(),
+            pair: Arc::from(""),
             due: None,
+            held_reason: None,
+            held_due: None,
             woken: false,
             fence: 0,
             lease: None,
             mailbox_cursor: None,
             crm_cursor: None,
             last_full: None,
+            last_moved: None,
+            activated: None,
+            backfill: None,
             first_round_done: false,
             released: false,
             rejections: 0,
@@ -126,10 +302,10 @@ impl Row {
             preview: None,
             brake: None,
             last_success: None,
-            links: BTreeMap::new(),
-            issues: Vec::new(),
+            links: Links::default(),
+            issues: BTreeMap::new(),
             sessions: Vec::new(),
-            notes: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             journal: Vec::new(),
             created: now,
         }
@@ -143,27 +319,45 @@ impl Row {
         !matches!(self.state, SyncState::Deactivated | SyncState::NotActivated)
     }
 
-    fn current(&self) -> impl Iterator<Item = &Link> {
-        self.links
-            .values()
-            .filter(|(pair, _)| *pair == self.pair)
-            .map(|(_, link)| link)
+    fn held_by(&self, lease: &Lease) -> bool {
+        self.fence == lease.fence
+            && self.about.org_id == lease.org
+            && self.about.user_id == lease.user
+            && self
+                .lease
+                .as_ref()
+                .is_some_and(|held| held.session == lease.session)
     }
 
     fn live(&self) -> u32 {
         let live = self
-            .current()
+            .links
+            .of(&self.pair)
             .filter(|link| link.state == LinkState::Live)
             .count();
         u32::try_from(live).unwrap_or(u32::MAX)
     }
 
+    fn session(&self, id: &SessionId) -> Option<&Ran> {
+        self.numbers.get(id).and_then(|n| self.sessions.get(*n))
+    }
+
+    fn session_mut(&mut self, id: &SessionId) -> Option<&mut Ran> {
+        self.numbers.get(id).and_then(|n| self.sessions.get_mut(*n))
+    }
+
+    fn journal_of(&self, session: &SessionId) -> Vec<JournalEntry> {
+        let entries = self.journal.iter().filter(|(s, ..)| s == session);
+        entries.map(|(.., entry)| entry.clone()).collect()
+    }
+
     /// Ends session rows that nobody will end any more.
     fn end_sessions(&mut self, outcome: SessionOutcome, note: &str, now: Timestamp) {
-        for session in self.sessions.iter_mut().filter(|s| s.ended.is_none()) {
-            session.ended = Some(now);
-            session.outcome = Some(outcome);
-            self.notes.insert(session.id.clone(), note.to_owned());
+        // Only the last one can be open: each beginning ends the one before.
+        if let Some(ran) = self.sessions.last_mut().filter(|ran| ran.view.ended.is_none()) {
+            ran.view.ended = Some(now);
+            ran.view.outcome = Some(outcome);
+            note.clone_into(&mut ran.note);
         }
     }
 
@@ -181,12 +375,8 @@ impl Row {
 
     /// True if it was not open before.
     fn raise(&mut self, issue: Issue, now: Timestamp) -> bool {
-        let pair = &self.pair;
-        let known = self
-            .issues
-            .iter_mut()
-            .find(|r| r.pair == *pair && r.issue.key == issue.key);
-        match known {
+        let name = (Arc::clone(&self.pair), issue.key.clone());
+        match self.issues.get_mut(&name) {
             Some(raised) if raised.is == Is::Ignored => false,
             Some(raised) => {
                 let again = raised.is == Is::Solved;
@@ -199,24 +389,54 @@ impl Row {
                 again
             }
             None => {
-                self.issues.push(Raised {
-                    pair: pair.clone(),
+                let raised = Raised {
                     issue,
                     since: now,
                     is: Is::Open,
-                });
+                };
+                self.issues.insert(name, raised);
                 true
             }
         }
     }
 
-    fn end_issue(&mut self, which: impl Fn(&Issue) -> bool, is: Is) -> bool {
-        let pair = &self.pair;
+    fn solve(&mut self, key: &IssueKey) {
+        let name = (Arc::clone(&self.pair), key.clone());
+        if let Some(raised) = self.issues.get_mut(&name).filter(|r| r.is == Is::Open) {
+            raised.is = Is::Solved;
+        }
+    }
+
+    fn end_issue(&mut self, id: &IssueId, is: Is) -> bool {
         let found = self
             .issues
-            .iter_mut()
-            .find(|r| r.pair == *pair && r.is == Is::Open && which(&r.issue));
+            .values_mut()
+            .find(|r| r.is == Is::Open && r.issue.id == *id);
         found.map(|raised| raised.is = is).is_some()
+    }
+
+    /// Open issues of the present pair.
+    fn open_issues(&self) -> impl Iterator<Item = &Raised> {
+        self.issues
+            .iter()
+            .filter(|((pair, _), raised)| *pair == self.pair && raised.is == Is::Open)
+            .map(|(_, raised)| raised)
+    }
+
+    fn stop(&mut self) {
+        if self.state == SyncState::Active && self.reason != Some(StateReason::OrgBrake) {
+            self.held_reason = self.reason.replace(StateReason::OrgBrake);
+            self.held_due = self.due.take();
+        }
+    }
+
+    /// What would go on under the organisation's brake waits for its end.
+    fn under(&mut self, stopped: bool) {
+        self.held_reason = None;
+        self.held_due = None;
+        if stopped && self.state == SyncState::Active {
+            self.held_reason = self.reason.replace(StateReason::OrgBrake);
+        }
     }
 
     fn view(&self) -> ConnectionRow {
@@ -230,7 +450,7 @@ impl Row {
             skipped: false,
             rejections: self.rejections,
             failures: self.failures,
-            settings: self.about.settings.clone(),
+            settings: self.settings.clone(),
             mailbox: self.mailbox.clone(),
             next_due: self.due,
             last_success: self.last_success,
@@ -242,7 +462,54 @@ impl Row {
             running: self.lease.as_ref().map(|held| held.session.clone()),
             lease_until: self.lease.as_ref().map(|held| held.until),
             created: self.created,
+            activated: self.activated,
+            last_moved: self.last_moved,
+            backfill: self.backfill.clone(),
         }
+    }
+}
+
+fn row_of<'a>(
+    rows: &'a mut BTreeMap<ConnectionId, Arc<Row>>,
+    id: &ConnectionId,
+) -> Result<&'a mut Row, StoreError> {
+    rows.get_mut(id)
+        .map(Arc::make_mut)
+        .ok_or(StoreError::NotFound("connection"))
+}
+
+impl All {
+    fn stopped(&self, org: &OrgId) -> bool {
+        self.orgs.get(org).is_some_and(|org| org.stopped.is_some())
+    }
+
+    /// To read under a lease.
+    fn seen(&self, lease: &Lease) -> Result<&Row, StoreError> {
+        self.rows
+            .get(&lease.connection)
+            .map(|row| &**row)
+            .filter(|row| row.held_by(lease))
+            .ok_or(StoreError::LeaseLost)
+    }
+
+    /// To write under a lease.
+    fn held(&mut self, lease: &Lease) -> Result<(&mut Row, &mut Org), StoreError> {
+        self.seen(lease)?;
+        self.both(lease)
+    }
+
+    fn both(&mut self, lease: &Lease) -> Result<(&mut Row, &mut Org), StoreError> {
+        let row = self.rows.get_mut(&lease.connection).map(Arc::make_mut);
+        let org = self.orgs.get_mut(&lease.org).map(Arc::make_mut);
+        row.zip(org).ok_or(StoreError::LeaseLost)
+    }
+
+    /// What the organisation's sessions deleted, as its brake counts it.
+    fn deletes(&self, org: &OrgId, since: Timestamp) -> u32 {
+        let rows = self.rows.values().filter(|row| row.about.org_id == *org);
+        rows.flat_map(|row| &row.sessions)
+            .filter(|ran| ran.deletes_at.is_some_and(|at| at > since))
+            .fold(0, |sum, ran| sum.saturating_add(ran.deletes))
     }
 }
 
@@ -251,52 +518,48 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn rows(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Row>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(&self, id: &ConnectionId, work: impl FnOnce(&mut Row) -> T) -> Result<T, StoreError> {
-        self.rows()
-            .get_mut(id)
-            .map(work)
-            .ok_or(StoreError::NotFound("connection"))
+        row_of(&mut self.all().rows, id).map(work)
     }
 
-    fn held<T>(&self, lease: &Lease, work: impl FnOnce(&mut Row) -> T) -> Result<T, StoreError> {
-        let mut rows = self.rows();
-        rows.get_mut(&lease.connection)
-            .filter(|row| {
-                row.fence == lease.fence
-                    && row.about.org_id == lease.org
-                    && row.about.user_id == lease.user
-                    && row
-                        .lease
-                        .as_ref()
-                        .is_some_and(|held| held.session == lease.session)
-            })
-            .map(work)
-            .ok_or(StoreError::LeaseLost)
+    fn see<T>(&self, id: &ConnectionId, look: impl FnOnce(&Row) -> T) -> Option<T> {
+        self.all().rows.get(id).map(|row| look(row))
     }
 
-    /// A copy of all that is durable now: what a process finds that starts after a crash here.
+    /// A copy of all that is durable now: what a process finds that starts after a crash here. Cheap: what neither
+    /// changes is shared.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self {
-            rows: Mutex::new(self.rows().clone()),
+            all: Mutex::new(self.all().clone()),
         }
     }
 
+    /// Adds a connection; its organisation is there from then on.
+    ///
     /// # Errors
-    /// [`StoreError::Taken`]: the id or the user has a connection.
-    pub fn add(&self, connection: MemoryConnection, now: Timestamp) -> Result<(), StoreError> {
-        let mut rows = self.rows();
-        let taken = rows
+    /// [`StoreError::Taken`]: the id or the user has a connection. [`StoreError::Corrupt`]: its settings are not valid.
+    pub fn add_connection(&self, connection: MemoryConnection, now: Timestamp) -> Result<(), StoreError> {
+        let mut all = self.all();
+        let taken = all
+            .rows
             .values()
             .any(|row| row.about.id == connection.id || row.about.user_id == connection.user_id);
         if taken {
             return Err(StoreError::Taken("connection"));
         }
-        rows.insert(connection.id.clone(), Row::new(connection, now));
+        let org = all
+            .orgs
+            .entry(connection.org_id.clone())
+            .or_insert_with(|| Arc::new(Org::new(&connection.org_id)));
+        let settings =
+            settings::resolve(&org.overrides, &connection.overrides).map_err(StoreError::Corrupt)?;
+        let id = connection.id.clone();
+        all.rows.insert(id, Arc::new(Row::new(connection, settings, now)));
         Ok(())
     }
 
@@ -307,25 +570,30 @@ impl MemoryStore {
         mailbox: MailboxAccount,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut rows = self.rows();
-        let pair = pair_of(&mailbox.address);
-        let org = rows
+        let mut all = self.all();
+        let pair: Arc<str> = Arc::from(pair_of(&mailbox.address));
+        let org = all
+            .rows
             .get(id)
             .map(|row| row.about.org_id.clone())
             .ok_or(StoreError::NotFound("connection"))?;
-        let taken = rows.values().any(|row| {
+        let taken = all.rows.values().any(|row| {
             row.about.id != *id && row.about.org_id == org && row.mailbox.is_some() && row.pair == pair
         });
         if taken {
             return Err(StoreError::Taken("mailbox"));
         }
-        let row = rows.get_mut(id).ok_or(StoreError::NotFound("connection"))?;
+        let stopped = all.stopped(&org);
+        let row = row_of(&mut all.rows, id)?;
         if row.pair != pair {
             row.mailbox_cursor = None;
             row.crm_cursor = None;
             row.last_full = None;
             row.first_round_done = false;
             row.last_success = None;
+            row.last_moved = None;
+            row.activated = None;
+            row.backfill = None;
             row.pair = pair;
         }
         row.state = SyncState::Active;
@@ -334,9 +602,11 @@ impl MemoryStore {
         row.rejections = 0;
         row.failures = 0;
         row.mailbox = Some(mailbox);
+        row.activated = row.activated.or(Some(now));
         row.released = false;
         row.preview = None;
         row.brake = None;
+        row.under(stopped);
         row.cut(now);
         row.due = Some(now);
         Ok(())
@@ -344,19 +614,25 @@ impl MemoryStore {
 
     /// As [`Store::deactivate`](crate::Store::deactivate).
     pub fn deactivate(&self, id: &ConnectionId, now: Timestamp) -> Result<(), StoreError> {
-        self.with(id, |row| {
-            row.state = SyncState::Deactivated;
-            row.reason = None;
-            row.ask_activation = false;
-            row.rejections = 0;
-            row.failures = 0;
-            row.released = false;
-            row.preview = None;
-            row.brake = None;
-            row.mailbox = None;
-            row.cut(now);
-            row.due = None;
-        })
+        let mut all = self.all();
+        let row = row_of(&mut all.rows, id)?;
+        row.state = SyncState::Deactivated;
+        row.reason = None;
+        row.under(false);
+        row.ask_activation = false;
+        row.rejections = 0;
+        row.failures = 0;
+        row.released = false;
+        row.preview = None;
+        row.brake = None;
+        row.mailbox = None;
+        row.cut(now);
+        row.due = None;
+        let org = row.about.org_id.clone();
+        if let Some(org) = all.orgs.get_mut(&org) {
+            Arc::make_mut(org).give_up(id);
+        }
+        Ok(())
     }
 
     /// As [`Store::set_state`](crate::Store::set_state).
@@ -368,30 +644,41 @@ impl MemoryStore {
         reason: Option<StateReason>,
         due: Option<Timestamp>,
     ) -> bool {
-        self.with(id, |row| {
-            if !from.contains(&row.state) {
-                return false;
-            }
-            row.state = to;
-            row.reason = reason;
-            row.due = due;
-            row.woken |= due.is_some() && row.lease.is_some();
-            row.ask_activation |= to == SyncState::NeedsActivation;
-            true
-        })
-        .unwrap_or(false)
+        let mut all = self.all();
+        let Some(org) = all.rows.get(id).map(|row| row.about.org_id.clone()) else {
+            return false;
+        };
+        let stopped = all.stopped(&org);
+        let Ok(row) = row_of(&mut all.rows, id) else {
+            return false;
+        };
+        if !from.contains(&row.state) {
+            return false;
+        }
+        row.state = to;
+        row.reason = reason;
+        row.under(stopped);
+        row.due = due;
+        row.woken |= due.is_some() && row.lease.is_some();
+        row.ask_activation |= to == SyncState::NeedsActivation;
+        true
     }
 
     /// As [`Store::release`](crate::Store::release).
     pub fn release(&self, id: &ConnectionId, now: Timestamp) -> bool {
+        let kept = |reason: &StateReason| {
+            !matches!(
+                reason,
+                StateReason::StoppedByBrake | StateReason::WaitingForPreview
+            )
+        };
         self.with(id, |row| {
             if !row.open() {
                 return false;
             }
             row.released = true;
-            row.reason = row
-                .reason
-                .filter(|r| !matches!(r, StateReason::StoppedByBrake | StateReason::WaitingForPreview));
+            row.reason = row.reason.filter(kept);
+            row.held_reason = row.held_reason.filter(kept);
             row.preview = None;
             row.brake = None;
             row.due_now(now);
@@ -411,104 +698,233 @@ impl MemoryStore {
         .unwrap_or(false)
     }
 
-    pub fn update_settings(&self, id: &ConnectionId, settings: &Settings) -> Result<(), StoreError> {
-        self.with(id, |row| row.about.settings = settings.clone())
+    /// As [`Store::request_full_round`](crate::Store::request_full_round).
+    pub fn request_full_round(&self, id: &ConnectionId) -> Result<(), StoreError> {
+        self.with(id, |row| row.last_full = None)
+    }
+
+    /// As [`Store::set_settings`](crate::Store::set_settings).
+    pub fn set_settings(&self, id: &ConnectionId, overrides: &Value) -> Result<Settings, SettingsFault> {
+        let mut all = self.all();
+        let All { orgs, rows } = &mut *all;
+        let row = row_of(rows, id)?;
+        let org = orgs
+            .get(&row.about.org_id)
+            .ok_or(StoreError::NotFound("organisation"))?;
+        let settings = settings::resolve(&org.overrides, overrides).map_err(SettingsFault::Refused)?;
+        row.about.overrides = overrides.clone();
+        row.settings = settings.clone();
+        Ok(settings)
+    }
+
+    /// As [`Store::settings_overrides`](crate::Store::settings_overrides).
+    pub fn settings_overrides(&self, id: &ConnectionId) -> Option<Value> {
+        self.see(id, |row| row.about.overrides.clone())
+    }
+
+    /// As [`Store::set_org_settings`](crate::Store::set_org_settings).
+    pub fn set_org_settings(&self, org: &OrgId, overrides: &Value) -> Result<(), SettingsFault> {
+        let mut all = self.all();
+        settings::resolve(overrides, &nothing()).map_err(SettingsFault::Refused)?;
+        let mut resolved = BTreeMap::new();
+        for (id, row) in all.rows.iter().filter(|(_, row)| row.about.org_id == *org) {
+            let settings =
+                settings::resolve(overrides, &row.about.overrides).map_err(SettingsFault::Refused)?;
+            resolved.insert(id.clone(), settings);
+        }
+        let stored = all
+            .orgs
+            .get_mut(org)
+            .ok_or(StoreError::NotFound("organisation"))?;
+        Arc::make_mut(stored).overrides = overrides.clone();
+        for (id, settings) in resolved {
+            row_of(&mut all.rows, &id)?.settings = settings;
+        }
+        Ok(())
+    }
+
+    /// As [`Store::org_settings`](crate::Store::org_settings).
+    pub fn org_settings(&self, org: &OrgId) -> Option<Value> {
+        self.all().orgs.get(org).map(|org| org.overrides.clone())
+    }
+
+    /// As [`Store::release_org`](crate::Store::release_org).
+    pub fn release_org(&self, org: &OrgId, now: Timestamp) -> bool {
+        let mut all = self.all();
+        let Some(stopped) = all.orgs.get_mut(org).filter(|org| org.stopped.is_some()) else {
+            return false;
+        };
+        let stopped = Arc::make_mut(stopped);
+        stopped.stopped = None;
+        stopped.released = Some(now);
+        let braked = |row: &Row| {
+            row.about.org_id == *org
+                && row.state == SyncState::Active
+                && row.reason == Some(StateReason::OrgBrake)
+        };
+        for row in all.rows.values_mut().filter(|row| braked(row)) {
+            let row = Arc::make_mut(row);
+            row.reason = row.held_reason.take();
+            row.due = due_after_release(row.due, row.held_due.take(), now);
+        }
+        true
+    }
+
+    /// As [`Store::hold_org`](crate::Store::hold_org).
+    pub fn hold_org(&self, org: &OrgId, until: Timestamp) -> u64 {
+        let mut held = 0;
+        for row in self.all().rows.values_mut() {
+            let early = row.due.is_some_and(|due| due < until);
+            if row.about.org_id == *org && row.state == SyncState::Active && early {
+                Arc::make_mut(row).due = Some(until);
+                held += 1;
+            }
+        }
+        held
+    }
+
+    /// As [`Store::org`](crate::Store::org); without names.
+    pub fn org(&self, id: &OrgId, now: Timestamp) -> Option<OrgRow> {
+        let all = self.all();
+        let org = all.orgs.get(id)?;
+        let count = |which: &dyn Fn(&Row) -> bool| {
+            let rows = all
+                .rows
+                .values()
+                .filter(|row| row.about.org_id == *id && which(row));
+            u32::try_from(rows.count()).unwrap_or(u32::MAX)
+        };
+        Some(OrgRow {
+            id: id.clone(),
+            name: String::new(),
+            instance_url: String::new(),
+            connections: count(&|_| true),
+            active: count(&|row| row.state == SyncState::Active),
+            stopped: org.stopped,
+            deletes: all.deletes(id, deletes_since(now, org.released)),
+        })
+    }
+
+    /// All claims of the organisation, by kind and hash.
+    pub fn org_claims(&self, org: &OrgId) -> Vec<Claim> {
+        let all = self.all();
+        let org = all.orgs.get(org);
+        org.map(|org| org.claims.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Keys the hashes of the organisation's claims.
+    pub fn org_key(&self, org: &OrgId) -> Option<HashKey> {
+        self.all().orgs.get(org).map(|org| org.key.clone())
+    }
+
+    /// As [`Store::start_backfill`](crate::Store::start_backfill).
+    pub fn start_backfill(
+        &self,
+        id: &ConnectionId,
+        backfill: &Backfill,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.with(id, |row| {
+            if !row.open() {
+                return Err(StoreError::NotFound("connection"));
+            }
+            if row.backfill.as_ref().is_some_and(|b| !b.finished) {
+                return Err(StoreError::Taken("back-fill"));
+            }
+            row.backfill = Some(backfill.clone());
+            if row.state == SyncState::Active && row.reason.is_none() && row.rejections == 0 {
+                row.due_now(now);
+            }
+            Ok(())
+        })?
+    }
+
+    /// As [`Store::cancel_backfill`](crate::Store::cancel_backfill).
+    pub fn cancel_backfill(&self, id: &ConnectionId) -> Result<bool, StoreError> {
+        self.with(id, |row| {
+            let running = row.backfill.as_ref().is_some_and(|b| !b.finished);
+            if running {
+                row.backfill = None;
+            }
+            running
+        })
     }
 
     pub fn connection(&self, id: &ConnectionId) -> Option<ConnectionRow> {
-        self.rows().get(id).map(Row::view)
+        self.see(id, Row::view)
     }
 
     pub fn connections(&self) -> Vec<ConnectionRow> {
-        self.rows().values().map(Row::view).collect()
+        self.all().rows.values().map(|row| row.view()).collect()
     }
 
     /// Newest first.
     pub fn sessions(&self, id: &ConnectionId) -> Vec<SessionView> {
-        self.rows()
-            .get(id)
-            .map(|row| row.sessions.iter().rev().cloned().collect())
-            .unwrap_or_default()
+        self.see(id, |row| {
+            row.sessions.iter().rev().map(|ran| ran.view.clone()).collect()
+        })
+        .unwrap_or_default()
     }
 
     /// Open issues of the present pair, oldest first.
     pub fn issues(&self, id: &ConnectionId) -> Vec<IssueView> {
-        let rows = self.rows();
-        let Some(row) = rows.get(id) else {
-            return Vec::new();
-        };
-        let mut views: Vec<_> = row
-            .issues
-            .iter()
-            .filter(|r| r.is == Is::Open && r.pair == row.pair)
-            .map(|r| IssueView {
-                id: r.issue.id.clone(),
-                kind: r.issue.key.kind,
-                code: r.issue.key.code,
-                title: r.issue.title.clone(),
-                detail: r.issue.detail.clone(),
-                since: r.since,
-                cures: r.issue.cures.clone(),
-            })
-            .collect();
+        let views = self.see(id, |row| {
+            row.open_issues()
+                .map(|r| IssueView {
+                    id: r.issue.id.clone(),
+                    kind: r.issue.key.kind,
+                    code: r.issue.key.code,
+                    title: r.issue.title.clone(),
+                    detail: r.issue.detail.clone(),
+                    since: r.since,
+                    cures: r.issue.cures.clone(),
+                })
+                .collect::<Vec<_>>()
+        });
+        let mut views = views.unwrap_or_default();
         views.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
         views
     }
 
     /// What the open issues of the present pair are about.
     pub fn issue_keys(&self, id: &ConnectionId) -> BTreeSet<IssueKey> {
-        let rows = self.rows();
-        let Some(row) = rows.get(id) else {
-            return BTreeSet::new();
-        };
-        let open = row
-            .issues
-            .iter()
-            .filter(|r| r.is == Is::Open && r.pair == row.pair);
-        open.map(|r| r.issue.key.clone()).collect()
+        self.see(id, |row| row.open_issues().map(|r| r.issue.key.clone()).collect())
+            .unwrap_or_default()
     }
 
     /// As [`Store::solve_issue`](crate::Store::solve_issue).
     pub fn solve_issue(&self, id: &ConnectionId, issue: &IssueId) -> bool {
-        self.with(id, |row| row.end_issue(|i| i.id == *issue, Is::Solved))
+        self.with(id, |row| row.end_issue(issue, Is::Solved))
             .unwrap_or(false)
     }
 
     /// As [`Store::ignore_issue`](crate::Store::ignore_issue).
     pub fn ignore_issue(&self, id: &ConnectionId, issue: &IssueId) -> bool {
-        self.with(id, |row| row.end_issue(|i| i.id == *issue, Is::Ignored))
+        self.with(id, |row| row.end_issue(issue, Is::Ignored))
             .unwrap_or(false)
     }
 
     /// The links of the present pair, by id.
     pub fn links_of(&self, id: &ConnectionId) -> Vec<Link> {
-        self.rows()
-            .get(id)
-            .map(|row| row.current().cloned().collect())
+        self.see(id, |row| row.links.of(&row.pair).cloned().collect())
             .unwrap_or_default()
     }
 
     /// Both cursors, the mailbox's first.
     pub fn cursors(&self, id: &ConnectionId) -> (Option<Cursor>, Option<Cursor>) {
-        let rows = self.rows();
-        rows.get(id)
-            .map(|row| (row.mailbox_cursor.clone(), row.crm_cursor.clone()))
+        self.see(id, |row| (row.mailbox_cursor.clone(), row.crm_cursor.clone()))
             .unwrap_or_default()
     }
 
     /// All that was journalled, in order, with the session and the time of the commit.
-    pub fn journal(&self, id: &ConnectionId) -> Vec<(SessionId, Timestamp, JournalEntry)> {
-        self.rows()
-            .get(id)
-            .map(|row| row.journal.clone())
-            .unwrap_or_default()
+    pub fn journal_of(&self, id: &ConnectionId) -> Vec<(SessionId, Timestamp, JournalEntry)> {
+        self.see(id, |row| row.journal.clone()).unwrap_or_default()
     }
 
     /// The operator's note of an ended session.
     pub fn session_note(&self, id: &ConnectionId, session: &SessionId) -> Option<String> {
-        self.rows()
-            .get(id)
-            .and_then(|row| row.notes.get(session).cloned())
+        self.see(id, |row| row.session(session).map(|ran| ran.note.clone()))?
     }
 }
 
@@ -522,28 +938,30 @@ impl ports::Store for MemoryStore {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Option<Lease>, StoreError> {
-        let mut rows = self.rows();
+        let mut all = self.all();
+        let to_be_had =
+            |row: &Row| !all.stopped(&row.about.org_id) && (row.free(now) || mutant::on(Mutant::SkipLease));
         let picked = match pick {
-            Pick::Due => rows
+            Pick::Due => all
+                .rows
                 .values()
-                .filter(|row| row.state == SyncState::Active && row.free(now))
-                .filter_map(|row| row.due.map(|due| (due, &row.about.id)))
-                .filter(|(due, _)| *due <= now)
+                .filter(|row| row.state == SyncState::Active)
+                .filter_map(|row| row.due.filter(|due| *due <= now).map(|due| (due, row)))
+                .filter(|(_, row)| to_be_had(row))
+                .map(|(due, row)| (due, &row.about.id))
                 .min()
                 .map(|(_, id)| id.clone()),
-            Pick::This(id) => rows
+            Pick::This(id) => all
+                .rows
                 .get(id)
-                .filter(|row| row.open() && row.free(now))
+                .filter(|row| row.open() && to_be_had(row))
                 .map(|_| id.clone()),
         };
         let Some(id) = picked else { return Ok(None) };
-        if rows
-            .values()
-            .any(|row| row.sessions.iter().any(|s| s.id == session))
-        {
+        if all.rows.values().any(|row| row.numbers.contains_key(&session)) {
             return Err(StoreError::Taken("session"));
         }
-        let row = rows.get_mut(&id).ok_or(StoreError::NotFound("connection"))?;
+        let row = row_of(&mut all.rows, &id)?;
         row.end_sessions(SessionOutcome::Failed, NOTE_EXPIRED, now);
         row.fence += 1;
         row.woken = false;
@@ -552,13 +970,19 @@ impl ports::Store for MemoryStore {
             until: until(now, ttl),
             at_claim: row.state,
         });
-        row.sessions.push(SessionView {
-            id: session.clone(),
-            started: now,
-            ended: None,
-            outcome: None,
-            counts: Vec::new(),
-            issues: 0,
+        row.numbers.insert(session.clone(), row.sessions.len());
+        row.sessions.push(Ran {
+            view: SessionView {
+                id: session.clone(),
+                started: now,
+                ended: None,
+                outcome: None,
+                counts: Vec::new(),
+                issues: 0,
+            },
+            note: String::new(),
+            deletes: 0,
+            deletes_at: None,
         });
         Ok(Some(Lease {
             connection: id,
@@ -572,11 +996,10 @@ impl ports::Store for MemoryStore {
 
     async fn renew(&self, lease: &Lease, now: Timestamp, ttl: Duration) -> Result<Lease, StoreError> {
         let until = until(now, ttl);
-        self.held(lease, |row| {
-            if let Some(held) = &mut row.lease {
-                held.until = until;
-            }
-        })?;
+        let mut all = self.all();
+        if let Some(held) = &mut all.held(lease)?.0.lease {
+            held.until = until;
+        }
         Ok(Lease {
             until,
             ..lease.clone()
@@ -584,10 +1007,15 @@ impl ports::Store for MemoryStore {
     }
 
     async fn open(&self, lease: &Lease) -> Result<Opening, StoreError> {
-        self.held(lease, |row| Opening {
+        let all = self.all();
+        let row = all.seen(lease)?;
+        let org = all.orgs.get(&lease.org).ok_or(StoreError::LeaseLost)?;
+        let ran = row.session(&lease.session).ok_or(StoreError::LeaseLost)?;
+        let since = deletes_since(ran.view.started, org.released);
+        Ok(Opening {
             state: row.state,
             reason: row.reason,
-            settings: row.about.settings.clone(),
+            settings: row.settings.clone(),
             mailbox_cursor: row.mailbox_cursor.clone(),
             crm_cursor: row.crm_cursor.clone(),
             hash_key: row.about.hash_key.clone(),
@@ -597,86 +1025,346 @@ impl ports::Store for MemoryStore {
             first_round_done: row.first_round_done,
             released: row.released,
             last_full: row.last_full,
+            org_key: org.key.clone(),
+            org_deletes: all.deletes(&lease.org, since),
+            last_moved: row.last_moved,
+            backfill: row.backfill.clone().filter(|b| !b.finished),
+            activated: row.activated.unwrap_or(row.created),
+            address: row.pair.to_string(),
         })
     }
 
     async fn links(&self, lease: &Lease, ask: &LinkAsk) -> Result<Vec<Link>, StoreError> {
-        self.held(lease, |row| match ask {
-            LinkAsk::All => row.current().cloned().collect(),
-            LinkAsk::Pending => row
-                .current()
-                .filter(|link| link.intent.is_some())
-                .cloned()
-                .collect(),
-            LinkAsk::Of { mailbox, crm, keys } => {
-                let mailbox: BTreeSet<_> = mailbox.iter().collect();
-                let crm: BTreeSet<_> = crm.iter().collect();
-                let keys: BTreeSet<_> = keys.iter().collect();
-                row.current()
-                    .filter(|link| {
-                        link.mailbox_id.as_ref().is_some_and(|id| mailbox.contains(id))
-                            || link.crm_id.as_ref().is_some_and(|id| crm.contains(id))
-                            || keys.contains(&link.key)
-                    })
-                    .cloned()
-                    .collect()
-            }
-        })
+        let all = self.all();
+        let row = all.seen(lease)?;
+        Ok(row.links.ask(&row.pair, ask))
     }
 
     async fn commit(&self, lease: &Lease, now: Timestamp, commit: Commit) -> Result<(), StoreError> {
-        self.held(lease, |row| {
-            let pair = row.pair.clone();
-            for link in commit.links {
-                row.links.insert(link.id.clone(), (pair.clone(), link));
+        let mut all = self.all();
+        if all.seen(lease).is_err() && !mutant::on(Mutant::SkipFence) {
+            return Err(StoreError::LeaseLost);
+        }
+        let (row, org) = all.both(lease)?;
+        let pair = Arc::clone(&row.pair);
+        for link in commit.links {
+            if matches!(link.state, LinkState::Ended(_)) && mutant::on(Mutant::DropTombstone) {
+                row.links.remove(&link.id);
+            } else {
+                row.links.put(&pair, link);
             }
-            let entries = commit.journal.into_iter();
-            row.journal
-                .extend(entries.map(|entry| (lease.session.clone(), now, entry)));
-            for key in &commit.solved {
-                row.end_issue(|i| i.key == *key, Is::Solved);
+        }
+        let entries = commit.journal.into_iter();
+        row.journal
+            .extend(entries.map(|entry| (lease.session.clone(), now, entry)));
+        for key in &commit.solved {
+            row.solve(key);
+        }
+        let mut raised = 0;
+        for issue in commit.issues {
+            raised += u32::from(row.raise(issue, now));
+        }
+        if let Some(ran) = row.session_mut(&lease.session) {
+            ran.view.issues += raised;
+            if commit.deletes > 0 {
+                ran.deletes = ran.deletes.saturating_add(commit.deletes);
+                ran.deletes_at = Some(now);
             }
-            let mut raised = 0;
-            for issue in commit.issues {
-                raised += u32::from(row.raise(issue, now));
+        }
+        row.mailbox_cursor = commit.mailbox_cursor.or(row.mailbox_cursor.take());
+        row.crm_cursor = commit.crm_cursor.or(row.crm_cursor.take());
+        row.last_full = commit.last_full.or(row.last_full);
+        row.first_round_done |= commit.first_round_done;
+        if commit.moved {
+            row.last_moved = Some(now);
+        }
+        if let Some(backfill) = commit.backfill
+            && goes_on(row.backfill.as_ref(), &backfill)
+        {
+            row.backfill = Some(backfill);
+        }
+        for made in commit.claims {
+            let own = org
+                .claims
+                .get_mut(&(made.kind, made.hash.0))
+                .filter(|claim| claim.holder == lease.connection);
+            if let Some(claim) = own {
+                claim.crm_id = made.crm_id;
+                claim.key = made.key;
             }
-            if let Some(session) = row.sessions.iter_mut().find(|s| s.id == lease.session) {
-                session.issues += raised;
+        }
+        for (kind, hash) in commit.unclaimed {
+            let name = (kind, hash.0);
+            if org
+                .claims
+                .get(&name)
+                .is_some_and(|c| c.holder == lease.connection)
+            {
+                org.claims.remove(&name);
             }
-            row.mailbox_cursor = commit.mailbox_cursor.or(row.mailbox_cursor.take());
-            row.crm_cursor = commit.crm_cursor.or(row.crm_cursor.take());
-            row.last_full = commit.last_full.or(row.last_full);
-            row.first_round_done |= commit.first_round_done;
-        })
+        }
+        Ok(())
+    }
+
+    async fn claims(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        wishes: &[(ItemKind, BaseHash, LinkKey)],
+        stale_before: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let mut all = self.all();
+        let (_, org) = all.held(lease)?;
+        let mut claims = Vec::with_capacity(wishes.len());
+        for (kind, hash, key) in wishes {
+            let claim = org.claims.entry((*kind, hash.0)).or_insert_with(|| Claim {
+                kind: *kind,
+                hash: *hash,
+                holder: lease.connection.clone(),
+                key: key.clone(),
+                crm_id: None,
+                since: now,
+            });
+            if stale(claim, stale_before) {
+                claim.holder = lease.connection.clone();
+                claim.since = now;
+            }
+            claims.push(claim.clone());
+        }
+        Ok(claims)
+    }
+
+    async fn claimed(
+        &self,
+        lease: &Lease,
+        hashes: &[(ItemKind, BaseHash)],
+    ) -> Result<Vec<Option<Claim>>, StoreError> {
+        let all = self.all();
+        all.seen(lease)?;
+        let org = all.orgs.get(&lease.org).ok_or(StoreError::LeaseLost)?;
+        let claims = hashes.iter();
+        Ok(claims
+            .map(|(kind, hash)| org.claims.get(&(*kind, hash.0)).cloned())
+            .collect())
+    }
+
+    async fn colleagues(&self, lease: &Lease, addresses: &[String]) -> Result<Vec<bool>, StoreError> {
+        let all = self.all();
+        all.seen(lease)?;
+        let syncs = |address: &String| {
+            let pair = pair_of(address);
+            all.rows.values().any(|row| {
+                row.about.org_id == lease.org
+                    && row.state == SyncState::Active
+                    && row.mailbox.is_some()
+                    && *row.pair == *pair
+            })
+        };
+        Ok(addresses.iter().map(syncs).collect())
+    }
+
+    async fn journal(&self, lease: &Lease, session: &SessionId) -> Result<Vec<JournalEntry>, StoreError> {
+        let all = self.all();
+        Ok(all.seen(lease)?.journal_of(session))
     }
 
     async fn close(&self, lease: &Lease, closing: Closing) -> Result<(), StoreError> {
-        self.held(lease, |row| {
-            let at_claim = row.lease.take().map_or(row.state, |held| held.at_claim);
-            let standing = Standing {
-                state: row.state,
-                reason: row.reason,
-                due: row.due,
-                woken: row.woken,
-                at_claim,
+        let mut all = self.all();
+        all.seen(lease)?;
+        if closing.stop_org {
+            let (_, org) = all.held(lease)?;
+            org.stopped = org.stopped.or(Some(closing.ended));
+            for row in all.rows.values_mut() {
+                if row.about.org_id == lease.org && row.about.id != lease.connection {
+                    Arc::make_mut(row).stop();
+                }
+            }
+        }
+        let stopped = all.stopped(&lease.org);
+        let (row, _) = all.held(lease)?;
+        let at_claim = row.lease.take().map_or(row.state, |held| held.at_claim);
+        let standing = Standing {
+            state: row.state,
+            reason: row.reason,
+            due: row.due,
+            woken: row.woken,
+            at_claim,
+            held_due: row.held_due,
+        };
+        let settled = standing.settle(&closing, stopped);
+        row.state = settled.state;
+        row.reason = settled.reason;
+        row.due = settled.due;
+        row.held_reason = settled.held_reason;
+        row.held_due = settled.held_due;
+        row.woken = false;
+        row.rejections = closing.rejections;
+        row.failures = closing.failures;
+        row.preview = closing.preview;
+        row.brake = closing.brake;
+        row.released &= !closing.release_used;
+        row.ask_activation |= row.state == SyncState::NeedsActivation;
+        if succeeded(closing.outcome) {
+            row.last_success = Some(closing.ended);
+        }
+        if let Some(ran) = row.session_mut(&lease.session) {
+            ran.view.ended = Some(closing.ended);
+            ran.view.outcome = Some(closing.outcome);
+            ran.view.counts = closing.counts;
+            ran.note = closing.note;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_types::MailboxServer;
+
+    use super::*;
+
+    const T0: Timestamp = Timestamp::from_seconds(1_000_000);
+    const TTL: Duration = Duration::from_mins(5);
+
+    fn id<T: std::str::FromStr<Err: fmt::Debug>>(n: u32) -> T {
+        format!("{n:032x}").parse().unwrap()
+    }
+
+    /// A store with `n` active connections of one organisation.
+    fn store(n: u32) -> MemoryStore {
+        let store = MemoryStore::new();
+        for n in 1..=n {
+            let org = "00D000000000001AAA".parse().unwrap();
+            let user = format!("005{n:012}AAA").parse().unwrap();
+            store
+                .add_connection(MemoryConnection::new(id(n), org, user), T0)
+                .unwrap();
+            let mailbox = MailboxAccount {
+                address: format!("user{n}@example.com"),
+                server: MailboxServer::Exchange,
+                host: "mail.example.com".to_owned(),
             };
-            (row.state, row.reason, row.due) = standing.settle(&closing);
-            row.woken = false;
-            row.rejections = closing.rejections;
-            row.failures = closing.failures;
-            row.preview = closing.preview;
-            row.brake = closing.brake;
-            row.released &= !closing.release_used;
-            row.ask_activation |= row.state == SyncState::NeedsActivation;
-            if succeeded(closing.outcome) {
-                row.last_success = Some(closing.ended);
-            }
-            if let Some(session) = row.sessions.iter_mut().find(|s| s.id == lease.session) {
-                session.ended = Some(closing.ended);
-                session.outcome = Some(closing.outcome);
-                session.counts = closing.counts;
-            }
-            row.notes.insert(lease.session.clone(), closing.note);
-        })
+            store.activate(&id(n), mailbox, T0).unwrap();
+        }
+        store
+    }
+
+    /// Nothing in here ever waits.
+    fn now<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let mut work = std::pin::pin!(work);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        match work.as_mut().poll(&mut cx) {
+            std::task::Poll::Ready(done) => done,
+            std::task::Poll::Pending => panic!("it waited"),
+        }
+    }
+
+    fn claim(store: &dyn ports::Store, n: u32, session: u32, at: Timestamp) -> Option<Lease> {
+        now(store.claim(&Pick::This(id(n)), "w", id(session), at, TTL)).unwrap()
+    }
+
+    fn link(n: u32, state: LinkState) -> Link {
+        Link {
+            id: id(n),
+            kind: ItemKind::Contact,
+            state,
+            key: LinkKey(format!("k{n}")),
+            mailbox_id: Some(ItemId(format!("m{n}"))),
+            mailbox_version: None,
+            crm_id: None,
+            crm_version: None,
+            base: tandem_sync::Base::default(),
+            made_on: None,
+            touched: false,
+            intent: None,
+            changed: T0,
+            traits: tandem_sync::Traits::default(),
+        }
+    }
+
+    fn commit(store: &dyn ports::Store, lease: &Lease, links: Vec<Link>) -> Result<(), StoreError> {
+        let commit = Commit {
+            links,
+            ..Commit::default()
+        };
+        now(store.commit(lease, T0, commit))
+    }
+
+    #[test]
+    fn a_fork_and_its_origin_go_their_own_ways() {
+        let store = store(2);
+        let lease = claim(&store, 1, 1, T0).unwrap();
+        commit(&store, &lease, vec![link(1, LinkState::Live)]).unwrap();
+        let fork = store.fork();
+        commit(&store, &lease, vec![link(2, LinkState::Live)]).unwrap();
+        let wish = [(ItemKind::Email, BaseHash([1; 16]), LinkKey("a".to_owned()))];
+        now(ports::Store::claims(&store, &lease, T0, &wish, T0)).unwrap();
+        fork.deactivate(&id(2), T0).unwrap();
+
+        let ids = |store: &MemoryStore| {
+            let links = store.links_of(&id(1));
+            links.into_iter().map(|l| l.id).collect::<Vec<LinkId>>()
+        };
+        assert_eq!(ids(&store), [id(1), id(2)]);
+        assert_eq!(ids(&fork), [id(1)]);
+        assert_eq!(fork.org_claims(&lease.org), []);
+        assert_eq!(store.org_claims(&lease.org).len(), 1);
+        assert_eq!(store.connection(&id(2)).unwrap().state, SyncState::Active);
+        // The same process, after the crash: its lease is still held in the fork.
+        assert!(claim(&fork, 1, 2, T0).is_none());
+        let heir = claim(&fork, 1, 3, T0.plus_seconds(301)).unwrap();
+        assert_eq!(heir.fence, lease.fence + 1);
+        commit(&store, &lease, Vec::new()).unwrap();
+    }
+
+    #[test]
+    fn a_link_is_found_where_it_is_now_only() {
+        let store = store(1);
+        let lease = claim(&store, 1, 1, T0).unwrap();
+        let mut moved = link(1, LinkState::Live);
+        commit(&store, &lease, vec![moved.clone()]).unwrap();
+        moved.mailbox_id = None;
+        moved.crm_id = Some(ItemId("c1".to_owned()));
+        moved.key = LinkKey("other".to_owned());
+        commit(&store, &lease, vec![moved.clone()]).unwrap();
+        let find = |mailbox: &[&str], crm: &[&str], keys: &[&str]| {
+            let ids = |names: &[&str]| names.iter().map(|n| ItemId((*n).to_owned())).collect();
+            let ask = LinkAsk::Of {
+                mailbox: ids(mailbox),
+                crm: ids(crm),
+                keys: keys.iter().map(|k| LinkKey((*k).to_owned())).collect(),
+            };
+            now(ports::Store::links(&store, &lease, &ask)).unwrap()
+        };
+        assert_eq!(find(&["m1", "c1"], &["m1"], &["k1"]), []);
+        assert_eq!(find(&[], &["c1"], &["other"]), [moved.clone()], "once");
+        assert_eq!(find(&[], &[], &["other"]), [moved]);
+    }
+
+    #[cfg(feature = "mutants")]
+    #[test]
+    fn each_bug_shows_only_where_it_is_switched_on() {
+        let ended = LinkState::Ended(tandem_sync::EndReason::Unsynced);
+        for bug in [
+            None,
+            Some(Mutant::SkipFence),
+            Some(Mutant::SkipLease),
+            Some(Mutant::DropTombstone),
+        ] {
+            mutant::switch(bug);
+            let store = store(1);
+            let old = claim(&store, 1, 1, T0).unwrap();
+            commit(&store, &old, vec![link(1, ended)]).unwrap();
+            assert_eq!(
+                store.links_of(&id(1)).is_empty(),
+                bug == Some(Mutant::DropTombstone)
+            );
+            let early = claim(&store, 1, 2, T0.plus_seconds(1));
+            assert_eq!(early.is_some(), bug == Some(Mutant::SkipLease));
+            claim(&store, 1, 3, T0.plus_seconds(1000)).unwrap();
+            let stale = commit(&store, &old, vec![link(2, LinkState::Live)]);
+            assert_eq!(stale.is_ok(), bug == Some(Mutant::SkipFence));
+            mutant::switch(None);
+        }
     }
 }

@@ -7,7 +7,7 @@ use tandem_types::{
 };
 
 use crate::commit::issue_aad;
-use crate::db::{Row, vals};
+use crate::db::{Row, Val, vals};
 use crate::links::side;
 use crate::seal::DataKey;
 use crate::{Store, StoreError};
@@ -15,6 +15,55 @@ use crate::{Store, StoreError};
 const ISSUE: &str = "i.id, i.kind, i.side, i.item, i.code, i.title, i.detail, i.cures, i.since, c.journal_key \
      FROM issues i JOIN connections c ON c.id = i.connection_id AND c.org_id = i.org_id \
      AND c.user_id = i.user_id AND c.pair = i.pair";
+
+/// Which open issues of the present pair are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IssuePick {
+    /// Only of this kind.
+    pub kind: Option<ItemKind>,
+    /// Only for this cause.
+    pub code: Option<IssueCode>,
+}
+
+/// An issue of one item, as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemIssue {
+    pub view: IssueView,
+    pub key: IssueKey,
+    /// The user wants to hear no more of it.
+    pub ignored: bool,
+}
+
+fn session_view(row: &Row) -> Result<SessionView, StoreError> {
+    Ok(SessionView {
+        id: row.parsed("id")?,
+        started: row.time("started_at")?,
+        ended: row.opt_time("ended_at")?,
+        outcome: row.opt_word("outcome", SessionOutcome::parse)?,
+        counts: row.json("counts")?,
+        issues: row.count("issues")?,
+    })
+}
+
+fn issue_key(row: &Row) -> Result<IssueKey, StoreError> {
+    Ok(IssueKey {
+        kind: row.word("kind", ItemKind::parse)?,
+        side: row.word("side", side)?,
+        item: ItemId(row.text("item")?),
+        code: row.word("code", IssueCode::parse)?,
+    })
+}
+
+/// `$2` and `$3`: kind and code; empty for all.
+const PICKED: &str = "AND ($2 = '' OR i.kind = $2) AND ($3 = '' OR i.code = $3)";
+
+impl IssuePick {
+    fn values(&self, id: &ConnectionId) -> Vec<Val> {
+        let kind = self.kind.map_or("", ItemKind::as_str);
+        let code = self.code.map_or("", IssueCode::as_str);
+        vals![id, kind, code]
+    }
+}
 
 impl Store {
     /// Newest first; one that is running has no end.
@@ -28,18 +77,41 @@ impl Store {
                 vals![id, limit],
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(SessionView {
-                    id: row.parsed("id")?,
-                    started: row.time("started_at")?,
-                    ended: row.opt_time("ended_at")?,
-                    outcome: row.opt_word("outcome", SessionOutcome::parse)?,
-                    counts: row.json("counts")?,
-                    issues: row.count("issues")?,
-                })
-            })
-            .collect()
+        rows.iter().map(session_view).collect()
+    }
+
+    /// The sessions before `before`, newest first: the next page after one that ended with it. Kept for 90 days.
+    pub async fn sessions_before(
+        &self,
+        id: &ConnectionId,
+        before: &SessionId,
+        limit: u32,
+    ) -> Result<Vec<SessionView>, StoreError> {
+        let rows = self
+            .db
+            .rows(
+                "SELECT s.id, s.started_at, s.ended_at, s.outcome, s.counts, s.issues FROM sessions s \
+                 JOIN connections c ON c.id = s.connection_id AND c.org_id = s.org_id AND c.user_id = s.user_id \
+                 JOIN sessions b ON b.id = $2 AND b.connection_id = s.connection_id \
+                 WHERE s.connection_id = $1 AND (s.started_at < b.started_at \
+                 OR (s.started_at = b.started_at AND s.fence < b.fence)) \
+                 ORDER BY s.started_at DESC, s.fence DESC LIMIT $3",
+                vals![id, before, limit],
+            )
+            .await?;
+        rows.iter().map(session_view).collect()
+    }
+
+    /// How many sessions are kept.
+    pub async fn session_count(&self, id: &ConnectionId) -> Result<u32, StoreError> {
+        self.db
+            .row(
+                "SELECT COUNT(*) AS n FROM sessions WHERE connection_id = $1",
+                vals![id],
+            )
+            .await?
+            .ok_or(StoreError::NotFound("row"))?
+            .count("n")
     }
 
     /// The operator's note of a session; empty while it runs.
@@ -101,16 +173,114 @@ impl Store {
                 vals![id, issue],
             )
             .await?;
-        row.map(|row| {
-            let key = IssueKey {
-                kind: row.word("kind", ItemKind::parse)?,
-                side: row.word("side", side)?,
-                item: ItemId(row.text("item")?),
-                code: row.word("code", IssueCode::parse)?,
-            };
-            Ok((self.issue_view(id, &row)?, key))
-        })
-        .transpose()
+        row.map(|row| Ok((self.issue_view(id, &row)?, issue_key(&row)?)))
+            .transpose()
+    }
+
+    /// Open issues of the present pair that are picked, oldest first, from the `skip`-th; and how many there are in all.
+    pub async fn issue_page(
+        &self,
+        id: &ConnectionId,
+        pick: &IssuePick,
+        skip: u32,
+        limit: u32,
+    ) -> Result<(Vec<IssueView>, u32), StoreError> {
+        let total = self
+            .db
+            .row(
+                format!(
+                    "SELECT COUNT(*) AS n FROM issues i JOIN connections c ON c.id = i.connection_id \
+                     AND c.org_id = i.org_id AND c.user_id = i.user_id AND c.pair = i.pair \
+                     WHERE i.connection_id = $1 AND i.state = 'open' {PICKED}"
+                ),
+                pick.values(id),
+            )
+            .await?
+            .ok_or(StoreError::NotFound("row"))?
+            .count("n")?;
+        let mut values = pick.values(id);
+        values.extend(vals![limit, skip]);
+        let rows = self
+            .db
+            .rows(
+                format!(
+                    "SELECT {ISSUE} WHERE i.connection_id = $1 AND i.state = 'open' {PICKED} \
+                     ORDER BY i.since, i.id LIMIT $4 OFFSET $5"
+                ),
+                values,
+            )
+            .await?;
+        let views = rows
+            .iter()
+            .map(|row| self.issue_view(id, row))
+            .collect::<Result<_, _>>()?;
+        Ok((views, total))
+    }
+
+    /// What there is about one item of the present pair, oldest first: open issues, and those that are ignored.
+    pub async fn issues_of_item(
+        &self,
+        id: &ConnectionId,
+        item: &ItemId,
+    ) -> Result<Vec<ItemIssue>, StoreError> {
+        let rows = self
+            .db
+            .rows(
+                format!(
+                    "SELECT i.state, {ISSUE} WHERE i.connection_id = $1 AND i.item = $2 \
+                     AND i.state IN ('open', 'ignored') ORDER BY i.since, i.id"
+                ),
+                vals![id, &item.0],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(ItemIssue {
+                    view: self.issue_view(id, row)?,
+                    key: issue_key(row)?,
+                    ignored: row.text("state")? == "ignored",
+                })
+            })
+            .collect()
+    }
+
+    /// As [`Store::solve_issue`], for all that are picked; says how many.
+    pub async fn solve_issues(
+        &self,
+        id: &ConnectionId,
+        pick: &IssuePick,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.end_issues(id, pick, "solved", now).await
+    }
+
+    /// As [`Store::ignore_issue`], for all that are picked; says how many.
+    pub async fn ignore_issues(
+        &self,
+        id: &ConnectionId,
+        pick: &IssuePick,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.end_issues(id, pick, "ignored", now).await
+    }
+
+    async fn end_issues(
+        &self,
+        id: &ConnectionId,
+        pick: &IssuePick,
+        state: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut values = pick.values(id);
+        values.extend(vals![state, now]);
+        self.db
+            .exec(
+                "UPDATE issues SET state = $4, updated_at = $5 WHERE connection_id = $1 AND state = 'open' \
+                 AND ($2 = '' OR kind = $2) AND ($3 = '' OR code = $3) \
+                 AND pair = (SELECT c.pair FROM connections c WHERE c.id = $1)",
+                values,
+            )
+            .await
     }
 
     fn issue_view(&self, id: &ConnectionId, row: &Row) -> Result<IssueView, StoreError> {
@@ -185,8 +355,22 @@ impl Store {
             .count("n")
     }
 
-    /// What a session changed, in order.
-    pub async fn journal(
+    /// What a session changed, in order, and whose it was; `None`: there is no such session (any more).
+    pub async fn journal_of(
+        &self,
+        session: &SessionId,
+    ) -> Result<Option<(ConnectionId, Vec<JournalEntry>)>, StoreError> {
+        let row = self
+            .db
+            .row("SELECT connection_id FROM sessions WHERE id = $1", vals![session])
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let id: ConnectionId = row.parsed("connection_id")?;
+        let entries = self.read_journal(&id, session).await?;
+        Ok(Some((id, entries)))
+    }
+
+    pub(crate) async fn read_journal(
         &self,
         id: &ConnectionId,
         session: &SessionId,

@@ -1,6 +1,7 @@
 //! The rules that the databases and the memory share.
 
-use tandem_sync::ports::Closing;
+use tandem_sync::Link;
+use tandem_sync::ports::{Backfill, Claim, Closing};
 use tandem_types::{SessionOutcome, StateReason, SyncState, Timestamp};
 
 /// What stands in the connection's row when its session closes.
@@ -13,18 +14,86 @@ pub(crate) struct Standing {
     pub(crate) woken: bool,
     /// The state at the claim.
     pub(crate) at_claim: SyncState,
+    /// What the organisation's brake took the due time's place of, if it did while the session ran.
+    pub(crate) held_due: Option<Timestamp>,
+}
+
+/// What follows from a session for its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) state: SyncState,
+    pub(crate) reason: Option<StateReason>,
+    pub(crate) due: Option<Timestamp>,
+    /// Comes back when the organisation is let go on.
+    pub(crate) held_reason: Option<StateReason>,
+    pub(crate) held_due: Option<Timestamp>,
 }
 
 impl Standing {
     /// State, reason and due time after the session. What the user did meanwhile is stronger than what the session
-    /// concludes.
-    pub(crate) fn settle(&self, closing: &Closing) -> (SyncState, Option<StateReason>, Option<Timestamp>) {
-        if self.state != self.at_claim {
-            return (self.state, self.reason, self.due);
+    /// concludes, and the organisation's brake stronger than both.
+    pub(crate) fn settle(&self, closing: &Closing, org_stopped: bool) -> Settled {
+        let standing = self.due.or(self.held_due);
+        let (state, reason, due) = if self.state == self.at_claim {
+            let due = if self.woken { standing } else { closing.next_due };
+            (closing.state, closing.reason, due)
+        } else {
+            (self.state, self.reason, standing)
+        };
+        if !org_stopped || state != SyncState::Active {
+            return Settled {
+                state,
+                reason,
+                due,
+                held_reason: None,
+                held_due: None,
+            };
         }
-        let due = if self.woken { self.due } else { closing.next_due };
-        (closing.state, closing.reason, due)
+        let own = reason.filter(|r| *r != StateReason::OrgBrake);
+        // One that is stopped by the organisation alone is due again once that is over.
+        let back = due.or(own.is_none().then_some(closing.ended));
+        Settled {
+            state,
+            reason: Some(StateReason::OrgBrake),
+            due: None,
+            held_reason: own,
+            held_due: back,
+        }
     }
+}
+
+/// When a connection is due again after the organisation's brake. `due`: set meanwhile, by a wake-up or a start.
+pub(crate) fn due_after_release(
+    due: Option<Timestamp>,
+    held: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    due.or(held.map(|held| held.max(now)))
+}
+
+/// Deletes that are newer than this count for the organisation's brake, for a session that began at `started`.
+pub(crate) fn deletes_since(started: Timestamp, released: Option<Timestamp>) -> Timestamp {
+    const HOUR: i64 = 3600;
+    let hour = started.plus_seconds(-HOUR);
+    released.map_or(hour, |released| released.max(hour))
+}
+
+/// Whether every session asks for the link.
+pub(crate) fn pending(link: &Link) -> bool {
+    link.intent.is_some() || link.traits.waits_since.is_some() || link.traits.files_owed
+}
+
+/// Since when a claim stands that its holder gave up: whoever wants it takes it over, with its key.
+pub(crate) const GIVEN_UP: Timestamp = Timestamp(0);
+
+/// Whether another connection may take the claim over.
+pub(crate) fn stale(claim: &Claim, before: Timestamp) -> bool {
+    claim.crm_id.is_none() && claim.since < before
+}
+
+/// Whether a session's back-fill is the one that is still wanted.
+pub(crate) fn goes_on(stored: Option<&Backfill>, new: &Backfill) -> bool {
+    stored.is_some_and(|stored| (stored.from, stored.to) == (new.from, new.to))
 }
 
 /// Whether both servers took part to the end.

@@ -7,10 +7,17 @@ use tandem_sync::ports::StoreError;
 use crate::db::{Db, failed};
 
 /// What was ever released stays as it is: each file's checksum stands in the database.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("../migrations/0001_first.sql")),
+    (2, "activities", include_str!("../migrations/0002_activities.sql")),
+];
 
-fn migrator(db: &Db) -> Migrator {
-    let all = MIGRATIONS.iter().map(|&(version, name, sql)| {
+/// All versions there are.
+const LATEST: i64 = i64::MAX;
+
+fn migrator(db: &Db, last: i64) -> Migrator {
+    let wanted = MIGRATIONS.iter().filter(|(version, ..)| *version <= last);
+    let all = wanted.map(|&(version, name, sql)| {
         let sql = match db {
             Db::Sqlite { .. } => sql.into_sql_str(),
             // The one type that has another name there.
@@ -32,7 +39,12 @@ fn refused(error: &MigrateError) -> StoreError {
 }
 
 pub(crate) async fn migrate(db: &Db) -> Result<(), StoreError> {
-    let migrator = migrator(db);
+    migrate_to(db, LATEST).await
+}
+
+/// As an earlier version's [`migrate`], whose last migration was `last`.
+pub(crate) async fn migrate_to(db: &Db, last: i64) -> Result<(), StoreError> {
+    let migrator = migrator(db, last);
     match db {
         // One lock around all of them: the library's own is for PostgreSQL alone.
         Db::Sqlite { write, .. } => {

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tandem_sync::ports::{HashKey, StoreError};
-use tandem_types::{ConnectionId, Timestamp};
+use tandem_types::{ConnectionId, OrgId, Timestamp};
 
 use crate::db::vals;
 use crate::{Store, VaultError, WrappedKey};
@@ -28,6 +28,14 @@ impl DataKey {
         Self {
             wrapped: WrappedKey(wrapped),
             aad: format!("connections/{connection}/journal_key"),
+        }
+    }
+
+    /// Keys the hashes of an organisation's claims.
+    pub(crate) fn claims(org: &OrgId, wrapped: Vec<u8>) -> Self {
+        Self {
+            wrapped: WrappedKey(wrapped),
+            aad: format!("orgs/{org}/claims_key"),
         }
     }
 
@@ -61,6 +69,12 @@ impl Store {
 
     pub(crate) fn new_journal_key(&self, connection: &ConnectionId) -> Result<DataKey, StoreError> {
         let mut key = DataKey::journal(connection, Vec::new());
+        key.wrapped = self.vault.new_data_key(&key.aad).map_err(unsealed)?;
+        Ok(key)
+    }
+
+    pub(crate) fn new_claims_key(&self, org: &OrgId) -> Result<DataKey, StoreError> {
+        let mut key = DataKey::claims(org, Vec::new());
         key.wrapped = self.vault.new_data_key(&key.aad).map_err(unsealed)?;
         Ok(key)
     }
@@ -118,6 +132,13 @@ impl Store {
     pub(crate) fn hash_key(&self, journal: &DataKey) -> Result<HashKey, StoreError> {
         self.vault
             .derive(&journal.wrapped, &journal.aad, "base-hash")
+            .map(HashKey)
+            .map_err(unsealed)
+    }
+
+    pub(crate) fn claim_hash_key(&self, claims: &DataKey) -> Result<HashKey, StoreError> {
+        self.vault
+            .derive(&claims.wrapped, &claims.aad, "claim-hash")
             .map(HashKey)
             .map_err(unsealed)
     }

@@ -55,13 +55,13 @@ macro_rules! on_postgres {
 }
 
 macro_rules! port_cases {
-    ($($case:ident,)*) => {
+    ($($of:ident: $case:ident,)*) => {
         mod memory {
             use super::*;
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    cases::port::$case(Arc::new(MemoryDesk::default())).await;
+                    cases::$of::$case(Arc::new(MemoryDesk::default())).await;
                 }
             )*
         }
@@ -72,7 +72,7 @@ macro_rules! port_cases {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
                     let (desk, _dir) = sqlite_desk().await;
-                    cases::port::$case(desk).await;
+                    cases::$of::$case(desk).await;
                 }
             )*
         }
@@ -84,7 +84,7 @@ macro_rules! port_cases {
             on_postgres! {
                 $($case => async {
                     let Some((store, database)) = postgres_store().await else { return };
-                    cases::port::$case(desk(store, database.url.clone())).await;
+                    cases::$of::$case(desk(store, database.url.clone())).await;
                 };)*
             }
         }
@@ -116,6 +116,10 @@ macro_rules! repo_cases {
                     let Some((store, database)) = postgres_store().await else { return };
                     cases::repos::migrations_run_once(store, opened(&database.url, 1).await).await;
                 };
+                an_older_database_is_brought_up => async {
+                    let Some(database) = testing::postgres().await else { return };
+                    cases::repos::an_older_database_is_brought_up(opened(&database.url, 1).await).await;
+                };
                 the_masters_key_is_needed => async {
                     let Some((store, database)) = postgres_store().await else { return };
                     cases::repos::the_masters_key_is_needed(store, opened(&database.url, 2).await).await;
@@ -127,25 +131,40 @@ macro_rules! repo_cases {
 }
 
 port_cases![
-    only_an_active_connection_comes_due,
-    longest_overdue_is_first,
-    a_claim_has_one_holder,
-    a_stale_fence_changes_no_row,
-    a_crash_is_taken_over,
-    an_old_lease_that_nobody_took_still_commits,
-    a_commit_is_kept,
-    two_connections_do_not_mix,
-    links_by_ask,
-    a_wake_up_in_mid_session_stands,
-    a_wake_up_survives_a_crash,
-    what_the_user_did_meanwhile_stands,
-    deactivation_fences_off,
-    a_closing_is_kept,
-    settings_reach_the_next_session,
-    an_issue_is_raised_once,
-    another_mailbox_starts_anew,
-    a_mailbox_has_one_connection,
-    a_step_is_whole_or_not_at_all,
+    port: only_an_active_connection_comes_due,
+    port: longest_overdue_is_first,
+    port: a_claim_has_one_holder,
+    port: a_stale_fence_changes_no_row,
+    port: a_crash_is_taken_over,
+    port: an_old_lease_that_nobody_took_still_commits,
+    port: a_commit_is_kept,
+    port: two_connections_do_not_mix,
+    port: links_by_ask,
+    port: a_wake_up_in_mid_session_stands,
+    port: a_wake_up_survives_a_crash,
+    port: what_the_user_did_meanwhile_stands,
+    port: deactivation_fences_off,
+    port: a_closing_is_kept,
+    port: an_issue_is_raised_once,
+    port: another_mailbox_starts_anew,
+    port: a_mailbox_has_one_connection,
+    port: a_step_is_whole_or_not_at_all,
+    shared: a_claim_stands_for_the_whole_organisation,
+    shared: only_its_holder_settles_a_claim,
+    shared: a_stale_claim_is_taken_over_with_its_key,
+    shared: two_that_claim_at_once_agree,
+    shared: a_deactivated_one_gives_its_claims_up,
+    shared: a_stale_fence_claims_nothing,
+    shared: colleagues_are_those_that_sync,
+    shared: what_is_owed_is_pending,
+    shared: a_session_reads_an_older_ones_journal,
+    shared: a_back_fill_goes_on_until_it_is_cancelled,
+    shared: a_back_fill_sends_no_refused_password,
+    shared: what_moved_and_since_when,
+    shared: an_organisations_deletes_are_counted,
+    shared: an_organisation_stops_as_a_whole,
+    shared: two_that_stop_their_organisation_at_once,
+    shared: settings_reach_the_next_session,
 ];
 
 repo_cases![
@@ -165,6 +184,9 @@ repo_cases![
     an_organisation_waits_and_lists_again,
     a_commit_that_fails_half_way_leaves_nothing,
     rows_that_make_no_sense_are_told,
+    pages_and_picks,
+    links_are_found_without_a_lease,
+    organisations_are_listed,
 ];
 
 #[tokio::test]
@@ -179,4 +201,10 @@ async fn sqlite_migrations_run_once() {
     let (store, dir) = common::sqlite().await;
     let other = opened(&common::sqlite_url(&dir), 1).await;
     cases::repos::migrations_run_once(store, other).await;
+}
+
+#[tokio::test]
+async fn sqlite_an_older_database_is_brought_up() {
+    let dir = tempfile::tempdir().unwrap();
+    cases::repos::an_older_database_is_brought_up(opened(&common::sqlite_url(&dir), 1).await).await;
 }

@@ -125,7 +125,10 @@ async fn an_empty_database_says_what_it_needs() {
     let dir = tempfile::tempdir().unwrap();
     let url = crate::common::sqlite_url(&dir);
     let store = Store::connect(&url, TestVault::new(1)).await.unwrap();
-    assert_eq!(store.pending_migrations().await.unwrap(), ["0001 first"]);
+    assert_eq!(
+        store.pending_migrations().await.unwrap(),
+        ["0001 first", "0002 activities"]
+    );
     unavailable(store.health().await);
     // Several processes start at once.
     let starts = (0..4).map(|_| {
@@ -232,7 +235,10 @@ async fn postgres_goes_away_and_comes_back() {
         return;
     };
     let store = Store::connect(&database.url, TestVault::new(1)).await.unwrap();
-    assert_eq!(store.pending_migrations().await.unwrap(), ["0001 first"]);
+    assert_eq!(
+        store.pending_migrations().await.unwrap(),
+        ["0001 first", "0002 activities"]
+    );
     store.migrate().await.unwrap();
     connected(&store).await;
     let lease = store

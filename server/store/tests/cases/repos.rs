@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tandem_store::{
-    CodeRow, FlowRow, GrantSecret, NewUser, RefreshTurn, Store, StoreError, WebSession, WebSessionNew,
+    CodeRow, FlowRow, GrantSecret, IssuePick, NewUser, RefreshTurn, Store, StoreError, WebSession,
+    WebSessionNew,
 };
-use tandem_sync::ports::{Commit, JournalAct, LinkAsk, Pick, Store as _};
-use tandem_types::{IssueCode, Settings, StateReason, SyncState};
+use tandem_sync::BaseHash;
+use tandem_sync::model::{ItemId, LinkKey};
+use tandem_sync::ports::{Claim, Commit, Issue, IssueKey, JournalAct, LinkAsk, Pick, Store as _};
+use tandem_types::{IssueCode, ItemKind, Settings, Side, StateReason, SyncState};
 
 use crate::common::{
     T0, TTL, at, cid, done, entry, grant, issue, issue_id, links, mailbox, new_session, new_user, org,
@@ -117,7 +120,6 @@ pub(crate) async fn one_connection_per_user(store: Store) {
     for missing in [
         store.skip_activation(&cid(99), T0).await,
         store.deactivate(&cid(99), T0).await,
-        store.update_settings(&cid(99), &Settings::default(), T0).await,
         store.activate(&cid(99), mailbox("a@b.c"), secret("x"), T0).await,
         store.put_grant(&cid(99), grant(1, None), T0).await.map(|_| ()),
     ] {
@@ -208,7 +210,7 @@ pub(crate) async fn what_is_sealed_opens_in_its_row_only(store: Store) {
         ))
         .await
         .unwrap();
-    corrupt(store.journal(&one, session).await);
+    corrupt(store.journal_of(session).await);
     // From another connection, with the key that belongs to it.
     store
         .execute_raw(&format!(
@@ -234,7 +236,7 @@ pub(crate) async fn what_is_sealed_opens_in_its_row_only(store: Store) {
     corrupt(store.open(&lease).await);
     // The other one is untouched, and whole.
     assert_eq!(store.issues(&two, 10).await.unwrap().1, 2);
-    assert_eq!(store.journal(&two, &sessions[1]).await.unwrap().len(), 2);
+    assert_eq!(store.journal_of(&sessions[1]).await.unwrap().unwrap().1.len(), 2);
     assert!(store.mailbox_secret(&two).await.unwrap().is_some());
 }
 
@@ -631,8 +633,9 @@ pub(crate) async fn the_pane_reads(store: Store) {
     assert!(store.solve_issue(&id, &issue_id(3), at(20)).await.unwrap());
     assert_eq!(store.issue(&id, &issue_id(3)).await.unwrap(), None);
     assert_eq!(store.issue(&cid(2), &issue_id(4)).await.unwrap(), None);
-    let journal = store.journal(&id, &last.session).await.unwrap();
-    assert_eq!(journal.len(), 1);
+    let (whose, journal) = store.journal_of(&last.session).await.unwrap().unwrap();
+    assert_eq!((whose, journal.len()), (id.clone(), 1));
+    assert!(store.journal_of(&new_session()).await.unwrap().is_none());
 
     // Every kind of entry comes back.
     let lease = store
@@ -640,11 +643,11 @@ pub(crate) async fn the_pane_reads(store: Store) {
         .await
         .unwrap()
         .unwrap();
-    let JournalAct::Changed { old } = entry(1).act else {
+    let JournalAct::Changed { old, wrote } = entry(1).act else {
         unreachable!()
     };
     let acts = [
-        JournalAct::Created,
+        JournalAct::Created { wrote },
         JournalAct::Deleted { old: old.clone() },
         JournalAct::LostToConflict { lost: old },
         JournalAct::Linked("woken"),
@@ -663,7 +666,7 @@ pub(crate) async fn the_pane_reads(store: Store) {
     let written = format!("{:?}", commit.journal);
     store.commit(&lease, at(31), commit).await.unwrap();
     assert_eq!(
-        format!("{:?}", store.journal(&id, &lease.session).await.unwrap()),
+        format!("{:?}", store.journal_of(&lease.session).await.unwrap().unwrap().1),
         written
     );
     store
@@ -860,9 +863,19 @@ pub(crate) async fn a_commit_that_fails_half_way_leaves_nothing(store: Store) {
         issues: vec![issue(1, "a", "Ana")],
         mailbox_cursor: crate::common::cursor("m"),
         first_round_done: true,
+        unclaimed: vec![(ItemKind::Event, BaseHash([1; 16]))],
         ..links(0..100)
     };
-    for table in ["issues", "journal", "links"] {
+    store
+        .claims(
+            &lease,
+            T0,
+            &[(ItemKind::Event, BaseHash([1; 16]), LinkKey("k".to_owned()))],
+            T0,
+        )
+        .await
+        .unwrap();
+    for table in ["claims", "issues", "journal", "links"] {
         store
             .execute_raw(&format!("ALTER TABLE {table} RENAME TO away"))
             .await
@@ -880,12 +893,23 @@ pub(crate) async fn a_commit_that_fails_half_way_leaves_nothing(store: Store) {
         );
         let opening = store.open(&lease).await.unwrap();
         assert_eq!((opening.mailbox_cursor, opening.first_round_done), (None, false));
-        assert!(store.journal(&cid(1), &lease.session).await.unwrap().is_empty());
+        assert!(
+            store
+                .journal_of(&lease.session)
+                .await
+                .unwrap()
+                .unwrap()
+                .1
+                .is_empty()
+        );
         assert_eq!(store.issues(&cid(1), 9).await.unwrap().1, 0);
     }
     store.commit(&lease, T0, step()).await.unwrap();
     assert_eq!(store.links(&lease, &LinkAsk::All).await.unwrap().len(), 100);
-    assert_eq!(store.journal(&cid(1), &lease.session).await.unwrap().len(), 1);
+    assert_eq!(
+        store.journal_of(&lease.session).await.unwrap().unwrap().1.len(),
+        1
+    );
     assert_eq!(store.sessions(&cid(1), 1).await.unwrap()[0].issues, 1);
 }
 
@@ -909,6 +933,10 @@ pub(crate) async fn rows_that_make_no_sense_are_told(store: Store) {
         (
             "UPDATE links SET made_on = 'moon'",
             "UPDATE links SET made_on = NULL",
+        ),
+        (
+            "UPDATE links SET traits = '{\"prefer\": \"moon\"}'",
+            "UPDATE links SET traits = '{}'",
         ),
         ("UPDATE links SET kind = ''", "UPDATE links SET kind = 'contact'"),
     ] {
@@ -972,4 +1000,273 @@ pub(crate) async fn the_masters_key_is_needed(store: Store, stranger: Store) {
     };
     corrupt(stranger.commit(&lease, T0, step).await);
     assert_eq!(store.links(&lease, &LinkAsk::All).await.unwrap(), []);
+}
+
+pub(crate) async fn pages_and_picks(store: Store) {
+    connected(&store, 1).await;
+    let id = cid(1);
+    let mut ran = Vec::new();
+    for n in 0..7_u64 {
+        // Two of them begin in the same moment.
+        let now = at(i64::try_from(n / 2).unwrap());
+        let lease = store
+            .claim(&Pick::This(id.clone()), "w", new_session(), now, TTL)
+            .await
+            .unwrap()
+            .unwrap();
+        let events = Issue {
+            key: IssueKey {
+                kind: ItemKind::Event,
+                side: Side::Crm,
+                item: ItemId(format!("item {n}")),
+                code: IssueCode::EventTooLong,
+            },
+            ..issue(n + 101, "", &format!("Event {n}"))
+        };
+        let commit = Commit {
+            issues: vec![
+                issue(n + 1, &format!("item {n}"), &format!("Contact {n}")),
+                events,
+            ],
+            ..Commit::default()
+        };
+        store.commit(&lease, now, commit).await.unwrap();
+        store.close(&lease, done(now, None)).await.unwrap();
+        ran.insert(0, lease.session);
+    }
+    assert_eq!(store.session_count(&id).await.unwrap(), 7);
+    let mut paged: Vec<_> = store.sessions(&id, 3).await.unwrap();
+    while let Some(last) = paged.last() {
+        let next = store.sessions_before(&id, &last.id.clone(), 3).await.unwrap();
+        if next.is_empty() {
+            break;
+        }
+        paged.extend(next);
+    }
+    assert_eq!(paged.iter().map(|s| s.id.clone()).collect::<Vec<_>>(), ran);
+    assert_eq!(store.sessions_before(&cid(2), &ran[0], 3).await.unwrap(), []);
+    assert_eq!(store.sessions_before(&id, &new_session(), 3).await.unwrap(), []);
+
+    let all = IssuePick::default();
+    let events = IssuePick {
+        kind: Some(ItemKind::Event),
+        code: None,
+    };
+    let nameless = IssuePick {
+        kind: None,
+        code: Some(IssueCode::LastNameMissing),
+    };
+    let neither = IssuePick {
+        kind: Some(ItemKind::Event),
+        code: Some(IssueCode::LastNameMissing),
+    };
+    let page = async |pick: &IssuePick, skip, limit| {
+        let (views, total) = store.issue_page(&id, pick, skip, limit).await.unwrap();
+        (views.into_iter().map(|v| v.title).collect::<Vec<_>>(), total)
+    };
+    assert_eq!(page(&all, 0, 100).await.0.len(), 14);
+    assert_eq!(
+        page(&events, 5, 4).await,
+        (vec!["Event 5".to_owned(), "Event 6".to_owned()], 7)
+    );
+    assert_eq!(page(&nameless, 0, 1).await, (vec!["Contact 0".to_owned()], 7));
+    assert_eq!(page(&neither, 0, 9).await, (Vec::new(), 0));
+    assert_eq!(page(&all, 14, 9).await, (Vec::new(), 14));
+
+    let of_item = async || {
+        store
+            .issues_of_item(&id, &ItemId("item 3".to_owned()))
+            .await
+            .unwrap()
+    };
+    assert_eq!(of_item().await.len(), 2);
+    assert!(store.ignore_issue(&id, &issue_id(4), at(90)).await.unwrap());
+    assert_eq!(store.solve_issues(&id, &events, at(91)).await.unwrap(), 7);
+    assert_eq!(store.solve_issues(&id, &events, at(91)).await.unwrap(), 0);
+    let left = of_item().await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(
+        (left[0].ignored, left[0].view.title.as_str(), left[0].key.side),
+        (true, "Contact 3", Side::Mailbox)
+    );
+    assert_eq!(store.ignore_issues(&cid(2), &all, at(92)).await.unwrap(), 0);
+    assert_eq!(store.ignore_issues(&id, &all, at(92)).await.unwrap(), 6);
+    assert_eq!(page(&all, 0, 9).await.1, 0);
+
+    // Those of another mailbox are not touched.
+    store
+        .activate(&id, mailbox("other@example.com"), secret("p"), at(95))
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .issues_of_item(&id, &ItemId("item 3".to_owned()))
+            .await
+            .unwrap(),
+        []
+    );
+}
+
+pub(crate) async fn links_are_found_without_a_lease(store: Store) {
+    connected(&store, 1).await;
+    let id = cid(1);
+    let lease = store
+        .claim(&Pick::This(id.clone()), "w", new_session(), T0, TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    store.commit(&lease, T0, links(0..5)).await.unwrap();
+    let stored = links(0..5).links;
+    assert_eq!(store.links_of(&id, &LinkAsk::All).await.unwrap(), stored);
+    let ask = LinkAsk::Of {
+        mailbox: vec![stored[1].mailbox_id.clone().unwrap()],
+        crm: vec![stored[2].crm_id.clone().unwrap()],
+        keys: vec![stored[3].key.clone()],
+    };
+    assert_eq!(store.links_of(&id, &ask).await.unwrap(), stored[1..=3]);
+    assert_eq!(store.links_of(&id, &LinkAsk::Pending).await.unwrap(), []);
+    assert_eq!(
+        store.link(&id, &stored[4].id).await.unwrap().as_ref(),
+        Some(&stored[4])
+    );
+    assert_eq!(store.link(&cid(2), &stored[4].id).await.unwrap(), None);
+    assert!(matches!(
+        store.links_of(&cid(2), &LinkAsk::All).await,
+        Err(StoreError::NotFound("connection"))
+    ));
+    // Claims too: many at once, none twice.
+    let wishes: Vec<_> = (0..300_u16)
+        .map(|n| {
+            let [a, b] = n.to_be_bytes();
+            let mut hash = [0; 16];
+            hash[..2].copy_from_slice(&[a, b]);
+            (ItemKind::Email, BaseHash(hash), LinkKey(format!("k{n}")))
+        })
+        .collect();
+    let made = store.claims(&lease, T0, &wishes, T0).await.unwrap();
+    let keys: Vec<_> = made.iter().map(|c| c.key.clone()).collect();
+    assert_eq!(keys, wishes.iter().map(|w| w.2.clone()).collect::<Vec<_>>());
+    let hashes: Vec<_> = wishes.iter().rev().map(|w| (w.0, w.1)).collect();
+    let found = store.claims_of(&org(1), &hashes).await.unwrap();
+    let found: Vec<Claim> = found.into_iter().rev().map(Option::unwrap).collect();
+    assert_eq!(found, made);
+    assert!(store.org_key(&org(1)).await.unwrap() == store.open(&lease).await.unwrap().org_key);
+    assert!(matches!(
+        store.org_key(&org(7)).await,
+        Err(StoreError::NotFound("organisation"))
+    ));
+    store
+        .execute_raw("UPDATE claims SET hash = 'zz' WHERE link_key = 'k0'")
+        .await
+        .unwrap();
+    store
+        .execute_raw("UPDATE orgs SET claims_key = (SELECT journal_key FROM connections)")
+        .await
+        .unwrap();
+    corrupt(store.org_key(&org(1)).await);
+    corrupt(store.open(&lease).await);
+}
+
+pub(crate) async fn organisations_are_listed(store: Store) {
+    assert_eq!(store.orgs(T0).await.unwrap(), []);
+    connected(&store, 1).await;
+    connected(&store, 2).await;
+    let other = NewUser {
+        org_name: "Äbc".to_owned(),
+        ..new_user(2, 3)
+    };
+    store.upsert_user(&other, T0).await.unwrap();
+    store.deactivate(&cid(2), T0).await.unwrap();
+    let orgs = store.orgs(T0).await.unwrap();
+    let told: Vec<_> = orgs
+        .iter()
+        .map(|o| {
+            (
+                o.id.clone(),
+                o.name.as_str(),
+                o.connections,
+                o.active,
+                o.stopped,
+                o.deletes,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(org(1), "Acme", 2, 1, None, 0), (org(2), "Äbc", 0, 0, None, 0)]
+    );
+    assert_eq!(store.org(&org(1), T0).await.unwrap().as_ref(), Some(&orgs[0]));
+    assert_eq!(store.org(&org(9), T0).await.unwrap(), None);
+}
+
+/// `store`: empty, not migrated.
+pub(crate) async fn an_older_database_is_brought_up(store: Store) {
+    store.migrate_to(1).await.unwrap();
+    let (c, u, o) = (cid(1), user(1), org(1));
+    let whole = "{\"contacts\":\"two_way\",\"contact_scope\":\"mine\",\"contact_limit\":10000,\
+         \"contact_conflicts\":\"newest\",\"contact_deleted_in_mailbox\":\"ask\",\
+         \"brake\":{\"count\":25,\"percent\":20,\"hard\":200},\"interval_minutes\":30}";
+    let blob = |n: u8| {
+        if store.database() == "SQLite" {
+            format!("X'0{n}'")
+        } else {
+            format!("'\\x0{n}'::bytea")
+        }
+    };
+    store
+        .execute_raw(&format!(
+            "INSERT INTO orgs VALUES ('{o}', 'Acme', 'https://acme.my.salesforce.com', 1, 1)"
+        ))
+        .await
+        .unwrap();
+    for n in 1..=2_u64 {
+        let (c, u) = (cid(n), user(n));
+        let settings = if n == 1 {
+            whole.to_owned()
+        } else {
+            whole.replace("10000", "17")
+        };
+        store
+            .execute_raw(&format!(
+                "INSERT INTO users VALUES ('{u}', '{o}', 'u', 'n', 'e', 1, 1)"
+            ))
+            .await
+            .unwrap();
+        store
+            .execute_raw(&format!(
+                "INSERT INTO connections (id, org_id, user_id, state, ask_activation, skipped, rejections, failures, \
+                 settings, pair, woken, fence, first_round_done, released, journal_key, created_at, updated_at) \
+                 VALUES ('{c}', '{o}', '{u}', 'active', 0, 0, 0, 0, '{settings}', 'ana@example.com', 0, 0, 1, 0, {}, \
+                 77, 77)",
+                blob(1)
+            ))
+            .await
+            .unwrap();
+    }
+    for (n, intent) in [(1_u64, "NULL"), (2, "'crm'")] {
+        store
+            .execute_raw(&format!(
+                "INSERT INTO links VALUES ('{c}', '{}', '{o}', '{u}', 'ana@example.com', 'contact', 'live', NULL, \
+                 'k{n}', 'm{n}', NULL, 'c{n}', NULL, '{{\"normaliser\":0,\"mailbox\":{{}},\"crm\":{{}}}}', NULL, 0, \
+                 {intent}, 5, 5)",
+                crate::common::link_id(n)
+            ))
+            .await
+            .unwrap();
+    }
+    assert_eq!(store.pending_migrations().await.unwrap(), ["0002 activities"]);
+    store.migrate().await.unwrap();
+
+    let row = store.connection(&c).await.unwrap().unwrap();
+    assert_eq!((row.settings, row.links), (Settings::default(), 2));
+    assert_eq!(row.activated.map(|t| t.0), Some(77));
+    assert_eq!(store.settings_overrides(&c).await.unwrap(), serde_json::json!({}));
+    let other = store.connection(&cid(2)).await.unwrap().unwrap();
+    assert_eq!(other.settings.contact_limit, 17, "what was set stays set");
+    let pending = store.links_of(&c, &LinkAsk::Pending).await.unwrap();
+    assert_eq!(pending.len(), 1);
+    assert_eq!(
+        (pending[0].key.0.as_str(), &pending[0].traits),
+        ("k2", &tandem_sync::Traits::default())
+    );
 }

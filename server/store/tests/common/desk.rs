@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tandem_store::{ConnectionRow, MemoryConnection, MemoryStore, Store, StoreError};
-use tandem_sync::ports::{self, HashKey, JournalEntry};
+use serde_json::Value;
+use tandem_store::{ConnectionRow, MemoryConnection, MemoryStore, OrgRow, SettingsFault, Store, StoreError};
+use tandem_sync::ports::{self, Backfill, HashKey, JournalEntry};
 use tandem_types::{
-    ConnectionId, IssueId, IssueView, SessionId, SessionView, Settings, StateReason, SyncState, Timestamp,
+    ConnectionId, IssueId, IssueView, OrgId, SessionId, SessionView, Settings, StateReason, SyncState,
+    Timestamp,
 };
 
 use super::{cid, mailbox, new_user, org, secret, user};
@@ -29,7 +31,19 @@ pub(crate) trait Desk: Send + Sync {
     ) -> bool;
     async fn release(&self, id: &ConnectionId, now: Timestamp) -> bool;
     async fn wake(&self, id: &ConnectionId, now: Timestamp) -> bool;
-    async fn update_settings(&self, id: &ConnectionId, settings: &Settings);
+    async fn set_settings(&self, id: &ConnectionId, overrides: &Value) -> Result<Settings, SettingsFault>;
+    async fn settings_overrides(&self, id: &ConnectionId) -> Value;
+    async fn set_org_settings(&self, org: &OrgId, overrides: &Value) -> Result<(), SettingsFault>;
+    async fn org_settings(&self, org: &OrgId) -> Value;
+    async fn release_org(&self, org: &OrgId, now: Timestamp) -> bool;
+    async fn org(&self, org: &OrgId, now: Timestamp) -> OrgRow;
+    async fn start_backfill(
+        &self,
+        id: &ConnectionId,
+        backfill: &Backfill,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    async fn cancel_backfill(&self, id: &ConnectionId, now: Timestamp) -> Result<bool, StoreError>;
     async fn row(&self, id: &ConnectionId) -> ConnectionRow;
     async fn sessions(&self, id: &ConnectionId) -> Vec<SessionView>;
     async fn note(&self, id: &ConnectionId, session: &SessionId) -> String;
@@ -104,8 +118,41 @@ impl Desk for SqlDesk {
         self.store.wake(id, now).await.unwrap()
     }
 
-    async fn update_settings(&self, id: &ConnectionId, settings: &Settings) {
-        self.store.update_settings(id, settings, super::T0).await.unwrap();
+    async fn set_settings(&self, id: &ConnectionId, overrides: &Value) -> Result<Settings, SettingsFault> {
+        self.store.set_settings(id, overrides, super::T0).await
+    }
+
+    async fn settings_overrides(&self, id: &ConnectionId) -> Value {
+        self.store.settings_overrides(id).await.unwrap()
+    }
+
+    async fn set_org_settings(&self, org: &OrgId, overrides: &Value) -> Result<(), SettingsFault> {
+        self.store.set_org_settings(org, overrides, super::T0).await
+    }
+
+    async fn org_settings(&self, org: &OrgId) -> Value {
+        self.store.org_settings(org).await.unwrap()
+    }
+
+    async fn release_org(&self, org: &OrgId, now: Timestamp) -> bool {
+        self.store.release_org(org, now).await.unwrap()
+    }
+
+    async fn org(&self, org: &OrgId, now: Timestamp) -> OrgRow {
+        self.store.org(org, now).await.unwrap().unwrap()
+    }
+
+    async fn start_backfill(
+        &self,
+        id: &ConnectionId,
+        backfill: &Backfill,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.store.start_backfill(id, backfill, now).await
+    }
+
+    async fn cancel_backfill(&self, id: &ConnectionId, now: Timestamp) -> Result<bool, StoreError> {
+        self.store.cancel_backfill(id, now).await
     }
 
     async fn row(&self, id: &ConnectionId) -> ConnectionRow {
@@ -137,7 +184,10 @@ impl Desk for SqlDesk {
     }
 
     async fn journal(&self, id: &ConnectionId, session: &SessionId) -> Vec<JournalEntry> {
-        self.store.journal(id, session).await.unwrap()
+        match self.store.journal_of(session).await.unwrap() {
+            Some((whose, entries)) if whose == *id => entries,
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -159,14 +209,9 @@ impl Desk for MemoryDesk {
     }
 
     async fn add_in(&self, org_n: u64, n: u64, now: Timestamp) {
-        let connection = MemoryConnection {
-            id: cid(n),
-            org_id: org(org_n),
-            user_id: user(n),
-            settings: Settings::default(),
-            hash_key: HashKey([u8::try_from(n % 256).unwrap(); 32]),
-        };
-        self.store.add(connection, now).unwrap();
+        let mut connection = MemoryConnection::new(cid(n), org(org_n), user(n));
+        connection.hash_key = HashKey([u8::try_from(n % 256).unwrap(); 32]);
+        self.store.add_connection(connection, now).unwrap();
     }
 
     async fn activate(&self, id: &ConnectionId, address: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -196,8 +241,41 @@ impl Desk for MemoryDesk {
         self.store.wake(id, now)
     }
 
-    async fn update_settings(&self, id: &ConnectionId, settings: &Settings) {
-        self.store.update_settings(id, settings).unwrap();
+    async fn set_settings(&self, id: &ConnectionId, overrides: &Value) -> Result<Settings, SettingsFault> {
+        self.store.set_settings(id, overrides)
+    }
+
+    async fn settings_overrides(&self, id: &ConnectionId) -> Value {
+        self.store.settings_overrides(id).unwrap()
+    }
+
+    async fn set_org_settings(&self, org: &OrgId, overrides: &Value) -> Result<(), SettingsFault> {
+        self.store.set_org_settings(org, overrides)
+    }
+
+    async fn org_settings(&self, org: &OrgId) -> Value {
+        self.store.org_settings(org).unwrap()
+    }
+
+    async fn release_org(&self, org: &OrgId, now: Timestamp) -> bool {
+        self.store.release_org(org, now)
+    }
+
+    async fn org(&self, org: &OrgId, now: Timestamp) -> OrgRow {
+        self.store.org(org, now).unwrap()
+    }
+
+    async fn start_backfill(
+        &self,
+        id: &ConnectionId,
+        backfill: &Backfill,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.store.start_backfill(id, backfill, now)
+    }
+
+    async fn cancel_backfill(&self, id: &ConnectionId, _now: Timestamp) -> Result<bool, StoreError> {
+        self.store.cancel_backfill(id)
     }
 
     async fn row(&self, id: &ConnectionId) -> ConnectionRow {
@@ -225,7 +303,7 @@ impl Desk for MemoryDesk {
     }
 
     async fn journal(&self, id: &ConnectionId, session: &SessionId) -> Vec<JournalEntry> {
-        let all = self.store.journal(id).into_iter();
+        let all = self.store.journal_of(id).into_iter();
         all.filter(|(s, ..)| s == session)
             .map(|(.., entry)| entry)
             .collect()

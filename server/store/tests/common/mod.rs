@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use tandem_store::{GrantSecret, MailboxSecret, NewUser, Store};
 use tandem_sync::model::{Cursor, Field, FieldValue, ItemId, LinkKey, Version};
 use tandem_sync::ports::{Closing, Commit, Issue, IssueKey, JournalAct, JournalEntry, Lease, Pick};
-use tandem_sync::{Base, BaseHash, Link, LinkState};
+use tandem_sync::{Base, BaseHash, Link, LinkState, Traits};
 use tandem_types::{
     ConnectionId, IssueCode, IssueCure, IssueId, ItemKind, LinkId, MailboxAccount, MailboxServer, OrgId,
     SessionId, SessionOutcome, Side, SyncState, Timestamp, UserId,
@@ -118,6 +118,12 @@ pub(crate) fn link(n: u64) -> Link {
         touched: n.is_multiple_of(2),
         intent: None,
         changed: at(i64::try_from(n).unwrap()),
+        traits: Traits {
+            follower: n.is_multiple_of(3),
+            prefer: Some(Side::Crm),
+            claim: Some(hash(4)),
+            ..Traits::default()
+        },
     }
 }
 
@@ -135,6 +141,10 @@ pub(crate) fn entry(n: u64) -> JournalEntry {
                 ),
                 (Field::Email, FieldValue::Empty),
                 (Field::Body, FieldValue::Unknown),
+            ],
+            wrote: vec![
+                (Field::Surname, BaseHash([7; 16])),
+                (Field::Email, BaseHash([8; 16])),
             ],
         },
     }
@@ -181,6 +191,7 @@ pub(crate) fn done(ended: Timestamp, next: Option<Timestamp>) -> Closing {
         preview: None,
         brake: None,
         release_used: false,
+        stop_org: false,
         note: "ok".to_owned(),
     }
 }
