@@ -13,8 +13,8 @@ use url::{Host, Url};
 
 use crate::auth::{Credentials, Scheme};
 use crate::error::{CallError, ResponseError};
-use crate::ews::{Answer, read};
-use crate::xml::{Element, Reader, XmlError};
+use crate::ews::{Answer, read_with};
+use crate::xml::{Element, Limits, Reader, XmlError};
 
 /// The mailbox of one connection, and the way into it. `Debug` shows no credential.
 #[derive(Clone)]
@@ -41,6 +41,8 @@ impl fmt::Debug for EwsAccount {
 pub struct EwsLimits {
     /// Bytes of a decoded answer.
     pub max_response: usize,
+    /// Bytes of a decoded answer that holds whole mails.
+    pub max_mail_response: usize,
     /// Of one call that reads, further tries included.
     pub read_timeout: Duration,
     /// Of one call that writes a batch.
@@ -51,6 +53,7 @@ impl Default for EwsLimits {
     fn default() -> Self {
         Self {
             max_response: 32 << 20,
+            max_mail_response: 80 << 20,
             read_timeout: Duration::from_mins(1),
             write_timeout: Duration::from_mins(2),
         }
@@ -61,6 +64,8 @@ impl Default for EwsLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Reads,
+    /// Whole mails: larger, and slower.
+    ReadsMails,
     Writes,
 }
 
@@ -101,11 +106,20 @@ pub(crate) fn read_response<T: Default>(
     operation: &str,
     payload: impl FnMut(&mut Reader<'_>, &Element, &mut T) -> Result<(), XmlError>,
 ) -> Result<Answer<T>, CallError> {
+    read_limited(response, operation, Limits::default(), payload)
+}
+
+fn read_limited<T: Default>(
+    response: &Response,
+    operation: &str,
+    limits: Limits,
+    payload: impl FnMut(&mut Reader<'_>, &Element, &mut T) -> Result<(), XmlError>,
+) -> Result<Answer<T>, CallError> {
     let status = response.status;
     match status {
-        StatusCode::OK => read(&response.body, operation, payload),
+        StatusCode::OK => read_with(&response.body, operation, limits, payload),
         // A SOAP fault comes with 500; without one the status speaks for itself.
-        StatusCode::INTERNAL_SERVER_ERROR => match read(&response.body, operation, payload) {
+        StatusCode::INTERNAL_SERVER_ERROR => match read_with(&response.body, operation, limits, payload) {
             Err(CallError::Response(fault)) => Err(CallError::Response(fault)),
             _ => Err(CallError::Status {
                 status,
@@ -169,7 +183,14 @@ impl Client {
         payload: impl FnMut(&mut Reader<'_>, &Element, &mut T) -> Result<(), XmlError>,
     ) -> Result<Vec<Result<T, ResponseError>>, CallError> {
         let response = self.send(effect, body).await?;
-        let answer = read_response(&response, operation, payload)?;
+        let limits = match effect {
+            Effect::ReadsMails => Limits {
+                text: self.limits.max_mail_response,
+                ..Limits::default()
+            },
+            Effect::Reads | Effect::Writes => Limits::default(),
+        };
+        let answer = read_limited(&response, operation, limits, payload)?;
         // Said once for all where it is said for each.
         if let Some(Err(first)) = answer.messages.first()
             && answer
@@ -203,16 +224,21 @@ impl Client {
     }
 
     async fn send(&self, effect: Effect, body: Vec<u8>) -> Result<Response, CallError> {
-        let request = soap_request(&self.url, &self.anchor, body).max_bytes(self.limits.max_response);
+        let most = match effect {
+            Effect::ReadsMails => self.limits.max_mail_response,
+            Effect::Reads | Effect::Writes => self.limits.max_response,
+        };
+        let request = soap_request(&self.url, &self.anchor, body).max_bytes(most);
         let request = match effect {
             Effect::Reads => request.timeout(self.limits.read_timeout),
+            Effect::ReadsMails => request.timeout(self.limits.read_timeout * 3),
             Effect::Writes => request.timeout(self.limits.write_timeout),
         };
         let request = self.credentials.apply(request);
         self.check()?;
         if self.proven.load(Ordering::Acquire) {
             let retry = match effect {
-                Effect::Reads => Retry::Idempotent,
+                Effect::Reads | Effect::ReadsMails => Retry::Idempotent,
                 Effect::Writes => Retry::Never,
             };
             return Ok(self.judge(self.net.send(request.retry(retry)).await?));

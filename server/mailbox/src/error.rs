@@ -57,7 +57,12 @@ impl ResponseError {
     }
 
     pub(crate) fn is_missing_item(&self) -> bool {
-        matches!(self.code.as_str(), "ErrorItemNotFound")
+        matches!(
+            self.code.as_str(),
+            "ErrorItemNotFound"
+                | "ErrorCalendarOccurrenceIsDeletedFromRecurrence"
+                | "ErrorRecurrenceHasNoOccurrence"
+        )
     }
 
     pub(crate) fn is_missing_folder(&self) -> bool {
@@ -99,6 +104,8 @@ fn kind_of(code: &str, backoff: Option<Duration>) -> FaultKind {
             FaultKind::Conflict
         }
         "ErrorItemNotFound"
+        | "ErrorCalendarOccurrenceIsDeletedFromRecurrence"
+        | "ErrorRecurrenceHasNoOccurrence"
         | "ErrorFolderNotFound"
         | "ErrorParentFolderNotFound"
         | "ErrorToFolderNotFound" => FaultKind::NotFound,

@@ -1,5 +1,6 @@
 //! Exchange as a [`Mailbox`].
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,36 +8,51 @@ use async_trait::async_trait;
 use tandem_net::Net;
 use tandem_sync::Fault;
 use tandem_sync::model::{
-    Access, Candidate, Changes, Cursor, Fate, Field, FieldRule, ItemId, LinkKey, MatchKey, Outcome, Profile,
-    Snapshot, Write,
+    Access, Candidate, Changes, Cursor, Fate, Field, FieldRule, ItemId, LinkKey, MatchKey, Message, Outcome,
+    Profile, Profiles, Refusal, Rival, Snapshot, Trace, Want, Window, Write,
 };
 use tandem_sync::ports::{Endpoint, Mailbox};
-use tandem_types::Timestamp;
+use tandem_types::{AttachmentRules, ItemKind, Timestamp};
 
 use crate::client::{Client, Effect, EwsAccount, EwsLimits};
-use crate::cursor::State;
+use crate::cursor::{Pull, State};
 use crate::ews::notifications;
 use crate::folders::Tree;
-use crate::map::Places;
+use crate::places::Places;
+use crate::rivals;
+use crate::zones::Written;
 
 /// Writes in one call of [`Endpoint::write`].
 const BATCH: usize = 100;
 /// Outlook's limit for one line of text.
 const LINE: u32 = 255;
 
-/// One Exchange mailbox, for one session: contacts over Exchange Web Services.
+/// One Exchange mailbox, for one session, over Exchange Web Services.
 ///
 /// Calls go out one after the other. Once the server has refused the password, nothing more is sent.
 pub struct Ews {
     pub(crate) client: Client,
+    /// The mailbox's own address, lower case.
+    pub(crate) address: String,
     /// Where items are, as far as this session knows.
-    pub(crate) known: Mutex<Known>,
+    known: Mutex<Known>,
 }
 
-#[derive(Clone, Default)]
+/// What a session has learnt.
+#[derive(Default)]
 pub(crate) struct Known {
     pub(crate) places: Option<Places>,
     pub(crate) tree: Option<Arc<Tree>>,
+    /// The chosen folders of mail, as the settings name them.
+    pub(crate) paths: Vec<String>,
+    pub(crate) kinds: HashMap<String, ItemKind>,
+    /// What the events of this round told, folder by folder.
+    pub(crate) told: BTreeMap<String, Vec<Vec<String>>>,
+    pub(crate) window: Option<Window>,
+    pub(crate) tasks_since: Option<Timestamp>,
+    /// The user's zone, from his own events; the default one: looked for, and not found.
+    pub(crate) home: Option<Written>,
+    unreadable: Vec<(ItemKind, ItemId, Refusal)>,
 }
 
 impl fmt::Debug for Ews {
@@ -54,6 +70,7 @@ impl Ews {
 
     pub fn with_limits(net: Net, account: EwsAccount, limits: EwsLimits) -> Self {
         Self {
+            address: account.address.trim().to_lowercase(),
             client: Client::new(net, account, limits),
             known: Mutex::new(Known::default()),
         }
@@ -65,6 +82,10 @@ impl Ews {
         let Some(pull) = State::parse(cursor).ok().and_then(|state| state.pull) else {
             return Ok(());
         };
+        self.end_subscription(&pull).await
+    }
+
+    pub(crate) async fn end_subscription(&self, pull: &Pull) -> Result<(), Fault> {
         self.client
             .call_one(
                 notifications::UNSUBSCRIBE,
@@ -76,42 +97,76 @@ impl Ews {
             .map_err(|error| error.into_fault(notifications::UNSUBSCRIBE, false))
     }
 
+    pub(crate) fn note_unreadable(&self, kind: ItemKind, id: &str, refusal: Refusal) {
+        self.with_known(|known| known.unreadable.push((kind, ItemId(id.to_owned()), refusal)));
+    }
+
     /// Runs `change` on what is known about folders. Never held across an await.
     pub(crate) fn with_known<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
         change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
+/// What Exchange holds of a kind.
+fn profile(kind: ItemKind) -> Profile {
+    let rule = |field: &Field| {
+        let rule = FieldRule {
+            access: match (kind, field) {
+                // An answer is sent by the user, and mails are what they are.
+                (ItemKind::Email, _) | (_, Field::Answer) => Access::ReadOnly,
+                _ => Access::ReadWrite,
+            },
+            max_chars: match field {
+                Field::Subject | Field::Location => Some(LINE),
+                _ if kind == ItemKind::Contact && *field != Field::Body => Some(LINE),
+                _ => None,
+            },
+            required: matches!(field, Field::When),
+            words: match field {
+                Field::ShowAs => &["busy", "free", "tentative", "out_of_office", "elsewhere"],
+                Field::Private | Field::Incoming => &["no", "yes"],
+                Field::Status => &["not_started", "in_progress", "waiting", "deferred", "completed"],
+                Field::Priority => &["normal", "low", "high"],
+                _ => &[],
+            },
+        };
+        (*field, rule)
+    };
+    Profile {
+        fields: Field::of(kind)
+            .iter()
+            .filter(|field| **field != Field::Relations)
+            .map(rule)
+            .collect(),
+        holds_key: true,
+        people_max: u32::MAX,
+    }
+}
+
 #[async_trait]
 impl Endpoint for Ews {
-    async fn profile(&self) -> Result<Profile, Fault> {
-        let rule = |field: &Field| {
-            let max_chars = match field {
-                Field::Body => None,
-                _ => Some(LINE),
-            };
-            let rule = FieldRule {
-                access: Access::ReadWrite,
-                max_chars,
-                required: false,
-            };
-            (*field, rule)
-        };
-        Ok(Profile {
-            fields: Field::CONTACT.iter().map(rule).collect(),
-            holds_key: true,
-        })
+    async fn profile(&self) -> Result<Profiles, Fault> {
+        Ok(Profiles(
+            ItemKind::ALL
+                .into_iter()
+                .map(|kind| (kind, profile(kind)))
+                .collect(),
+        ))
     }
 
-    async fn changes(&self, since: Option<&Cursor>) -> Result<Changes, Fault> {
-        self.read_changes(since).await
+    async fn changes(&self, since: Option<&Cursor>, want: &Want) -> Result<Changes, Fault> {
+        self.read_changes(since, want).await
+    }
+
+    fn unreadable(&self) -> Vec<(ItemKind, ItemId, Refusal)> {
+        self.with_known(|known| std::mem::take(&mut known.unreadable))
     }
 
     async fn read(&self, ids: &[ItemId]) -> Result<Vec<Option<Snapshot>>, Fault> {
         self.read_items(ids).await
     }
 
-    async fn fates(&self, asked: &[(ItemId, LinkKey)]) -> Result<Vec<Fate>, Fault> {
+    async fn fates(&self, asked: &[Trace]) -> Result<Vec<Fate>, Fault> {
         self.find_fates(asked).await
     }
 
@@ -119,8 +174,21 @@ impl Endpoint for Ews {
         self.find_candidates(keys).await
     }
 
-    async fn created(&self, keys: &[LinkKey], _since: Timestamp) -> Result<Vec<Snapshot>, Fault> {
-        self.find_created(keys).await
+    async fn created(
+        &self,
+        kind: ItemKind,
+        keys: &[LinkKey],
+        _since: Timestamp,
+    ) -> Result<Vec<Snapshot>, Fault> {
+        self.find_created(kind, keys).await
+    }
+
+    async fn restore(&self, gone: &[Trace]) -> Result<Vec<Outcome>, Fault> {
+        self.bring_back(gone).await
+    }
+
+    async fn rivals(&self) -> Result<Vec<Rival>, Fault> {
+        Ok(rivals::among(&self.tree().await?.folders))
     }
 
     fn batch(&self) -> usize {
@@ -135,7 +203,23 @@ impl Endpoint for Ews {
 #[async_trait]
 impl Mailbox for Ews {
     async fn prepare(&self) -> Result<(), Fault> {
-        self.ensure_folder().await?;
+        self.ensure_folders().await?;
         self.ensure_categories().await
+    }
+
+    async fn messages(
+        &self,
+        ids: &[ItemId],
+        files: &AttachmentRules,
+    ) -> Result<Vec<Result<Message, Refusal>>, Fault> {
+        self.read_messages(ids, files).await
+    }
+
+    async fn history(&self, window: Window, want: &Want, after: Option<&Cursor>) -> Result<Changes, Fault> {
+        self.list_history(window, want, after).await
+    }
+
+    async fn estimate(&self, window: Window, want: &Want) -> Result<u32, Fault> {
+        self.count_history(window, want).await
     }
 }

@@ -2,13 +2,21 @@
 
 use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp as Instant};
-use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Record, Scope, Snapshot, Version};
+use tandem_sync::model::{Extra, Field, FieldValue, ItemId, LinkKey, Record, Scope, Snapshot, Version};
 use tandem_types::{ItemKind, Timestamp};
+
+use crate::places::Places;
 
 /// The category that puts an item into scope.
 pub(crate) const CATEGORY: &str = "Salesforce";
-/// The folder that is made for the contacts.
+/// The category of what could not be synced.
+pub(crate) const FAILED: &str = "Sync Error";
+/// The category by which a user takes an item out of the sync.
+pub(crate) const UNSYNC: &str = "Salesforce Unsync";
+/// The folders that are made for contacts, tasks and mails.
 pub(crate) const FOLDER: &str = "Salesforce Contacts";
+pub(crate) const TASKS_FOLDER: &str = "Salesforce Tasks";
+pub(crate) const MAILS_FOLDER: &str = "Salesforce Emails";
 
 /// The property set of our one named property. Never changed: links would be lost.
 pub(crate) const KEY_SET: &str = "8f1b6c52-3d07-4e9a-a4f6-5b2c90d7e813";
@@ -35,6 +43,8 @@ pub(crate) enum Property {
     },
     Birthday,
     Body,
+    /// A contact does not have it.
+    None,
 }
 
 pub(crate) const fn property(field: Field) -> Property {
@@ -96,6 +106,7 @@ pub(crate) const fn property(field: Field) -> Property {
         },
         Field::Birthday => Property::Birthday,
         Field::Body => Property::Body,
+        _ => Property::None,
     }
 }
 
@@ -135,6 +146,8 @@ pub(crate) struct Contact {
     pub(crate) birthday_local: String,
     pub(crate) body: String,
     pub(crate) body_cut: bool,
+    /// Asked for in its best form, it came as HTML.
+    pub(crate) body_html: bool,
 }
 
 /// One of a contact's e-mail addresses, as the server gave it.
@@ -198,18 +211,9 @@ fn address_within(text: &str) -> Option<&str> {
         .find(|word| is_address(word))
 }
 
-/// The folders that decide about scope.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Places {
-    pub(crate) contacts: String,
-    pub(crate) deleted: String,
-    /// *Salesforce Contacts*, where it exists.
-    pub(crate) salesforce: Option<String>,
-}
-
 impl Contact {
     pub(crate) fn marked(&self) -> bool {
-        self.categories.iter().any(|c| c.eq_ignore_ascii_case(CATEGORY))
+        has(&self.categories, CATEGORY)
     }
 
     pub(crate) fn text(&self, field: Field) -> &str {
@@ -230,7 +234,8 @@ impl Contact {
         match property(field) {
             Property::Email(index) => self.email(index),
             Property::Birthday => self.birthday(),
-            Property::Body if self.body_cut => FieldValue::Unknown,
+            Property::Body if self.body_cut || self.body_html => FieldValue::Unknown,
+            Property::None => FieldValue::Unknown,
             Property::Body => FieldValue::from_text(plain(&self.body).trim_end_matches('\n')),
             Property::Text(_) | Property::Phone(_) | Property::Address { .. } => {
                 FieldValue::from_text(plain(self.text(field)).trim())
@@ -277,22 +282,34 @@ impl Contact {
         Snapshot {
             id: ItemId(self.id.clone()),
             version: Version(self.change_key.clone()),
-            key: self
-                .key
-                .as_deref()
-                .map(str::trim)
-                .filter(|key| !key.is_empty())
-                .map(|key| LinkKey(key.to_owned())),
+            key: link_key(self.key.as_deref()),
             scope,
             record,
             modified: timestamp(&self.modified),
             created: timestamp(&self.created),
             marked: self.marked(),
+            extra: Extra {
+                unsync: has(&self.categories, UNSYNC),
+                failed: has(&self.categories, FAILED),
+                ..Extra::default()
+            },
         }
     }
 }
 
-fn instant(text: &str) -> Option<Instant> {
+/// The link's key as an item carries it.
+pub(crate) fn link_key(key: Option<&str>) -> Option<LinkKey> {
+    let key = key.map(str::trim).filter(|key| !key.is_empty())?;
+    Some(LinkKey(key.to_owned()))
+}
+
+/// Whether a category is among them: Outlook compares without case.
+pub(crate) fn has(categories: &[String], category: &str) -> bool {
+    categories.iter().any(|c| c.eq_ignore_ascii_case(category))
+}
+
+/// A point in time as EWS writes it.
+pub(crate) fn instant(text: &str) -> Option<Instant> {
     let text = text.trim();
     text.parse().ok().or_else(|| {
         // A server may leave the zone out: UTC, as all of EWS without a time zone context.
@@ -301,11 +318,11 @@ fn instant(text: &str) -> Option<Instant> {
     })
 }
 
-fn timestamp(text: &str) -> Timestamp {
+pub(crate) fn timestamp(text: &str) -> Timestamp {
     instant(text).map_or(Timestamp::default(), |at| Timestamp(at.as_microsecond()))
 }
 
-fn date_value(at: Instant) -> FieldValue {
+pub(crate) fn date_value(at: Instant) -> FieldValue {
     let date = at.to_zoned(jiff::tz::TimeZone::UTC).date();
     // Outlook's word for no date is 4501-01-01.
     if date.year() >= 4500 {
@@ -435,5 +452,30 @@ mod tests {
     fn names_shown() {
         assert_eq!(display_name("Nina", "", "Berg", "Contoso"), "Nina Berg");
         assert_eq!(display_name(" ", "", "", "Contoso"), "Contoso");
+    }
+
+    #[test]
+    fn contacts_in_other_places() {
+        let places = Places {
+            contacts: "c".to_owned(),
+            deleted: "d".to_owned(),
+            salesforce: Some("s".to_owned()),
+            ..Places::default()
+        };
+        let scope = |folder: &str, category: &str, sensitivity: &str| {
+            let contact = Contact {
+                folder: folder.to_owned(),
+                categories: vec![category.to_owned()],
+                sensitivity: sensitivity.to_owned(),
+                ..Contact::default()
+            };
+            contact.snapshot(&places).scope
+        };
+        assert_eq!(scope("s", "", "Normal"), Scope::In);
+        assert_eq!(scope("c", "", ""), Scope::Out);
+        assert_eq!(scope("x", "salesforce", "Personal"), Scope::In);
+        assert_eq!(scope("d", "Salesforce", ""), Scope::Out);
+        assert_eq!(scope("s", "Salesforce", "Private"), Scope::Private);
+        assert_eq!(scope("c", "", "Confidential"), Scope::Private);
     }
 }

@@ -1,25 +1,34 @@
 //! A batch of writes: looked at, written, read back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tandem_sync::model::{Field, FieldValue, ItemId, Outcome, Refusal, Snapshot, Write};
+use tandem_sync::model::{Field, FieldValue, Outcome, Record, Refusal, Snapshot, When, Write};
 use tandem_sync::{Fault, FaultKind};
-use tandem_types::IssueCode;
+use tandem_types::{IssueCode, ItemKind};
 
 use crate::client::Effect;
 use crate::error::{CallError, ResponseError, shown};
-use crate::ews::get_item::{self, Item};
-use crate::ews::write_items::{self, ContactUpdate, NewContact};
+use crate::event::{self, Event, Times};
+use crate::ews::calendar::NewEvent;
+use crate::ews::get_item::{self, Item, Shape};
+use crate::ews::task::NewTask;
+use crate::ews::write_items::{self, ContactUpdate, ItemUpdate, New, NewContact, Update};
+use crate::held::Held;
 use crate::mailbox::Ews;
-use crate::map::{CATEGORY, Contact, Places, display_name};
+use crate::map::{Contact, display_name};
+use crate::places::Places;
 use crate::reading::Got;
+use crate::task::{self, Task};
+use crate::zones::Written;
 
 const NAMES: [Field; 3] = [Field::GivenName, Field::MiddleName, Field::Surname];
 
 /// What a write left behind, before it was read back.
+#[derive(Clone)]
 struct Trace {
     /// The write's place in the batch.
     at: usize,
+    kind: ItemKind,
     id: String,
     replaced: BTreeMap<Field, FieldValue>,
     /// The server said that the version moved: nothing was written.
@@ -58,6 +67,51 @@ impl Batch {
         of.for_each(|at| self.outcomes[at] = Some(Outcome::InDoubt));
         Ok(())
     }
+
+    /// Whether nothing more is sent: then the writes at these places are in doubt.
+    fn gives_up(&mut self, of: impl Iterator<Item = usize>) -> bool {
+        if self.broken {
+            of.for_each(|at| self.outcomes[at] = Some(Outcome::InDoubt));
+        }
+        self.broken
+    }
+}
+
+/// One write of an item that is there.
+struct Asked<'a> {
+    at: usize,
+    kind: ItemKind,
+    id: &'a str,
+    version: &'a str,
+    deletes: bool,
+}
+
+fn asked(writes: &[Write]) -> Vec<Asked<'_>> {
+    writes
+        .iter()
+        .enumerate()
+        .filter_map(|(at, write)| match write {
+            Write::Create { .. } => None,
+            Write::Update {
+                kind, id, version, ..
+            } => Some(Asked {
+                at,
+                kind: *kind,
+                id: &id.0,
+                version: &version.0,
+                deletes: false,
+            }),
+            Write::Delete {
+                kind, id, version, ..
+            } => Some(Asked {
+                at,
+                kind: *kind,
+                id: &id.0,
+                version: &version.0,
+                deletes: true,
+            }),
+        })
+        .collect()
 }
 
 impl Ews {
@@ -73,9 +127,24 @@ impl Ews {
         };
         let places = self.places().await?;
         let before = self.look(writes, &places, &mut batch).await?;
-        self.create(writes, &mut batch).await?;
-        self.update(writes, &before, &mut batch).await?;
-        self.delete(writes, &mut batch).await?;
+        let home = if writes.iter().any(|write| needs_home(write, &before)) {
+            self.home_zone(&before).await?
+        } else {
+            None
+        };
+        for kind in [ItemKind::Contact, ItemKind::Event, ItemKind::Task] {
+            for notify in [false, true] {
+                self.create(writes, kind, notify, home.as_ref(), &mut batch)
+                    .await?;
+            }
+        }
+        for notify in [false, true] {
+            self.update(writes, notify, &before, home.as_ref(), &places, &mut batch)
+                .await?;
+        }
+        for notify in [false, true] {
+            self.delete(writes, notify, &mut batch).await?;
+        }
         self.read_back(&mut batch).await;
         Ok(batch
             .outcomes
@@ -90,47 +159,38 @@ impl Ews {
         writes: &[Write],
         places: &Places,
         batch: &mut Batch,
-    ) -> Result<HashMap<usize, Box<Contact>>, Fault> {
-        let asked: Vec<(usize, &ItemId, &str, bool)> = writes
-            .iter()
-            .enumerate()
-            .filter_map(|(at, write)| match write {
-                Write::Create { .. } => None,
-                Write::Update { id, version, .. } => Some((at, id, version.0.as_str(), false)),
-                Write::Delete { id, version } => Some((at, id, version.0.as_str(), true)),
-            })
-            .collect();
+    ) -> Result<HashMap<usize, Held>, Fault> {
+        let asked = asked(writes);
         let mut before = HashMap::new();
         if asked.is_empty() {
             return Ok(before);
         }
-        let ids: Vec<String> = asked.iter().map(|(_, id, ..)| id.0.clone()).collect();
-        let got = self.get(&ids).await?;
-        for ((at, _, version, deletes), got) in asked.into_iter().zip(got) {
+        let ids: Vec<String> = asked.iter().map(|asked| asked.id.to_owned()).collect();
+        let shapes: Vec<Shape> = asked.iter().map(|asked| Shape::Of(asked.kind)).collect();
+        let got = self.get_shaped(&ids, &shapes).await?;
+        for (asked, got) in asked.into_iter().zip(got) {
             match got {
-                Got::Contact(contact) if contact.folder == places.deleted => {
+                Got::Item(held) if held.folder() == places.deleted => {
                     batch.settle(
-                        at,
-                        if deletes {
+                        asked.at,
+                        if asked.deletes {
                             Outcome::Deleted
                         } else {
                             Outcome::Missing
                         },
                     );
                 }
-                Got::Contact(contact) if contact.change_key != version => {
-                    batch.settle(at, Outcome::Conflict(Box::new(contact.snapshot(places))));
+                Got::Item(held) if held.kind() != asked.kind || held.is_master() => {
+                    batch.settle(asked.at, not_shown());
                 }
-                Got::Contact(contact) => {
-                    before.insert(at, contact);
+                Got::Item(held) if held.change_key() != asked.version => {
+                    batch.settle(asked.at, Outcome::Conflict(Box::new(held.snapshot(places))));
                 }
-                Got::Missing => batch.settle(at, Outcome::Missing),
-                Got::Other | Got::Unreadable => {
-                    batch.settle(
-                        at,
-                        refused("the mailbox does not show this item as a contact", vec![], false),
-                    );
+                Got::Item(held) => {
+                    before.insert(asked.at, held);
                 }
+                Got::Missing => batch.settle(asked.at, Outcome::Missing),
+                Got::Other | Got::Unreadable(_) => batch.settle(asked.at, not_shown()),
             }
         }
         self.protect_bodies(writes, &mut before, batch).await?;
@@ -141,19 +201,35 @@ impl Ews {
     async fn protect_bodies(
         &self,
         writes: &[Write],
-        before: &mut HashMap<usize, Box<Contact>>,
+        before: &mut HashMap<usize, Held>,
         batch: &mut Batch,
     ) -> Result<(), Fault> {
-        let mut asked: Vec<(usize, String)> = before
-            .iter()
-            .filter(|(at, contact)| match &writes[**at] {
-                Write::Update { set, .. } => {
-                    set.contains_key(&Field::Body) && !contact.body.trim().is_empty()
-                }
-                _ => false,
-            })
-            .map(|(at, contact)| (*at, contact.id.clone()))
+        let with_body: Vec<usize> = before
+            .keys()
+            .copied()
+            .filter(|at| matches!(&writes[*at], Write::Update { set, .. } if set.contains_key(&Field::Body)))
             .collect();
+        let mut asked: Vec<(usize, String)> = Vec::new();
+        for at in with_body {
+            let rich = match &before[&at] {
+                Held::Contact(contact) => {
+                    if !contact.body.trim().is_empty() {
+                        asked.push((at, contact.id.clone()));
+                    }
+                    None
+                }
+                Held::Event(event) if event.is_online() => {
+                    Some("The text says where the online meeting is held: it is not overwritten.")
+                }
+                Held::Event(event) if event.is_rich() => Some(RICH),
+                Held::Task(task) if task.is_rich() => Some(RICH),
+                Held::Event(_) | Held::Task(_) | Held::Mail(_) => None,
+            };
+            if let Some(text) = rich {
+                before.remove(&at);
+                batch.settle(at, refused_as(IssueCode::RichBody, text, vec![Field::Body]));
+            }
+        }
         if asked.is_empty() {
             return Ok(());
         }
@@ -181,29 +257,76 @@ impl Ews {
         Ok(())
     }
 
-    async fn create(&self, writes: &[Write], batch: &mut Batch) -> Result<(), Fault> {
-        let mut places = Vec::new();
-        let mut contacts = Vec::new();
-        for (at, write) in writes.iter().enumerate() {
-            if let Write::Create { key, record } = write {
-                if let Some(field) = write_items::unwritable(&record.fields) {
-                    batch.settle(at, refused("Exchange cannot hold this date.", vec![field], false));
-                    continue;
-                }
-                places.push(at);
-                contacts.push(NewContact { key: &key.0, record });
+    /// The user's own zone: that of most of the events at hand, else of those next in the calendar. Exchange has no
+    /// property for it, and whole days have to begin at midnight there.
+    async fn home_zone(&self, before: &HashMap<usize, Held>) -> Result<Option<Written>, Fault> {
+        if let Some(known) = self.with_known(|known| known.home.clone()) {
+            return Ok(Some(known).filter(Written::is_given));
+        }
+        let mut zone = usual_zone(before.values().filter_map(event_of));
+        if zone.is_none() {
+            let places = self.places().await?;
+            let window = self.with_known(|known| known.window);
+            if let (Some(window), false) = (window, places.calendar.is_empty()) {
+                let (from, to) = (window.from.seconds(), window.to.seconds());
+                let found = self.view_page(&places.calendar, from, to).await?;
+                let ids: Vec<String> = found
+                    .iter()
+                    .flat_map(|page| &page.items)
+                    .map(|held| held.id().to_owned())
+                    .take(50)
+                    .collect();
+                let held = self.once(&ids, ItemKind::Event).await?;
+                zone = usual_zone(held.iter().filter_map(event_of));
             }
         }
-        if contacts.is_empty() {
+        self.with_known(|known| known.home = Some(zone.clone().unwrap_or_default()));
+        Ok(zone)
+    }
+
+    async fn create(
+        &self,
+        writes: &[Write],
+        kind: ItemKind,
+        notify: bool,
+        home: Option<&Written>,
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
+        let mut places = Vec::new();
+        let mut items = Vec::new();
+        for (at, write) in writes.iter().enumerate() {
+            if let Write::Create {
+                key,
+                record,
+                notify: notifies,
+            } = write
+            {
+                if record.kind == ItemKind::Email {
+                    batch.settle(at, refused("Mails are never made in a mailbox.", vec![], false));
+                    continue;
+                }
+                if record.kind != kind || *notifies != notify {
+                    continue;
+                }
+                match new_item(&key.0, record, home) {
+                    Ok(item) => {
+                        places.push(at);
+                        items.push(item);
+                    }
+                    Err(outcome) => batch.settle(at, *outcome),
+                }
+            }
+        }
+        if items.is_empty() || batch.gives_up(places.iter().copied()) {
             return Ok(());
         }
-        let mut folder = match self.places().await?.salesforce {
-            Some(folder) => folder,
-            None => self.ensure_folder().await?,
+        let mut folder = match self.places().await?.ours(kind) {
+            Some(folder) => folder.to_owned(),
+            None => self.ensure_folder(kind).await?,
         };
         let mut tried_anew = false;
         let messages = loop {
-            let request = write_items::create(&folder, &contacts);
+            let request = write_items::create(&folder, &items, notify);
             let answer: Result<Vec<Result<String, _>>, CallError> = self
                 .client
                 .call(write_items::CREATE, Effect::Writes, request, write_items::payload)
@@ -217,7 +340,7 @@ impl Ews {
             };
             if folder_gone && !tried_anew {
                 tried_anew = true;
-                folder = self.ensure_folder().await?;
+                folder = self.ensure_folder(kind).await?;
                 continue;
             }
             match answer {
@@ -230,6 +353,7 @@ impl Ews {
             match message {
                 Ok(id) if !id.is_empty() => batch.written.push(Trace {
                     at,
+                    kind,
                     id,
                     replaced: BTreeMap::new(),
                     conflict: false,
@@ -245,68 +369,124 @@ impl Ews {
     async fn update(
         &self,
         writes: &[Write],
-        before: &HashMap<usize, Box<Contact>>,
+        notify: bool,
+        before: &HashMap<usize, Held>,
+        home: Option<&Written>,
+        places: &Places,
         batch: &mut Batch,
     ) -> Result<(), Fault> {
-        let mut traces = Vec::new();
-        let mut updates = Vec::new();
+        let mut first: Vec<(Trace, Update<'_>)> = Vec::new();
+        let mut later: Vec<(Trace, Update<'_>)> = Vec::new();
+        let mut series = HashSet::new();
         for (at, write) in writes.iter().enumerate() {
             let (
                 Write::Update {
                     id,
-                    version,
                     set,
-                    key,
-                    mark,
+                    notify: notifies,
+                    ..
                 },
-                Some(contact),
+                Some(held),
             ) = (write, before.get(&at))
             else {
                 continue;
             };
-            if let Some(field) = write_items::unwritable(set) {
-                batch.settle(at, refused("Exchange cannot hold this date.", vec![field], false));
+            if *notifies != notify {
                 continue;
             }
-            let update = ContactUpdate {
-                id: &id.0,
-                change_key: &version.0,
-                set,
-                key: key
-                    .as_ref()
-                    .map(|k| k.0.as_str())
-                    .filter(|k| contact.key.as_deref() != Some(k)),
-                categories: categories(contact, *mark),
-                display_name: new_display_name(contact, set),
+            let update = match changed(write, held, home) {
+                Ok(update) => update,
+                Err(outcome) => {
+                    batch.settle(at, *outcome);
+                    continue;
+                }
             };
             let trace = Trace {
                 at,
+                kind: held.kind(),
                 id: id.0.clone(),
-                replaced: set.keys().map(|field| (*field, contact.value(*field))).collect(),
+                replaced: set
+                    .keys()
+                    .map(|field| (*field, value_of(held, *field, places)))
+                    .collect(),
                 conflict: false,
             };
             if update.is_empty() {
                 batch.written.push(trace);
+            } else if let Held::Event(event) = held
+                && event.is_of_series()
+                && !series.insert(event.uid.clone())
+            {
+                later.push((trace, update));
             } else {
-                updates.push(update);
-                traces.push(trace);
+                first.push((trace, update));
             }
         }
-        if updates.is_empty() {
+        self.send_updates(first, notify, batch).await?;
+        self.update_later(later, notify, before, batch).await
+    }
+
+    /// Occurrences of a series that another one of was changed before: that has moved the version of all of them. They
+    /// are looked at once more, and written whatever their version is now, if nothing else has changed.
+    async fn update_later(
+        &self,
+        later: Vec<(Trace, Update<'_>)>,
+        notify: bool,
+        before: &HashMap<usize, Held>,
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
+        if later.is_empty() || batch.gives_up(later.iter().map(|(trace, _)| trace.at)) {
             return Ok(());
         }
-        if batch.broken {
-            for trace in &traces {
-                batch.settle(trace.at, Outcome::InDoubt);
+        let ids: Vec<String> = later.iter().map(|(trace, _)| trace.id.clone()).collect();
+        let got = match self.get(&ids, Shape::Of(ItemKind::Event)).await {
+            Ok(got) => got,
+            // Something of this batch has been done: no fault any more.
+            Err(fault) if batch.begun => {
+                tracing::warn!(%fault, "the other occurrences of a series are left for later");
+                batch.broken = true;
+                batch.gives_up(later.iter().map(|(trace, _)| trace.at));
+                return Ok(());
             }
+            Err(fault) => return Err(fault),
+        };
+        let mut ready = Vec::new();
+        for ((mut trace, mut update), got) in later.into_iter().zip(got) {
+            let same = match (&got, before.get(&trace.at).and_then(event_of)) {
+                (Got::Item(Held::Event(now)), Some(then)) => same_content(now, then),
+                _ => false,
+            };
+            if same {
+                if let Update::Item(item) = &mut update {
+                    item.change_key = None;
+                }
+                ready.push((trace, update));
+            } else if matches!(got, Got::Missing) {
+                batch.settle(trace.at, Outcome::Missing);
+            } else {
+                trace.conflict = true;
+                batch.written.push(trace);
+            }
+        }
+        self.send_updates(ready, notify, batch).await
+    }
+
+    async fn send_updates(
+        &self,
+        updates: Vec<(Trace, Update<'_>)>,
+        notify: bool,
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
+        if updates.is_empty() || batch.gives_up(updates.iter().map(|(trace, _)| trace.at)) {
             return Ok(());
         }
+        let (traces, updates): (Vec<Trace>, Vec<Update<'_>>) = updates.into_iter().unzip();
         let answer: Result<Vec<Result<String, _>>, CallError> = self
             .client
             .call(
                 write_items::UPDATE,
                 Effect::Writes,
-                write_items::update(&updates),
+                write_items::update(&updates, notify),
                 write_items::payload,
             )
             .await;
@@ -336,22 +516,18 @@ impl Ews {
         Ok(())
     }
 
-    async fn delete(&self, writes: &[Write], batch: &mut Batch) -> Result<(), Fault> {
+    async fn delete(&self, writes: &[Write], notify: bool, batch: &mut Batch) -> Result<(), Fault> {
         let asked: Vec<(usize, &str)> = writes
             .iter()
             .enumerate()
             .filter_map(|(at, write)| match write {
-                Write::Delete { id, .. } if batch.outcomes[at].is_none() => Some((at, id.0.as_str())),
+                Write::Delete {
+                    id, notify: notifies, ..
+                } if *notifies == notify && batch.outcomes[at].is_none() => Some((at, id.0.as_str())),
                 _ => None,
             })
             .collect();
-        if asked.is_empty() {
-            return Ok(());
-        }
-        if batch.broken {
-            for (at, _) in &asked {
-                batch.settle(*at, Outcome::InDoubt);
-            }
+        if asked.is_empty() || batch.gives_up(asked.iter().map(|(at, _)| *at)) {
             return Ok(());
         }
         let ids: Vec<&str> = asked.iter().map(|(_, id)| *id).collect();
@@ -360,7 +536,7 @@ impl Ews {
             .call(
                 write_items::DELETE,
                 Effect::Writes,
-                write_items::delete(&ids),
+                write_items::delete(&ids, notify),
                 write_items::payload,
             )
             .await;
@@ -376,14 +552,15 @@ impl Ews {
         }
     }
 
-    /// One reading for all that was written. What cannot be read back is in doubt.
+    /// One reading of each kind for all that was written. What cannot be read back is in doubt.
     async fn read_back(&self, batch: &mut Batch) {
         let written = std::mem::take(&mut batch.written);
         if written.is_empty() {
             return;
         }
         let ids: Vec<String> = written.iter().map(|trace| trace.id.clone()).collect();
-        let read = async { Ok::<_, Fault>((self.places().await?, self.get(&ids).await?)) };
+        let shapes: Vec<Shape> = written.iter().map(|trace| Shape::Of(trace.kind)).collect();
+        let read = async { Ok::<_, Fault>((self.places().await?, self.get_shaped(&ids, &shapes).await?)) };
         let (places, got) = match read.await {
             Ok(read) => read,
             Err(fault) => {
@@ -393,8 +570,8 @@ impl Ews {
         };
         for (trace, got) in written.into_iter().zip(got) {
             let outcome = match got {
-                Got::Contact(contact) => {
-                    let now: Box<Snapshot> = Box::new(contact.snapshot(&places));
+                Got::Item(held) => {
+                    let now: Box<Snapshot> = Box::new(held.snapshot(&places));
                     if trace.conflict {
                         Outcome::Conflict(now)
                     } else {
@@ -405,54 +582,228 @@ impl Ews {
                     }
                 }
                 Got::Missing => Outcome::Missing,
-                Got::Other | Got::Unreadable => Outcome::InDoubt,
+                Got::Other | Got::Unreadable(_) => Outcome::InDoubt,
             };
             batch.settle(trace.at, outcome);
         }
     }
+}
 
-    /// Moves items from Deleted Items back to *Salesforce Contacts*, in the order of `ids`: their new ids; `None` for
-    /// those that are not there any more. For undo.
-    pub async fn restore(&self, ids: &[ItemId]) -> Result<Vec<Option<ItemId>>, Fault> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let folder = match self.places().await?.salesforce {
-            Some(folder) => folder,
-            None => self.ensure_folder().await?,
-        };
-        let refs: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
-        let messages: Vec<Result<String, _>> = self
-            .client
-            .call(
-                write_items::MOVE,
-                Effect::Writes,
-                write_items::move_to(&folder, &refs),
-                write_items::payload,
-            )
-            .await
-            .map_err(|error| error.into_fault(write_items::MOVE, true))?;
-        messages
-            .into_iter()
-            .map(|message| match message {
-                Ok(id) if !id.is_empty() => Ok(Some(ItemId(id))),
-                Ok(_) => Ok(None),
-                Err(error) if error.is_missing_item() => Ok(None),
-                Err(error) => Err(error.into_fault(write_items::MOVE)),
-            })
-            .collect()
+const RICH: &str = "The text has pictures, tables or links, which plain text would destroy.";
+
+fn event_of(held: &Held) -> Option<&Event> {
+    match held {
+        Held::Event(event) => Some(event),
+        _ => None,
     }
 }
 
-/// The whole list of categories, if `mark` changes it.
-fn categories(contact: &Contact, mark: Option<bool>) -> Option<Vec<String>> {
-    let mut list = contact.categories.clone();
-    match mark {
-        Some(true) if !contact.marked() => list.push(CATEGORY.to_owned()),
-        Some(false) if contact.marked() => list.retain(|c| !c.eq_ignore_ascii_case(CATEGORY)),
-        _ => return None,
+/// Whether a write needs to know where the user's days begin.
+fn needs_home(write: &Write, before: &HashMap<usize, Held>) -> bool {
+    let whole_days = |value: &FieldValue| {
+        value
+            .known()
+            .and_then(|text| text.parse::<When>().ok())
+            .is_some_and(When::all_day)
+    };
+    match write {
+        Write::Create { record, .. } => record.kind == ItemKind::Event && whole_days(record.get(Field::When)),
+        Write::Update { id, set, .. } => set.get(&Field::When).is_some_and(|value| {
+            let own = before
+                .values()
+                .filter_map(event_of)
+                .find(|event| event.head.id == id.0);
+            whole_days(value)
+                && own.is_none_or(|event| !event.start_zone.is_given() || event.start_zone.is_utc())
+        }),
+        Write::Delete { .. } => false,
     }
-    Some(list)
+}
+
+/// The zone of most of them that can be written again, UTC left out: it is what programs write.
+fn usual_zone<'a>(events: impl Iterator<Item = &'a Event>) -> Option<Written> {
+    let mut counted: Vec<(usize, Written)> = Vec::new();
+    for zone in events
+        .filter_map(|event| event.start_zone.writable())
+        .filter(|zone| !zone.is_utc())
+    {
+        match counted.iter_mut().find(|(_, other)| *other == zone) {
+            Some((count, _)) => *count += 1,
+            None => counted.push((1, zone)),
+        }
+    }
+    counted
+        .into_iter()
+        .max_by_key(|(count, _)| *count)
+        .map(|(_, zone)| zone)
+}
+
+/// Everything but what moves with its series.
+fn same_content(a: &Event, b: &Event) -> bool {
+    let bare = |event: &Event| {
+        let mut event = event.clone();
+        event.head.change_key.clear();
+        event.head.modified.clear();
+        event.exceptions.clear();
+        event
+    };
+    bare(a) == bare(b)
+}
+
+fn value_of(held: &Held, field: Field, places: &Places) -> FieldValue {
+    match held {
+        Held::Contact(contact) => contact.value(field),
+        Held::Event(event) => event.value(field, places),
+        Held::Task(task) => task.value(field),
+        Held::Mail(mail) => mail.snapshot(places).record.get(field).clone(),
+    }
+}
+
+/// What is sent to make an item.
+pub(crate) fn new_item<'a>(
+    key: &'a str,
+    record: &'a Record,
+    home: Option<&Written>,
+) -> Result<New<'a>, Box<Outcome>> {
+    let known = |field| record.get(field).known().filter(|text| !text.is_empty());
+    let bad = |field: Field| Box::new(unwritable(field));
+    match record.kind {
+        ItemKind::Contact => match write_items::unwritable(&record.fields) {
+            Some(field) => Err(Box::new(refused(
+                "Exchange cannot hold this date.",
+                vec![field],
+                false,
+            ))),
+            None => Ok(New::Contact(NewContact { key, record })),
+        },
+        ItemKind::Event => {
+            let when = known(Field::When).ok_or_else(|| bad(Field::When))?;
+            let when: When = when.parse().map_err(|_| bad(Field::When))?;
+            check_order(when)?;
+            let reminder = known(Field::Reminder);
+            if reminder.is_some_and(|text| event::reminder(text).is_none()) {
+                return Err(bad(Field::Reminder));
+            }
+            let show_as = known(Field::ShowAs).unwrap_or("busy");
+            Ok(New::Event(NewEvent {
+                key,
+                subject: known(Field::Subject),
+                body: known(Field::Body),
+                location: known(Field::Location),
+                times: Times::of(when, None, home).ok_or_else(|| bad(Field::When))?,
+                reminder,
+                show_as: event::free_busy(show_as).ok_or_else(|| bad(Field::ShowAs))?,
+                private: known(Field::Private) == Some("yes"),
+            }))
+        }
+        ItemKind::Task => {
+            let due = match known(Field::Due) {
+                Some(date) => Some(task::due(date).ok_or_else(|| bad(Field::Due))?),
+                None => None,
+            };
+            let remind_at = known(Field::RemindAt);
+            if remind_at.is_some_and(|at| task::remind_at(at).is_none()) {
+                return Err(bad(Field::RemindAt));
+            }
+            Ok(New::Task(NewTask {
+                key,
+                subject: known(Field::Subject),
+                body: known(Field::Body),
+                importance: task::importance(record.get(Field::Priority))
+                    .ok_or_else(|| bad(Field::Priority))?,
+                remind_at,
+                due,
+                status: task::status(record.get(Field::Status)).ok_or_else(|| bad(Field::Status))?,
+            }))
+        }
+        ItemKind::Email => Err(Box::new(refused(
+            "Mails are never made in a mailbox.",
+            vec![],
+            false,
+        ))),
+    }
+}
+
+/// What is sent to change an item.
+fn changed<'a>(write: &'a Write, held: &Held, home: Option<&Written>) -> Result<Update<'a>, Box<Outcome>> {
+    let Write::Update {
+        kind,
+        id,
+        version,
+        set,
+        key,
+        mark,
+        ..
+    } = write
+    else {
+        return Err(Box::new(Outcome::InDoubt));
+    };
+    let key = key
+        .as_ref()
+        .map(|key| key.0.as_str())
+        .filter(|key| held.key() != Some(key));
+    let categories = held.marked(*mark);
+    let bad = |field: Field| Box::new(unwritable(field));
+    if let Some(text) = set.get(&Field::When).and_then(FieldValue::known) {
+        check_order(text.parse().map_err(|_| bad(Field::When))?)?;
+    }
+    let changes = match held {
+        Held::Contact(contact) => {
+            if let Some(field) = write_items::unwritable(set) {
+                return Err(Box::new(refused(
+                    "Exchange cannot hold this date.",
+                    vec![field],
+                    false,
+                )));
+            }
+            return Ok(Update::Contact(ContactUpdate {
+                id: &id.0,
+                change_key: &version.0,
+                set,
+                key,
+                categories,
+                display_name: new_display_name(contact, set),
+            }));
+        }
+        Held::Event(event) => event.changes(set, home).map_err(bad)?,
+        Held::Task(_) => Task::changes(set).map_err(bad)?,
+        // A mail is marked, and nothing else of it is ever changed.
+        Held::Mail(_) => Vec::new(),
+    };
+    // On an occurrence, they would make it an exception of its series.
+    let tagged = !matches!(held, Held::Event(event) if event.is_of_series());
+    Ok(Update::Item(ItemUpdate {
+        kind: *kind,
+        id: &id.0,
+        change_key: Some(&version.0),
+        changes,
+        key: key.filter(|_| tagged),
+        categories: categories.filter(|_| tagged),
+    }))
+}
+
+fn check_order(when: When) -> Result<(), Box<Outcome>> {
+    if when.is_backwards() {
+        let text = "The event ends before it starts.";
+        return Err(Box::new(refused_as(
+            IssueCode::EndBeforeStart,
+            text,
+            vec![Field::When],
+        )));
+    }
+    Ok(())
+}
+
+fn unwritable(field: Field) -> Outcome {
+    refused("Exchange cannot hold this value.", vec![field], false)
+}
+
+fn not_shown() -> Outcome {
+    refused(
+        "the mailbox does not show this item as what it was",
+        vec![],
+        false,
+    )
 }
 
 /// The name shown follows the parts of the name, unless a user has given it another.
@@ -486,26 +837,36 @@ fn is_rich(html: &str) -> bool {
 }
 
 /// One item's error, as the engine is told.
-fn told(error: ResponseError) -> Outcome {
+pub(crate) fn told(error: ResponseError) -> Outcome {
     if error.is_missing_item() {
         return Outcome::Missing;
+    }
+    let text = if error.text.trim().is_empty() {
+        shown(&error.code)
+    } else {
+        &error.text
+    };
+    match error.code.as_str() {
+        "ErrorCalendarDurationIsTooLong" => {
+            return refused_as(IssueCode::EventTooLong, text, vec![Field::When]);
+        }
+        "ErrorCalendarEndDateIsEarlierThanStartDate" => {
+            return refused_as(IssueCode::EndBeforeStart, text, vec![Field::When]);
+        }
+        "ErrorTimeZone" | "ErrorCalendarInvalidTimeZone" => {
+            return refused_as(IssueCode::ZoneUnknown, text, vec![Field::When]);
+        }
+        "ErrorMessageSizeExceeded" | "ErrorDataSizeLimitExceeded" => {
+            return refused_as(IssueCode::TooLarge, text, vec![]);
+        }
+        _ => {}
     }
     match error.kind() {
         _ if error.in_doubt() => Outcome::InDoubt,
         FaultKind::RateLimited { .. } | FaultKind::Transient { .. } => refused(&error.text, vec![], true),
-        FaultKind::Rejected => Outcome::Refused(Refusal {
-            code: IssueCode::NoPermission,
-            message: error.text,
-            fields: vec![],
-            retry: false,
-        }),
+        FaultKind::Rejected => refused_as(IssueCode::NoPermission, &error.text, vec![]),
         _ => {
             tracing::debug!(code = shown(&error.code), "an item was refused");
-            let text = if error.text.trim().is_empty() {
-                shown(&error.code)
-            } else {
-                &error.text
-            };
             refused(text, vec![], false)
         }
     }
@@ -517,6 +878,15 @@ fn refused(message: &str, fields: Vec<Field>, retry: bool) -> Outcome {
         message: message.to_owned(),
         fields,
         retry,
+    })
+}
+
+fn refused_as(code: IssueCode, message: &str, fields: Vec<Field>) -> Outcome {
+    Outcome::Refused(Refusal {
+        code,
+        message: message.to_owned(),
+        fields,
+        retry: false,
     })
 }
 
@@ -555,20 +925,6 @@ mod tests {
     }
 
     #[test]
-    fn marking_keeps_the_other_categories() {
-        let plain = contact("");
-        assert_eq!(categories(&plain, Some(true)).unwrap(), ["Friends", "Salesforce"]);
-        assert_eq!(categories(&plain, Some(false)), None);
-        assert_eq!(categories(&plain, None), None);
-        let marked = Contact {
-            categories: vec!["salesforce".to_owned()],
-            ..Contact::default()
-        };
-        assert_eq!(categories(&marked, Some(false)).unwrap(), Vec::<String>::new());
-        assert_eq!(categories(&marked, Some(true)), None);
-    }
-
-    #[test]
     fn rich_bodies_are_known() {
         assert!(is_rich("<html><IMG src=x></html>") && is_rich("<Table>"));
         assert!(!is_rich(
@@ -586,6 +942,17 @@ mod tests {
         assert_eq!(told(error("ErrorItemNotFound")), Outcome::Missing);
         assert_eq!(told(error("ErrorTimeoutExpired")), Outcome::InDoubt);
         assert_eq!(told(error("ErrorQuotaExceeded")), refused("full", vec![], false));
+        let code = |name: &str| match told(error(name)) {
+            Outcome::Refused(refusal) => refusal.code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code("ErrorCalendarDurationIsTooLong"), IssueCode::EventTooLong);
+        assert_eq!(
+            code("ErrorCalendarEndDateIsEarlierThanStartDate"),
+            IssueCode::EndBeforeStart
+        );
+        assert_eq!(code("ErrorMessageSizeExceeded"), IssueCode::TooLarge);
+        assert_eq!(code("ErrorTimeZone"), IssueCode::ZoneUnknown);
         assert_eq!(
             told(error("ErrorBatchProcessingStopped")),
             refused("full", vec![], true)

@@ -1,12 +1,15 @@
-//! `FindItem`: contacts by e-mail address, by name and by the link's key, in several folders at once.
+//! `FindItem`: contacts by e-mail address and by name, tasks by subject, meetings by their id, everything by the link's
+//! key, in several folders at once.
 
 use tandem_sync::model::Field;
 
 use super::FolderRef;
+use super::calendar::CLEAN_OBJECT_ID;
 use super::folders::next_offset;
-use super::get_item::{Item, key_path, path, read_item};
+use super::get_item::{key_path, path, read_item};
+use super::item::{distinguished, field};
 use super::soap::envelope;
-use crate::map::Contact;
+use crate::held::Held;
 use crate::xml::{Element, Reader, Xml, XmlError};
 
 pub(crate) const NAME: &str = "FindItem";
@@ -22,14 +25,22 @@ pub(crate) enum Wanted<'a> {
         surname: &'a str,
     },
     Key(&'a str),
+    /// Whatever the case.
+    Subject(&'a str),
+    /// `PidLidCleanGlobalObjectId`, in base64.
+    Meeting(&'a str),
 }
 
-/// A page of one folder. The contacts hold what was asked for only.
+/// A page of one folder. The items hold what was asked for only.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct ItemPage {
-    pub(crate) contacts: Vec<Contact>,
+    pub(crate) items: Vec<Held>,
     /// Where the next page begins; `None`: this was the last.
     pub(crate) next: Option<u32>,
+    /// The server says that it has more than it shows.
+    pub(crate) cut: bool,
+    /// So many match, on all pages.
+    pub(crate) total: u32,
 }
 
 /// Ids and keys of what matches one of `wanted`; everything, with names and addresses, where that is empty.
@@ -73,7 +84,9 @@ const EMAILS: [&str; 3] = ["EmailAddress1", "EmailAddress2", "EmailAddress3"];
 
 fn restriction(xml: &mut Xml, wanted: &[Wanted<'_>]) {
     match wanted {
-        [only @ (Wanted::Name { .. } | Wanted::Key(_))] => alternatives(xml, only),
+        [only @ (Wanted::Name { .. } | Wanted::Key(_) | Wanted::Subject(_) | Wanted::Meeting(_))] => {
+            alternatives(xml, only);
+        }
         // An address alone is three alternatives already.
         _ => xml.element("t:Or", &[], |xml| {
             for one in wanted {
@@ -91,13 +104,23 @@ fn alternatives(xml: &mut Xml, wanted: &Wanted<'_>) {
             }
         }
         Wanted::Name { given, surname } => name(xml, given, surname),
-        Wanted::Key(key) => xml.element("t:IsEqualTo", &[], |xml| {
-            key_path(xml);
-            xml.element("t:FieldURIOrConstant", &[], |xml| {
-                xml.empty("t:Constant", &[("Value", key)]);
-            });
-        }),
+        Wanted::Key(key) => equal(xml, key_path, key),
+        Wanted::Subject(subject) => same(xml, |xml| field(xml, "item:Subject"), subject),
+        Wanted::Meeting(id) => equal(
+            xml,
+            |xml| distinguished(xml, "Meeting", CLEAN_OBJECT_ID, "Binary"),
+            id,
+        ),
     }
+}
+
+fn equal(xml: &mut Xml, path: impl FnOnce(&mut Xml), value: &str) {
+    xml.element("t:IsEqualTo", &[], |xml| {
+        path(xml);
+        xml.element("t:FieldURIOrConstant", &[], |xml| {
+            xml.empty("t:Constant", &[("Value", value)]);
+        });
+    });
 }
 
 fn name(xml: &mut Xml, given: &str, surname: &str) {
@@ -134,13 +157,17 @@ pub(crate) fn payload(reader: &mut Reader<'_>, child: &Element, page: &mut ItemP
     if !child.is("RootFolder") {
         return Ok(());
     }
-    page.next = next_offset(child)?;
+    page.cut = child.attribute("IncludesLastItemInRange") == Some("false");
+    page.total = child
+        .attribute("TotalItemsInView")
+        .and_then(|n| n.parse().ok())
+        .unwrap_or_default();
+    // A view of a calendar has no offset.
+    page.next = next_offset(child).unwrap_or_default();
     reader.each(|reader, child| {
         if child.is("Items") {
             reader.each(|reader, found| {
-                if let Item::Contact(contact) = read_item(reader, found)? {
-                    page.contacts.push(*contact);
-                }
+                page.items.extend(Held::of(read_item(reader, found)?));
                 Ok(())
             })?;
         }

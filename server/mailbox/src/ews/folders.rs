@@ -10,6 +10,10 @@ pub(crate) const CREATE: &str = "CreateFolder";
 
 /// The class of folders that hold contacts. Folders that Exchange keeps for itself have longer ones.
 pub(crate) const CONTACTS_CLASS: &str = "IPF.Contact";
+/// The classes of folders that hold events, tasks, mails.
+pub(crate) const CALENDAR_CLASS: &str = "IPF.Appointment";
+pub(crate) const TASKS_CLASS: &str = "IPF.Task";
+pub(crate) const MAILS_CLASS: &str = "IPF.Note";
 
 /// What is asked of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,13 +60,18 @@ pub(crate) fn find(root: FolderRef<'_>, offset: u32, page: u32) -> Vec<u8> {
     })
 }
 
-/// A folder for contacts below `parent`.
-pub(crate) fn create(parent: FolderRef<'_>, name: &str) -> Vec<u8> {
+/// A folder below `parent`, for items of `class`.
+pub(crate) fn create(parent: FolderRef<'_>, name: &str, class: &str) -> Vec<u8> {
+    let element = match class {
+        CONTACTS_CLASS => "t:ContactsFolder",
+        TASKS_CLASS => "t:TasksFolder",
+        _ => "t:Folder",
+    };
     envelope(CREATE, &[], |xml| {
         xml.element("m:ParentFolderId", &[], |xml| parent.write(xml));
         xml.element("m:Folders", &[], |xml| {
-            xml.element("t:ContactsFolder", &[], |xml| {
-                xml.text("t:FolderClass", &[], CONTACTS_CLASS);
+            xml.element(element, &[], |xml| {
+                xml.text("t:FolderClass", &[], class);
                 xml.text("t:DisplayName", &[], name);
             });
         });

@@ -1,12 +1,17 @@
-//! `GetItem`: contacts with everything that is synced.
+//! `GetItem`: items with everything that is synced.
 
 use tandem_sync::model::Field;
+use tandem_types::ItemKind;
 
 use super::soap::envelope;
+use super::{calendar, message, task};
+use crate::event::Event;
+use crate::mail::Mail;
 use crate::map::{
     self, BIRTHDAY_LOCAL_ID, Contact, Email, KEY_NAME, KEY_SET, Property, address_field, phone_field,
     text_field,
 };
+use crate::task::Task;
 use crate::xml::{Element, Reader, Xml, XmlError};
 
 pub(crate) const NAME: &str = "GetItem";
@@ -15,18 +20,53 @@ pub(crate) const NAME: &str = "GetItem";
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) enum Item {
     Contact(Box<Contact>),
+    Event(Box<Event>),
+    Task(Box<Task>),
+    Mail(Box<Mail>),
     /// A distribution list or something stranger.
     Other,
     #[default]
     Nothing,
 }
 
-pub(crate) fn request(ids: &[&str]) -> Vec<u8> {
+/// Which properties are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Of(ItemKind),
+    /// Of items of which only the id is known. A server leaves out what an item does not have.
+    Any,
+}
+
+pub(crate) fn request(ids: &[&str], shape: Shape) -> Vec<u8> {
+    // The best body of an event or a task is HTML only where it is more than plain text: so one reading tells the text
+    // and whether plain text may replace it. A contact's is asked for as text, and looked at again before it is written.
+    // <https://learn.microsoft.com/exchange/client-developer/web-service-reference/bodytype>
+    let body = match shape {
+        Shape::Of(ItemKind::Contact) => Some("Text"),
+        Shape::Of(ItemKind::Event | ItemKind::Task) | Shape::Any => Some("Best"),
+        Shape::Of(ItemKind::Email) => None,
+    };
     super::soap::envelope(NAME, &[], |xml| {
         xml.element("m:ItemShape", &[], |xml| {
             xml.text("t:BaseShape", &[], "IdOnly");
-            xml.text("t:BodyType", &[], "Text");
-            xml.element("t:AdditionalProperties", &[], properties);
+            if let Some(body) = body {
+                xml.text("t:BodyType", &[], body);
+            }
+            xml.element("t:AdditionalProperties", &[], |xml| match shape {
+                Shape::Of(ItemKind::Contact) => properties(xml),
+                Shape::Of(ItemKind::Event) => calendar::properties(xml),
+                Shape::Of(ItemKind::Task) => task::properties(xml),
+                Shape::Of(ItemKind::Email) => message::properties(xml),
+                Shape::Any => {
+                    properties(xml);
+                    for uri in ANY {
+                        xml.empty("t:FieldURI", &[("FieldURI", uri)]);
+                    }
+                    calendar::own_properties(xml);
+                    task::own_properties(xml);
+                    message::own_properties(xml);
+                }
+            });
         });
         xml.element("m:ItemIds", &[], |xml| {
             for id in ids {
@@ -53,6 +93,15 @@ pub(crate) fn request_html(ids: &[&str]) -> Vec<u8> {
         });
     })
 }
+
+/// What events, tasks and mails have of `item:` and contacts have not.
+const ANY: [&str; 5] = [
+    "item:Subject",
+    "item:Importance",
+    "item:ReminderDueBy",
+    "item:ReminderIsSet",
+    "item:ReminderMinutesBeforeStart",
+];
 
 fn properties(xml: &mut Xml) {
     let plain = [
@@ -95,6 +144,7 @@ pub(crate) fn path(xml: &mut Xml, field: Field) {
         Property::Email(index) => indexed(xml, "contacts:EmailAddress", index),
         Property::Phone(key) => indexed(xml, "contacts:PhoneNumber", key),
         Property::Address { key, part } => indexed(xml, &format!("contacts:PhysicalAddress:{part}"), key),
+        Property::None => {}
     }
 }
 
@@ -133,9 +183,15 @@ pub(crate) fn payload(reader: &mut Reader<'_>, child: &Element, item: &mut Item)
 
 /// One item of any list of items.
 pub(super) fn read_item(reader: &mut Reader<'_>, element: &Element) -> Result<Item, XmlError> {
-    // Contacts of a class of somebody's own may come as plain items.
-    if !element.is("Contact") && !element.is("Item") {
-        return Ok(Item::Other);
+    match element.name.as_str() {
+        // Contacts of a class of somebody's own may come as plain items.
+        "Contact" | "Item" => {}
+        "CalendarItem" => return Ok(Item::Event(Box::new(calendar::read(reader)?))),
+        "Task" => return Ok(Item::Task(Box::new(task::read(reader)?))),
+        "Message" | "MeetingMessage" | "MeetingRequest" | "MeetingResponse" | "MeetingCancellation" => {
+            return Ok(Item::Mail(Box::new(message::read(reader, element)?)));
+        }
+        _ => return Ok(Item::Other),
     }
     let mut contact = Contact::default();
     let mut class = String::new();
@@ -159,6 +215,7 @@ pub(super) fn read_item(reader: &mut Reader<'_>, element: &Element) -> Result<It
             "Sensitivity" => contact.sensitivity = reader.text()?,
             "Body" => {
                 contact.body_cut = child.attribute("IsTruncated") == Some("true");
+                contact.body_html = child.attribute("BodyType") == Some("HTML");
                 contact.body = reader.text()?;
             }
             "Categories" => reader.each(|reader, _| {

@@ -4,20 +4,26 @@
 //! Elements stand in the order of the schema.
 //! <https://learn.microsoft.com/exchange/client-developer/web-service-reference/ews-operations-in-exchange>
 
+pub(crate) mod calendar;
 pub(crate) mod configuration;
 pub(crate) mod find_item;
 pub(crate) mod folders;
 pub(crate) mod get_item;
+pub(crate) mod item;
+pub(crate) mod message;
 pub(crate) mod notifications;
 pub(crate) mod resolve_names;
 mod soap;
 pub(crate) mod sync_items;
+pub(crate) mod task;
 pub(crate) mod write_items;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use soap::{Answer, read};
+#[cfg(test)]
+use soap::read;
+pub(crate) use soap::{Answer, read_with};
 
 use crate::xml::Xml;
 

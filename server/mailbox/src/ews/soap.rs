@@ -39,14 +39,24 @@ pub(crate) struct Answer<T> {
     pub(crate) version: String,
 }
 
-/// Reads the answer of `operation`. `payload` is called for every child of a response message that is not part of the
-/// frame, and puts what it holds into the message's value.
-pub(crate) fn read<T: Default>(
+#[cfg(test)]
+pub(super) fn read<T: Default>(
     body: &[u8],
     operation: &str,
+    payload: impl FnMut(&mut Reader<'_>, &Element, &mut T) -> Result<(), XmlError>,
+) -> Result<Answer<T>, CallError> {
+    read_with(body, operation, Limits::default(), payload)
+}
+
+/// Reads the answer of `operation`. `payload` is called for every child of a response message that is not part of the
+/// frame, and puts what it holds into the message's value.
+pub(crate) fn read_with<T: Default>(
+    body: &[u8],
+    operation: &str,
+    limits: Limits,
     mut payload: impl FnMut(&mut Reader<'_>, &Element, &mut T) -> Result<(), XmlError>,
 ) -> Result<Answer<T>, CallError> {
-    let mut reader = Reader::new(body, Limits::default())?;
+    let mut reader = Reader::new(body, limits)?;
     let root = reader.root().map_err(|error| match error {
         XmlError::Malformed(_) | XmlError::Forbidden(_) => CallError::NotExchange,
         other => other.into(),

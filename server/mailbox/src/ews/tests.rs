@@ -9,10 +9,13 @@ use super::folders::FolderPage;
 use super::get_item::Item;
 use super::notifications::{Events, Subscription};
 use super::sync_items::SyncPage;
-use super::write_items::{ContactUpdate, NewContact};
+use super::write_items::{ContactUpdate, ItemUpdate, New, NewContact, Update};
 use super::*;
 use crate::error::CallError;
-use crate::map::Places;
+use crate::event::Times;
+use crate::ews::get_item::Shape;
+use crate::held::Held;
+use crate::places::Places;
 use crate::xml::{Element, Reader, XmlError};
 
 /// A request as text, one element a line.
@@ -69,14 +72,18 @@ fn requests() {
         "create_folder",
         pretty(folders::create(
             FolderRef::Distinguished("contacts"),
-            crate::map::FOLDER
+            crate::map::FOLDER,
+            folders::CONTACTS_CLASS
         ))
     );
     insta::assert_snapshot!(
         "sync_folder_items",
-        pretty(sync_items::request("F&1", Some("state==")))
+        pretty(sync_items::request("F&1", Some("state=="), ItemKind::Contact))
     );
-    insta::assert_snapshot!("get_item", pretty(get_item::request(&["A", "B\"<"])));
+    insta::assert_snapshot!(
+        "get_item",
+        pretty(get_item::request(&["A", "B\"<"], Shape::Of(ItemKind::Contact)))
+    );
     insta::assert_snapshot!("get_item_html", pretty(get_item::request_html(&["A"])));
     let wanted = [
         Wanted::Email("a@x.example"),
@@ -106,10 +113,11 @@ fn requests() {
         "create_item",
         pretty(write_items::create(
             "F",
-            &[NewContact {
+            &[New::Contact(NewContact {
                 key: "0123456789abcdef0123456789abcdef",
                 record: &full()
-            }]
+            })],
+            false
         ))
     );
     let company = Record::new(ItemKind::Contact).with(Field::Company, "Contoso");
@@ -117,22 +125,26 @@ fn requests() {
         "create_item_company",
         pretty(write_items::create(
             "F",
-            &[NewContact {
+            &[New::Contact(NewContact {
                 key: "k",
                 record: &company
-            }]
+            })],
+            false
         ))
     );
     insta::assert_snapshot!(
         "update_item",
-        pretty(write_items::update(&[ContactUpdate {
-            id: "A",
-            change_key: "CK",
-            set: &full().fields,
-            key: Some("0123456789abcdef0123456789abcdef"),
-            categories: Some(vec!["Friends".to_owned(), "Salesforce".to_owned()]),
-            display_name: Some("Nina Berg".to_owned()),
-        }]))
+        pretty(write_items::update(
+            &[Update::Contact(ContactUpdate {
+                id: "A",
+                change_key: "CK",
+                set: &full().fields,
+                key: Some("0123456789abcdef0123456789abcdef"),
+                categories: Some(vec!["Friends".to_owned(), "Salesforce".to_owned()]),
+                display_name: Some("Nina Berg".to_owned()),
+            })],
+            false
+        ))
     );
     let cleared: BTreeMap<Field, FieldValue> = Field::CONTACT
         .iter()
@@ -140,16 +152,19 @@ fn requests() {
         .collect();
     insta::assert_snapshot!(
         "update_item_cleared",
-        pretty(write_items::update(&[ContactUpdate {
-            id: "A",
-            change_key: "CK",
-            set: &cleared,
-            key: None,
-            categories: Some(vec![]),
-            display_name: None,
-        }]))
+        pretty(write_items::update(
+            &[Update::Contact(ContactUpdate {
+                id: "A",
+                change_key: "CK",
+                set: &cleared,
+                key: None,
+                categories: Some(vec![]),
+                display_name: None,
+            })],
+            false
+        ))
     );
-    insta::assert_snapshot!("delete_item", pretty(write_items::delete(&["A", "B"])));
+    insta::assert_snapshot!("delete_item", pretty(write_items::delete(&["A", "B"], false)));
     insta::assert_snapshot!("move_item", pretty(write_items::move_to("F", &["A"])));
     insta::assert_snapshot!("subscribe", pretty(notifications::subscribe(&["F1", "F2"])));
     insta::assert_snapshot!("get_events", pretty(notifications::get_events("S", "W")));
@@ -164,6 +179,120 @@ fn requests() {
         "create_user_configuration",
         pretty(configuration::put(configuration::CREATE, b"<categories/>"))
     );
+}
+
+fn times() -> Times {
+    Times::of(
+        "2026-03-29/2026-03-30".parse().unwrap(),
+        Some(&crate::zones::Written::named("W. Europe Standard Time")),
+        None,
+    )
+    .unwrap()
+}
+
+#[test]
+fn requests_for_events_tasks_and_mails() {
+    for (name, shape) in [
+        ("get_item_event", Shape::Of(ItemKind::Event)),
+        ("get_item_task", Shape::Of(ItemKind::Task)),
+        ("get_item_mail", Shape::Of(ItemKind::Email)),
+        ("get_item_any", Shape::Any),
+    ] {
+        insta::assert_snapshot!(name, pretty(get_item::request(&["A"], shape)));
+    }
+    let sync = |kind| pretty(sync_items::request("F", None, kind));
+    insta::assert_snapshot!("sync_folder_items_event", sync(ItemKind::Event));
+    insta::assert_snapshot!("sync_folder_items_task", sync(ItemKind::Task));
+    insta::assert_snapshot!(
+        "calendar_view",
+        pretty(calendar::view(
+            "C",
+            "2026-11-01T00:00:00Z",
+            "2026-12-01T00:00:00Z",
+            1000
+        ))
+    );
+    let range = message::Range {
+        from: "2026-11-01T00:00:00Z".to_owned(),
+        to: Some("2026-12-01T00:00:00Z".to_owned()),
+        modified: Some("2026-11-20T00:00:00Z".to_owned()),
+    };
+    insta::assert_snapshot!("find_mails", pretty(message::find(&["I", "S"], &range, 250, 250)));
+    insta::assert_snapshot!("mail_sizes", pretty(message::sizes(&["A"])));
+    insta::assert_snapshot!("mail_contents", pretty(message::contents(&["A"])));
+    let wanted = [Wanted::Subject("Call"), Wanted::Meeting("BAAA")];
+    insta::assert_snapshot!(
+        "find_subject_and_meeting",
+        pretty(find_item::request(&["T"], &wanted, 0, 500))
+    );
+    for (name, class) in [
+        ("create_folder_tasks", folders::TASKS_CLASS),
+        ("create_folder_mails", folders::MAILS_CLASS),
+    ] {
+        let request = folders::create(FolderRef::Distinguished("tasks"), "X", class);
+        insta::assert_snapshot!(name, pretty(request));
+    }
+    let event = || calendar::NewEvent {
+        key: "0123",
+        subject: Some("Visit"),
+        body: Some("one\ntwo"),
+        location: Some("Berlin"),
+        times: times(),
+        reminder: Some("15"),
+        show_as: "OOF",
+        private: true,
+    };
+    insta::assert_snapshot!(
+        "create_event",
+        pretty(write_items::create("C", &[New::Event(event())], false))
+    );
+    let loud = pretty(write_items::create("C", &[New::Event(event())], true));
+    assert!(loud.contains("SendMeetingInvitations=\"SendToAllAndSaveCopy\""));
+    let task = task::NewTask {
+        key: "0123",
+        subject: Some("Call"),
+        body: Some("text"),
+        importance: "High",
+        remind_at: Some("2026-11-20T08:00:00Z"),
+        due: Some("2026-11-20T00:00:00Z".to_owned()),
+        status: "WaitingOnOthers",
+    };
+    insta::assert_snapshot!(
+        "create_task",
+        pretty(write_items::create("T", &[New::Task(task)], false))
+    );
+    let update = |change_key| {
+        Update::Item(ItemUpdate {
+            kind: ItemKind::Event,
+            id: "A",
+            change_key,
+            changes: calendar::move_changes(&times()),
+            key: Some("0123"),
+            categories: Some(vec!["Salesforce".to_owned()]),
+        })
+    };
+    insta::assert_snapshot!(
+        "update_event",
+        pretty(write_items::update(&[update(Some("CK"))], false))
+    );
+    let forced = pretty(write_items::update(&[update(None)], true));
+    assert!(
+        forced.contains("AlwaysOverwrite") && forced.contains("OrCancellations=\"SendToAllAndSaveCopy\"")
+    );
+    let loud = pretty(write_items::delete(&["A"], true));
+    assert!(loud.contains("SendMeetingCancellations=\"SendToAllAndSaveCopy\""));
+    let silent = pretty(write_items::update(
+        &[Update::Item(ItemUpdate {
+            kind: ItemKind::Email,
+            id: "A",
+            change_key: Some("CK"),
+            changes: vec![],
+            key: None,
+            categories: Some(vec![]),
+        })],
+        false,
+    ));
+    insta::assert_snapshot!("update_mail", silent);
 }
 
 fn reply(operation: &str, messages: &str) -> Vec<u8> {
@@ -222,16 +351,87 @@ fn a_contact_is_read_in_full() {
     };
 }
 
+fn item(inside: &str) -> Held {
+    let inside = format!("<m:Items>{inside}</m:Items>");
+    Held::of(one(get_item::NAME, &inside, get_item::payload)).expect("an item")
+}
+
+#[test]
+fn an_event_a_task_and_a_mail_are_read() {
+    let event = item(
+        "<t:CalendarItem><t:ItemId Id=\"A\" ChangeKey=\"CK\"/><t:ParentFolderId Id=\"C\"/><t:ItemClass>IPM.Appointment</t:ItemClass><t:Subject>Visit</t:Subject><t:Sensitivity>Normal</t:Sensitivity><t:Body BodyType=\"HTML\">&lt;p&gt;one&lt;/p&gt;&lt;p&gt;two&lt;/p&gt;</t:Body><t:Categories><t:String>Salesforce</t:String></t:Categories><t:ReminderIsSet>true</t:ReminderIsSet><t:ReminderMinutesBeforeStart>15</t:ReminderMinutesBeforeStart><t:ExtendedProperty><t:ExtendedFieldURI DistinguishedPropertySetId=\"PublicStrings\" PropertyName=\"SkypeTeamsMeetingUrl\" PropertyType=\"String\"/><t:Value>https://x.example</t:Value></t:ExtendedProperty><t:LastModifiedTime>2026-11-20T11:00:00Z</t:LastModifiedTime><t:UID>U</t:UID><t:Start>2026-03-28T23:00:00Z</t:Start><t:End>2026-03-29T22:00:00Z</t:End><t:IsAllDayEvent>true</t:IsAllDayEvent><t:LegacyFreeBusyStatus>OOF</t:LegacyFreeBusyStatus><t:Location>Berlin</t:Location><t:IsMeeting>true</t:IsMeeting><t:CalendarItemType>Exception</t:CalendarItemType><t:MyResponseType>Tentative</t:MyResponseType><t:Organizer><t:Mailbox><t:Name>Max</t:Name><t:EmailAddress>max@x.example</t:EmailAddress><t:RoutingType>SMTP</t:RoutingType></t:Mailbox></t:Organizer><t:RequiredAttendees><t:Attendee><t:Mailbox><t:EmailAddress>nina@x.example</t:EmailAddress></t:Mailbox><t:ResponseType>Accept</t:ResponseType></t:Attendee></t:RequiredAttendees><t:AppointmentState>3</t:AppointmentState><t:StartTimeZone Id=\"Custom\" Name=\"mine\"><t:Periods><t:Period Bias=\"-PT1H\" Name=\"Standard\" Id=\"s\"/></t:Periods><t:TransitionsGroups><t:TransitionsGroup Id=\"0\"><t:Transition><t:To Kind=\"Period\">s</t:To></t:Transition></t:TransitionsGroup></t:TransitionsGroups><t:Transitions><t:Transition><t:To Kind=\"Group\">0</t:To></t:Transition><t:AbsoluteDateTransition><t:To Kind=\"Group\">0</t:To><t:DateTime>2030-01-01T00:00:00</t:DateTime></t:AbsoluteDateTransition></t:Transitions></t:StartTimeZone></t:CalendarItem>",
+    );
+    let snapshot = event.snapshot(&Places::default());
+    let known: Vec<(Field, &str)> = snapshot
+        .record
+        .fields
+        .iter()
+        .filter_map(|(field, value)| Some((*field, value.known()?)))
+        .collect();
+    insta::assert_debug_snapshot!("event_fields", known);
+    let facts = snapshot.extra.event.unwrap();
+    // Nobody's address in a debug text: it is looked at by hand.
+    assert_eq!(facts.organizer.as_ref().unwrap().address, "max@x.example");
+    assert_eq!(facts.attendees[0].who.address, "nina@x.example");
+    insta::assert_debug_snapshot!("event_facts", facts);
+
+    let task = item(
+        "<t:Task><t:ItemId Id=\"A\" ChangeKey=\"CK\"/><t:Subject>Call</t:Subject><t:Body BodyType=\"Text\">x</t:Body><t:Importance>High</t:Importance><t:ReminderDueBy>2026-11-20T08:00:00Z</t:ReminderDueBy><t:ReminderIsSet>true</t:ReminderIsSet><t:CompleteDate>2026-11-19T00:00:00Z</t:CompleteDate><t:DueDate>2026-11-19T11:00:00Z</t:DueDate><t:IsComplete>true</t:IsComplete><t:IsRecurring>true</t:IsRecurring><t:Status>Completed</t:Status><t:ExtendedProperty><t:ExtendedFieldURI DistinguishedPropertySetId=\"Task\" PropertyId=\"33029\" PropertyType=\"SystemTime\"/><t:Value>2026-11-20T00:00:00Z</t:Value></t:ExtendedProperty></t:Task>",
+    );
+    let snapshot = task.snapshot(&Places::default());
+    let known: Vec<(Field, &str)> = snapshot
+        .record
+        .fields
+        .iter()
+        .filter_map(|(field, value)| Some((*field, value.known()?)))
+        .collect();
+    insta::assert_debug_snapshot!("task_fields", (known, snapshot.extra.task));
+
+    let mail = item(
+        "<t:Message><t:ItemId Id=\"A\" ChangeKey=\"CK\"/><t:ItemClass>IPM.Note</t:ItemClass><t:Subject>Hello</t:Subject><t:Size>1234</t:Size><t:InternetMessageHeaders><t:InternetMessageHeader HeaderName=\"Precedence\">bulk</t:InternetMessageHeader></t:InternetMessageHeaders><t:DateTimeSent>2026-11-20T08:00:00Z</t:DateTimeSent><t:HasAttachments>true</t:HasAttachments><t:ConversationId Id=\"T\"/><t:ToRecipients><t:Mailbox><t:EmailAddress>nina@x.example</t:EmailAddress></t:Mailbox></t:ToRecipients><t:From><t:Mailbox><t:Name>Max</t:Name><t:EmailAddress>max@x.example</t:EmailAddress></t:Mailbox></t:From><t:InternetMessageId>&lt;1@x.example&gt;</t:InternetMessageId></t:Message>",
+    );
+    let snapshot = mail.snapshot(&Places::default());
+    let known: Vec<(Field, &str)> = snapshot
+        .record
+        .fields
+        .iter()
+        .filter_map(|(field, value)| Some((*field, value.known()?)))
+        .collect();
+    insta::assert_debug_snapshot!("mail_fields", (known, snapshot.extra.mail.unwrap()));
+
+    let invitation =
+        item("<t:MeetingRequest><t:ItemId Id=\"A\"/><t:ItemClass>IPM.Note</t:ItemClass></t:MeetingRequest>");
+    assert!(
+        invitation
+            .snapshot(&Places::default())
+            .extra
+            .mail
+            .unwrap()
+            .service
+    );
+}
+
+/// What was written for an event or a task, as a server that keeps it would give it back.
+fn kept(request: &[u8], element: &str) -> Held {
+    let text = std::str::from_utf8(request).unwrap();
+    let (_, rest) = text.split_once(&format!("<m:Items><t:{element}>")).unwrap();
+    let (inside, _) = rest.split_once("</m:Items>").unwrap();
+    item(&format!(
+        "<t:{element}><t:ItemId Id=\"A\" ChangeKey=\"CK\"/>{inside}"
+    ))
+}
+
 #[test]
 fn answers_are_read() {
     let page: SyncPage = one(
         sync_items::NAME,
         "<m:SyncState>s</m:SyncState><m:IncludesLastItemInRange>false</m:IncludesLastItemInRange><m:Changes><t:Create><t:Contact><t:ItemId Id=\"A\"/></t:Contact></t:Create><t:Update><t:DistributionList><t:ItemId Id=\"L\"/></t:DistributionList></t:Update><t:Delete><t:ItemId Id=\"D\"/></t:Delete><t:ReadFlagChange><t:ItemId Id=\"R\"/><t:IsRead>true</t:IsRead></t:ReadFlagChange></m:Changes>",
-        sync_items::payload,
+        sync_items::payload(ItemKind::Contact),
     );
+    let changed: Vec<&str> = page.changed.iter().map(|item| item.id.as_str()).collect();
     assert_eq!(
-        (page.state.as_str(), page.last, page.changed, page.deleted),
-        ("s", false, vec!["A".to_owned()], vec!["D".to_owned()])
+        (page.state.as_str(), page.last, changed, page.deleted),
+        ("s", false, vec!["A"], vec!["D".to_owned()])
     );
 
     let events: Events = one(
@@ -268,7 +468,10 @@ fn answers_are_read() {
         "<m:RootFolder TotalItemsInView=\"1\" IncludesLastItemInRange=\"true\"><t:Items><t:Contact><t:ItemId Id=\"A\"/></t:Contact></t:Items></m:RootFolder>",
         find_item::payload,
     );
-    assert_eq!((page.next, page.contacts.len()), (None, 1));
+    assert_eq!(
+        (page.next, page.items.len(), page.total, page.cut),
+        (None, 1, 1, false)
+    );
 
     let found: Vec<String> = one(
         resolve_names::NAME,
@@ -373,7 +576,7 @@ proptest! {
                 _ => FieldValue::from_text(text),
             });
         }
-        let request = write_items::create("F", &[NewContact { key: "k", record: &record }]);
+        let request = write_items::create("F", &[New::Contact(NewContact { key: "k", record: &record })], false);
         let Item::Contact(contact) = echo(&request) else { panic!("no contact") };
         let back = contact.snapshot(&Places::default());
         for field in Field::CONTACT {
@@ -381,6 +584,40 @@ proptest! {
         }
         prop_assert_eq!(back.key.unwrap().0, "k");
         prop_assert!(back.marked);
+    }
+
+    #[test]
+    fn every_field_of_events_and_tasks_comes_back(subject in "[^\\s\\p{C}]([^\\p{C}]{0,20}[^\\s\\p{C}])?", body in "[a-z<&\"]{1,9}(\n[a-z ]{0,5}[a-z])?", location in "[a-z<&]{0,9}", start in 0..4_000_000_000_i64, length in 0..9_000_000_i64, n in 0..60_usize) {
+        let at = |seconds| tandem_sync::model::instant(tandem_types::Timestamp::from_seconds(seconds));
+        let words = |words: &[&'static str]| words[n % words.len()];
+        let event = Record::new(ItemKind::Event)
+            .with(Field::Subject, &subject)
+            .with(Field::Body, &body)
+            .with(Field::Location, &location)
+            .with(Field::When, &format!("{}/{}", at(start), at(start + length)))
+            .with(Field::Reminder, words(&["", "0", "15", "20160"]))
+            .with(Field::ShowAs, words(&["free", "tentative", "busy", "out_of_office", "elsewhere"]))
+            .with(Field::Private, words(&["yes", "no"]));
+        let new = crate::writing::new_item("k", &event, None).unwrap_or_else(|_| panic!("refused"));
+        let back = kept(&write_items::create("F", &[new], false), "CalendarItem").snapshot(&Places::default());
+        for field in event.fields.keys() {
+            prop_assert!(back.record.get(*field) == event.get(*field), "{:?}", field);
+        }
+        prop_assert_eq!(back.key.unwrap().0, "k");
+        prop_assert!(back.marked);
+
+        let task = Record::new(ItemKind::Task)
+            .with(Field::Subject, &subject)
+            .with(Field::Body, &body)
+            .with(Field::Due, at(start).get(..10).unwrap())
+            .with(Field::Status, words(&["not_started", "in_progress", "waiting", "deferred", "completed"]))
+            .with(Field::Priority, words(&["low", "normal", "high"]))
+            .with(Field::RemindAt, if n % 2 == 0 { "" } else { "2026-11-20T08:00:00Z" });
+        let new = crate::writing::new_item("k", &task, None).unwrap_or_else(|_| panic!("refused"));
+        let back = kept(&write_items::create("F", &[new], false), "Task").snapshot(&Places::default());
+        for field in task.fields.keys() {
+            prop_assert!(back.record.get(*field) == task.get(*field), "{:?}", field);
+        }
     }
 
     #[test]

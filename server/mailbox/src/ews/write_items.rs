@@ -1,14 +1,20 @@
-//! `CreateItem`, `UpdateItem`, `DeleteItem`, `MoveItem`. None of them lets a server send a mail.
+//! `CreateItem`, `UpdateItem`, `DeleteItem`, `MoveItem`. None of them lets a server send a mail, but for meetings that the
+//! user organises, where the user wants that.
 
 use std::collections::BTreeMap;
 
 use tandem_sync::model::{Field, FieldValue, Record};
+use tandem_types::ItemKind;
 
+use super::calendar::{self, NewEvent};
 use super::get_item::{birthday_local_path, key_path, path};
+use super::item::field;
 use super::soap::envelope;
+use super::task::{self, NewTask};
 use super::{FolderRef, item_id};
 use crate::map::{self, CATEGORY, Property};
 use crate::xml::{Element, Reader, Xml, XmlError};
+use crate::zones::Written;
 
 pub(crate) const CREATE: &str = "CreateItem";
 pub(crate) const UPDATE: &str = "UpdateItem";
@@ -49,17 +55,81 @@ pub(crate) fn unwritable(set: &BTreeMap<Field, FieldValue>) -> Option<Field> {
     map::birthday_times(birthday).is_none().then_some(Field::Birthday)
 }
 
-pub(crate) fn create(folder: &str, contacts: &[NewContact<'_>]) -> Vec<u8> {
-    // `SaveOnly` is for messages, `SendToNone` for meetings: a contact needs neither, and says them all the same.
+/// An item to be made.
+pub(crate) enum New<'a> {
+    Contact(NewContact<'a>),
+    Event(NewEvent<'a>),
+    Task(NewTask<'a>),
+}
+
+/// An item to be changed.
+pub(crate) enum Update<'a> {
+    Contact(ContactUpdate<'a>),
+    Item(ItemUpdate<'a>),
+}
+
+/// A change of an event, a task or a mail.
+pub(crate) struct ItemUpdate<'a> {
+    pub(crate) kind: ItemKind,
+    pub(crate) id: &'a str,
+    /// The version that must still hold. `None`: whatever it is now.
+    pub(crate) change_key: Option<&'a str>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) key: Option<&'a str>,
+    /// The whole list, where it is to change.
+    pub(crate) categories: Option<Vec<String>>,
+}
+
+/// A property, by its field address, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Set(&'static str, Value),
+    Delete(&'static str),
+    /// As plain text.
+    Body(String),
+}
+
+/// A value with the element that it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Text(&'static str, String),
+    Zone(&'static str, Written),
+}
+
+impl Update<'_> {
+    /// There is nothing to send.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Contact(contact) => contact.is_empty(),
+            Self::Item(item) => item.changes.is_empty() && item.key.is_none() && item.categories.is_none(),
+        }
+    }
+}
+
+/// What is sent to attendees: nothing, or what a user's own meeting needs.
+const fn invitations(notify: bool) -> &'static str {
+    if notify {
+        "SendToAllAndSaveCopy"
+    } else {
+        "SendToNone"
+    }
+}
+
+pub(crate) fn create(folder: &str, items: &[New<'_>], notify: bool) -> Vec<u8> {
+    // `SaveOnly` is for messages, `SendToNone` for meetings: what needs neither says them all the same.
     let attributes = [
         ("MessageDisposition", "SaveOnly"),
-        ("SendMeetingInvitations", "SendToNone"),
+        ("SendMeetingInvitations", invitations(notify)),
     ];
     envelope(CREATE, &attributes, |xml| {
         xml.element("m:SavedItemFolderId", &[], |xml| FolderRef::Id(folder).write(xml));
         xml.element("m:Items", &[], |xml| {
-            for contact in contacts {
-                new_contact(xml, contact);
+            for item in items {
+                match item {
+                    New::Contact(contact) => new_contact(xml, contact),
+                    New::Event(event) => calendar::new_event(xml, event),
+                    New::Task(task) => task::new_task(xml, task),
+                }
             }
         });
     })
@@ -166,30 +236,105 @@ fn phones<'a>(xml: &mut Xml, known: &impl Fn(Field) -> Option<&'a str>) {
     });
 }
 
-fn extended(xml: &mut Xml, path: impl FnOnce(&mut Xml), value: &str) {
+pub(super) fn extended(xml: &mut Xml, path: impl FnOnce(&mut Xml), value: &str) {
     xml.element("t:ExtendedProperty", &[], |xml| {
         path(xml);
         xml.text("t:Value", &[], value);
     });
 }
 
-pub(crate) fn update(updates: &[ContactUpdate<'_>]) -> Vec<u8> {
+pub(crate) fn update(updates: &[Update<'_>], notify: bool) -> Vec<u8> {
+    let versioned = |update: &Update<'_>| match update {
+        Update::Contact(_) => true,
+        Update::Item(item) => item.change_key.is_some(),
+    };
     let attributes = [
         // A ChangeKey that is no longer the item's is an error, and nothing is written.
-        ("ConflictResolution", "NeverOverwrite"),
+        (
+            "ConflictResolution",
+            if updates.iter().all(versioned) {
+                "NeverOverwrite"
+            } else {
+                "AlwaysOverwrite"
+            },
+        ),
         ("MessageDisposition", "SaveOnly"),
-        ("SendMeetingInvitationsOrCancellations", "SendToNone"),
+        (
+            "SendMeetingInvitationsOrCancellations",
+            // To all: `SendToChanged…` tells those who were added or removed, and nobody of a new time.
+            invitations(notify),
+        ),
     ];
     envelope(UPDATE, &attributes, |xml| {
         xml.element("m:ItemChanges", &[], |xml| {
             for update in updates {
-                xml.element("t:ItemChange", &[], |xml| {
-                    item_id(xml, update.id, Some(update.change_key));
-                    xml.element("t:Updates", &[], |xml| changes(xml, update));
+                xml.element("t:ItemChange", &[], |xml| match update {
+                    Update::Contact(contact) => {
+                        item_id(xml, contact.id, Some(contact.change_key));
+                        xml.element("t:Updates", &[], |xml| changes(xml, contact));
+                    }
+                    Update::Item(item) => {
+                        item_id(xml, item.id, item.change_key);
+                        xml.element("t:Updates", &[], |xml| item_changes(xml, item));
+                    }
                 });
             }
         });
     })
+}
+
+/// The element that an item of that kind is.
+const fn element(kind: ItemKind) -> &'static str {
+    match kind {
+        ItemKind::Contact => "t:Contact",
+        ItemKind::Event => "t:CalendarItem",
+        ItemKind::Task => "t:Task",
+        ItemKind::Email => "t:Message",
+    }
+}
+
+fn item_changes(xml: &mut Xml, update: &ItemUpdate<'_>) {
+    let element = element(update.kind);
+    for change in &update.changes {
+        match change {
+            Change::Delete(uri) => xml.element("t:DeleteItemField", &[], |xml| field(xml, uri)),
+            Change::Body(text) => set(
+                xml,
+                element,
+                |xml| field(xml, "item:Body"),
+                |xml| xml.text("t:Body", &[("BodyType", "Text")], text),
+            ),
+            Change::Set(uri, value) => set(
+                xml,
+                element,
+                |xml| field(xml, uri),
+                |xml| match value {
+                    Value::Text(name, text) => xml.text(name, &[], text),
+                    Value::Zone(name, zone) => calendar::zone(xml, name, zone),
+                },
+            ),
+        }
+    }
+    marks(xml, element, update.key, update.categories.as_deref());
+}
+
+/// The link's key and the categories.
+fn marks(xml: &mut Xml, element: &str, key: Option<&str>, categories: Option<&[String]>) {
+    if let Some(key) = key {
+        set(xml, element, key_path, |xml| extended(xml, key_path, key));
+    }
+    let Some(categories) = categories else { return };
+    let uri = |xml: &mut Xml| field(xml, "item:Categories");
+    if categories.is_empty() {
+        return xml.element("t:DeleteItemField", &[], uri);
+    }
+    set(xml, element, uri, |xml| {
+        xml.element("t:Categories", &[], |xml| {
+            for category in categories {
+                xml.text("t:String", &[], category);
+            }
+        });
+    });
 }
 
 fn changes(xml: &mut Xml, update: &ContactUpdate<'_>) {
@@ -210,33 +355,21 @@ fn changes(xml: &mut Xml, update: &ContactUpdate<'_>) {
     if let Some(name) = &update.display_name {
         set(
             xml,
+            CONTACT,
             |xml| xml.empty("t:FieldURI", &[("FieldURI", "contacts:FileAsMapping")]),
             |xml| xml.text("t:FileAsMapping", &[], "LastCommaFirst"),
         );
         set(
             xml,
+            CONTACT,
             |xml| xml.empty("t:FieldURI", &[("FieldURI", "contacts:DisplayName")]),
             |xml| xml.text("t:DisplayName", &[], name),
         );
     }
-    if let Some(key) = update.key {
-        set(xml, key_path, |xml| extended(xml, key_path, key));
-    }
-    if let Some(categories) = &update.categories {
-        let uri = |xml: &mut Xml| xml.empty("t:FieldURI", &[("FieldURI", "item:Categories")]);
-        if categories.is_empty() {
-            xml.element("t:DeleteItemField", &[], uri);
-        } else {
-            set(xml, uri, |xml| {
-                xml.element("t:Categories", &[], |xml| {
-                    for category in categories {
-                        xml.text("t:String", &[], category);
-                    }
-                });
-            });
-        }
-    }
+    marks(xml, CONTACT, update.key, update.categories.as_deref());
 }
+
+const CONTACT: &str = element(ItemKind::Contact);
 
 fn set_field(xml: &mut Xml, field: Field, value: &str) {
     let value_of = |xml: &mut Xml| match map::property(field) {
@@ -257,36 +390,39 @@ fn set_field(xml: &mut Xml, field: Field, value: &str) {
                 xml.text(&format!("t:{part}"), &[], value);
             });
         }),
-        Property::Birthday => {}
+        Property::Birthday | Property::None => {}
     };
     if map::property(field) == Property::Birthday {
         if let Some((noon, midnight)) = map::birthday_times(value) {
             set(
                 xml,
+                CONTACT,
                 |xml| path(xml, field),
                 |xml| xml.text("t:Birthday", &[], &noon),
             );
-            set(xml, birthday_local_path, |xml| {
+            set(xml, CONTACT, birthday_local_path, |xml| {
                 extended(xml, birthday_local_path, &midnight);
             });
         }
-    } else {
-        set(xml, |xml| path(xml, field), value_of);
+    } else if map::property(field) != Property::None {
+        set(xml, CONTACT, |xml| path(xml, field), value_of);
     }
 }
 
-fn set(xml: &mut Xml, path: impl FnOnce(&mut Xml), value: impl FnOnce(&mut Xml)) {
+fn set(xml: &mut Xml, element: &str, path: impl FnOnce(&mut Xml), value: impl FnOnce(&mut Xml)) {
     xml.element("t:SetItemField", &[], |xml| {
         path(xml);
-        xml.element("t:Contact", &[], value);
+        xml.element(element, &[], value);
     });
 }
 
 /// To Deleted Items.
-pub(crate) fn delete(ids: &[&str]) -> Vec<u8> {
+pub(crate) fn delete(ids: &[&str], notify: bool) -> Vec<u8> {
     let attributes = [
         ("DeleteType", "MoveToDeletedItems"),
-        ("SendMeetingCancellations", "SendToNone"),
+        ("SendMeetingCancellations", invitations(notify)),
+        // For tasks it must be said. Of a recurring one, the one that is open now is ours, and no other.
+        ("AffectedTaskOccurrences", "SpecifiedOccurrenceOnly"),
     ];
     envelope(DELETE, &attributes, |xml| {
         xml.element("m:ItemIds", &[], |xml| {

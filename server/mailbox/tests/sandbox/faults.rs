@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use tandem_sync::FaultKind;
 use tandem_sync::model::{Field, Outcome, Write};
 use tandem_sync::ports::{Endpoint as _, Mailbox as _};
-use tandem_types::Timestamp;
+use tandem_types::{ItemKind, Timestamp};
 
-use crate::support::{World, create, key, known, listing, make, person, update, written};
+use crate::support::{World, contacts, create, key, known, listing, make, person, update, written};
 
 #[tokio::test]
 async fn a_refused_password_is_shown_once_in_a_session() {
@@ -14,10 +14,13 @@ async fn a_refused_password_is_shown_once_in_a_session() {
     let cursor = world.settled().await;
     world.reset().await;
     let ews = world.session_with("wrong");
-    let first = ews.changes(Some(&cursor)).await.unwrap_err();
+    let first = ews.changes(Some(&cursor), &contacts()).await.unwrap_err();
     assert_eq!(first.kind, FaultKind::Rejected);
     for _ in 0..3 {
-        assert_eq!(ews.changes(None).await.unwrap_err().kind, FaultKind::Rejected);
+        assert_eq!(
+            ews.changes(None, &contacts()).await.unwrap_err().kind,
+            FaultKind::Rejected
+        );
         assert_eq!(ews.prepare().await.unwrap_err().kind, FaultKind::Rejected);
         let delete = [create(1, person("A", "B", ""))];
         assert_eq!(ews.write(&delete).await.unwrap_err().kind, FaultKind::Rejected);
@@ -29,17 +32,23 @@ async fn a_refused_password_is_shown_once_in_a_session() {
     world.reset().await;
     let together = world.session_with("wrong");
     let keys = [key(1)];
+    let want = contacts();
     let (a, b, c) = tokio::join!(
-        together.changes(None),
+        together.changes(None, &want),
         together.prepare(),
-        together.created(&keys, Timestamp(0))
+        together.created(ItemKind::Contact, &keys, Timestamp(0))
     );
     assert!(a.is_err() && b.is_err() && c.is_err());
     assert_eq!(world.failed_logons().await, 1);
     // Refused from now on although right.
     world.fault(None, json!({ "kind": "credentials_wrong" })).await;
     assert_eq!(
-        world.session().changes(Some(&cursor)).await.unwrap_err().kind,
+        world
+            .session()
+            .changes(Some(&cursor), &contacts())
+            .await
+            .unwrap_err()
+            .kind,
         FaultKind::Rejected
     );
 }
@@ -51,7 +60,11 @@ async fn access_denied_is_a_rejection_and_a_busy_server_is_not() {
     let ask = async |kind: Value| {
         world.no_faults().await;
         world.fault(Some("GetEvents"), kind).await;
-        world.session().changes(Some(&cursor)).await.unwrap_err()
+        world
+            .session()
+            .changes(Some(&cursor), &contacts())
+            .await
+            .unwrap_err()
     };
     assert_eq!(
         ask(json!({ "kind": "status", "code": 403 })).await.kind,
@@ -88,14 +101,24 @@ async fn access_denied_is_a_rejection_and_a_busy_server_is_not() {
     world.set_mailbox(json!({ "no_mailbox": true })).await;
     world.no_faults().await;
     assert_eq!(
-        world.session().changes(Some(&cursor)).await.unwrap_err().kind,
+        world
+            .session()
+            .changes(Some(&cursor), &contacts())
+            .await
+            .unwrap_err()
+            .kind,
         FaultKind::Rejected
     );
     world
         .set_mailbox(json!({ "no_mailbox": false, "disabled": true }))
         .await;
     assert_eq!(
-        world.session().changes(Some(&cursor)).await.unwrap_err().kind,
+        world
+            .session()
+            .changes(Some(&cursor), &contacts())
+            .await
+            .unwrap_err()
+            .kind,
         FaultKind::Rejected
     );
 }
@@ -114,7 +137,11 @@ async fn damaged_answers_and_lost_connections() {
     for (kind, expected) in cases {
         world.no_faults().await;
         world.fault(Some("GetEvents"), kind.clone()).await;
-        let fault = world.session().changes(Some(&cursor)).await.unwrap_err();
+        let fault = world
+            .session()
+            .changes(Some(&cursor), &contacts())
+            .await
+            .unwrap_err();
         match fault.kind {
             FaultKind::Transient { .. } => {}
             FaultKind::Fatal if expected != "transient" => {}
@@ -130,7 +157,7 @@ async fn damaged_answers_and_lost_connections() {
         let mut once = kind;
         once["times"] = json!(1);
         world.fault(Some("GetEvents"), once).await;
-        ews.changes(Some(&cursor)).await.unwrap();
+        ews.changes(Some(&cursor), &contacts()).await.unwrap();
     }
     world
         .fault(
@@ -138,7 +165,7 @@ async fn damaged_answers_and_lost_connections() {
             json!({ "kind": "slow_body", "ms_per_chunk": 1 }),
         )
         .await;
-    ews.changes(Some(&cursor)).await.unwrap();
+    ews.changes(Some(&cursor), &contacts()).await.unwrap();
 }
 
 #[tokio::test]
@@ -160,7 +187,11 @@ async fn an_expired_cursor_starts_anew() {
             json!({ "kind": "expired_cursor", "times": 1 }),
         )
         .await;
-    let fault = world.session().changes(Some(&next)).await.unwrap_err();
+    let fault = world
+        .session()
+        .changes(Some(&next), &contacts())
+        .await
+        .unwrap_err();
     assert_eq!(fault.kind, FaultKind::CursorExpired);
     let (listed, _, full) = listing(&world.session(), None).await;
     assert!(full);
@@ -218,7 +249,11 @@ async fn a_lost_answer_leaves_doubt_and_the_key_resolves_it() {
     ];
     let outcomes = ews.write(&batch).await.unwrap();
     assert_eq!(outcomes, [Outcome::InDoubt, Outcome::InDoubt]);
-    let found = world.session().created(&[key(7)], Timestamp(0)).await.unwrap();
+    let found = world
+        .session()
+        .created(ItemKind::Contact, &[key(7)], Timestamp(0))
+        .await
+        .unwrap();
     assert_eq!(found.len(), 1, "it was made");
     // Done or not, it was sent once.
     assert_eq!(
@@ -252,8 +287,10 @@ async fn a_lost_answer_leaves_doubt_and_the_key_resolves_it() {
         )
         .await;
     let delete = Write::Delete {
+        kind: ItemKind::Contact,
         id: now.id.clone(),
         version: now.version.clone(),
+        notify: false,
     };
     assert_eq!(ews.write(&[delete]).await.unwrap(), [Outcome::InDoubt]);
     // Written, and not read back.
@@ -270,7 +307,7 @@ async fn a_lost_answer_leaves_doubt_and_the_key_resolves_it() {
     assert_eq!(
         world
             .session()
-            .created(&[key(8)], Timestamp(0))
+            .created(ItemKind::Contact, &[key(8)], Timestamp(0))
             .await
             .unwrap()
             .len(),

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod activation;
+mod events;
 mod faults;
+mod mails;
 mod reading;
 mod support;
+mod tasks;
 mod writing;

@@ -1,11 +1,11 @@
 use serde_json::{Value, json};
 use tandem_sandbox::Options;
 use tandem_sync::FaultKind;
-use tandem_sync::model::{Candidate, Cursor, Fate, Field, FieldValue, ItemId, MatchKey, Scope, Write};
+use tandem_sync::model::{Candidate, Cursor, Fate, Field, FieldValue, ItemId, MatchKey, Scope, Trace, Write};
 use tandem_sync::ports::{Endpoint as _, Mailbox as _};
-use tandem_types::Timestamp;
+use tandem_types::{ItemKind, Timestamp};
 
-use crate::support::{FOLDER, World, key, known, listing, make, person};
+use crate::support::{FOLDER, World, contacts, key, known, listing, make, person};
 
 #[tokio::test]
 async fn folder_and_categories_are_made_once_and_come_back() {
@@ -162,8 +162,8 @@ async fn thousands_come_in_pages_and_each_once() {
     // Two for the folders, one for the subscription, then three pages of two or three batches and one empty folder.
     assert!(operations.values().sum::<u64>() <= 16, "{operations:?}");
     // A first listing that was interrupted goes on where it was, in another session.
-    let first = ews.changes(None).await.unwrap();
-    assert!(first.more && first.full);
+    let first = ews.changes(None, &contacts()).await.unwrap();
+    assert!(first.more && first.full.has(ItemKind::Contact));
     let (rest, _, full) = listing(&world.session(), Some(&first.cursor)).await;
     assert!(full && rest.present.len() + first.items.len() >= 1300);
     let (quiet, ..) = listing(&world.session(), Some(&cursor)).await;
@@ -253,7 +253,11 @@ async fn fates_are_proved() {
     let asked: Vec<_> = made
         .iter()
         .enumerate()
-        .map(|(n, s)| (s.id.clone(), key(u32::try_from(n).unwrap())))
+        .map(|(n, s)| Trace {
+            kind: ItemKind::Contact,
+            id: s.id.clone(),
+            key: key(u32::try_from(n).unwrap()),
+        })
         .collect();
     let fates = world.session().fates(&asked).await.unwrap();
     let Fate::Here(snapshot) = &fates[0] else {
@@ -342,14 +346,18 @@ async fn what_was_made_is_found_by_its_key() {
     }
     world.delete(&made[7].id, false).await;
     let keys: Vec<_> = (0..60).map(key).collect();
-    let found = world.session().created(&keys, Timestamp(0)).await.unwrap();
+    let found = world
+        .session()
+        .created(ItemKind::Contact, &keys, Timestamp(0))
+        .await
+        .unwrap();
     assert_eq!(found.len(), 50);
     let bin = found.iter().find(|s| s.key == Some(key(7))).unwrap();
     assert_eq!(bin.scope, Scope::Out);
     assert!(
         world
             .session()
-            .created(&[key(99)], Timestamp(0))
+            .created(ItemKind::Contact, &[key(99)], Timestamp(0))
             .await
             .unwrap()
             .is_empty()
@@ -363,7 +371,11 @@ async fn a_folder_that_was_taken_away_expires_the_cursor() {
     let ews = world.session();
     make(&ews, 1, person("A", "B", "")).await;
     world.remove_folder(FOLDER).await;
-    let fault = world.session().changes(Some(&cursor)).await.unwrap_err();
+    let fault = world
+        .session()
+        .changes(Some(&cursor), &contacts())
+        .await
+        .unwrap_err();
     assert_eq!(fault.kind, FaultKind::CursorExpired, "{fault}");
     let again = world.session();
     again.prepare().await.unwrap();
@@ -380,7 +392,7 @@ async fn foreign_cursors_and_ended_subscriptions() {
     let world = World::new().await;
     let fault = world
         .session()
-        .changes(Some(&Cursor("nonsense".to_owned())))
+        .changes(Some(&Cursor("nonsense".to_owned())), &contacts())
         .await
         .unwrap_err();
     assert_eq!(fault.kind, FaultKind::CursorExpired);
@@ -418,9 +430,13 @@ async fn addresses_in_exchange_form_are_no_values() {
 #[tokio::test]
 async fn the_profile_holds_all_fields() {
     let world = World::new().await;
-    let profile = world.session().profile().await.unwrap();
-    assert!(profile.holds_key);
-    assert_eq!(profile.fields.len(), Field::CONTACT.len());
+    let profiles = world.session().profile().await.unwrap();
+    for kind in ItemKind::ALL {
+        let profile = profiles.of(kind).unwrap();
+        assert!(profile.holds_key);
+        let linker = usize::from(kind != ItemKind::Contact);
+        assert_eq!(profile.fields.len() + linker, Field::of(kind).len(), "{kind:?}");
+    }
     assert_eq!(world.requests().await, 0);
     let ews = world.session();
     assert!(ews.batch() >= 50);

@@ -7,10 +7,11 @@ use tandem_mailbox::{Ews, EwsAccount, EwsLimits, EwsPolicy};
 use tandem_net::{Net, NetConfig};
 use tandem_sandbox::{Options, Sandbox, UserInfo};
 use tandem_sync::model::{
-    Change, Cursor, Field, FieldValue, ItemId, LinkKey, Outcome, Record, Snapshot, Write,
+    Change, Cursor, Field, FieldValue, ItemId, Kinds, LinkKey, Outcome, Record, Snapshot, Trace, Want,
+    Window, Write, parse_instant,
 };
 use tandem_sync::ports::{Endpoint as _, Mailbox as _};
-use tandem_types::ItemKind;
+use tandem_types::{ContactScope, ItemKind, Timestamp};
 use url::form_urlencoded::byte_serialize;
 
 pub(crate) const FOLDER: &str = "Salesforce Contacts";
@@ -103,6 +104,47 @@ impl World {
             .as_array()
             .unwrap()
             .clone()
+    }
+
+    fn items_path(&self, kind: &str) -> String {
+        format!("/exchange/mailboxes/{}/{kind}", self.user.mailbox)
+    }
+
+    /// The user makes an event, a task or a message (`events`, `tasks`, `messages`).
+    pub(crate) async fn add_item(&self, kind: &str, entry: Value) -> ItemId {
+        id_of(&self.control("POST", &self.items_path(kind), entry).await)
+    }
+
+    pub(crate) async fn change_item(&self, kind: &str, id: &ItemId, entry: Value) {
+        let path = format!("{}?id={}", self.items_path(kind), encoded(&id.0));
+        self.control("PATCH", &path, entry).await;
+    }
+
+    pub(crate) async fn delete_item(&self, kind: &str, id: &ItemId, more: &str) {
+        let path = format!("{}/{}?{more}", self.items_path(kind), encoded(&id.0));
+        self.control("DELETE", &path, Value::Null).await;
+    }
+
+    pub(crate) async fn move_item(&self, kind: &str, id: &ItemId, folder: &str) -> ItemId {
+        let path = format!("{}/{}/move", self.items_path(kind), encoded(&id.0));
+        id_of(&self.control("POST", &path, json!({ "folder": folder })).await)
+    }
+
+    /// All of a kind as the sandbox holds them.
+    pub(crate) async fn items(&self, kind: &str) -> Vec<Value> {
+        let list = self.control("GET", &self.items_path(kind), Value::Null).await;
+        list.as_array().unwrap().clone()
+    }
+
+    pub(crate) async fn item(&self, kind: &str, id: &ItemId) -> Value {
+        let path = format!("{}/{}", self.items_path(kind), encoded(&id.0));
+        self.control("GET", &path, Value::Null).await
+    }
+
+    /// How many mails the server has sent to anyone.
+    pub(crate) async fn mails_sent(&self) -> u64 {
+        let counters = self.control("GET", "/counters", Value::Null).await;
+        counters["exchange"]["mails_sent"].as_u64().unwrap()
     }
 
     pub(crate) async fn mailbox(&self) -> Value {
@@ -207,7 +249,10 @@ pub(crate) fn policy(world: &World) -> EwsPolicy {
 }
 
 fn encoded(text: &str) -> String {
-    byte_serialize(text.as_bytes()).collect()
+    // A path takes no plus sign for a space.
+    byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
 }
 
 fn id_of(contact: &Value) -> ItemId {
@@ -216,10 +261,16 @@ fn id_of(contact: &Value) -> ItemId {
 
 /// All pages of a round: what was there (the last one wins), where it goes on, whether everything was listed.
 pub(crate) async fn listing(ews: &Ews, since: Option<&Cursor>) -> (Listed, Cursor, bool) {
+    let (listed, cursor, full) = round(ews, since, &contacts()).await;
+    (listed, cursor, full.has(ItemKind::Contact))
+}
+
+/// As [`listing`], of any kinds.
+pub(crate) async fn round(ews: &Ews, since: Option<&Cursor>, want: &Want) -> (Listed, Cursor, Kinds) {
     let mut listed = Listed::default();
     let mut at = since.cloned();
     for _ in 0..100 {
-        let page = ews.changes(at.as_ref()).await.unwrap();
+        let page = ews.changes(at.as_ref(), want).await.unwrap();
         listed.pages += 1;
         for change in page.items {
             match change {
@@ -249,6 +300,48 @@ pub(crate) struct Listed {
     pub(crate) pages: usize,
 }
 
+/// Contacts alone, as a connection of before had them.
+pub(crate) fn contacts() -> Want {
+    want(Kinds::of(ItemKind::Contact))
+}
+
+/// The sandbox's present is 2026-11-02 or so; the windows reach far around it.
+pub(crate) fn want(kinds: Kinds) -> Want {
+    Want {
+        kinds,
+        events: Window {
+            from: at("2026-11-01T00:00:00Z"),
+            to: at("2027-01-15T00:00:00Z"),
+        },
+        tasks_since: at("2026-11-01T00:00:00Z"),
+        mails_since: at("2026-11-01T00:00:00Z"),
+        mail_folders: Vec::new(),
+        contact_scope: ContactScope::Mine,
+        contact_list: None,
+    }
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    parse_instant(text).unwrap()
+}
+
+pub(crate) fn delete(of: &Snapshot) -> Write {
+    Write::Delete {
+        kind: of.record.kind,
+        id: of.id.clone(),
+        version: of.version.clone(),
+        notify: false,
+    }
+}
+
+pub(crate) fn trace(of: &Snapshot) -> Trace {
+    Trace {
+        kind: of.record.kind,
+        id: of.id.clone(),
+        key: of.key.clone().unwrap_or(LinkKey(String::new())),
+    }
+}
+
 pub(crate) fn key(n: u32) -> LinkKey {
     LinkKey(format!("{n:032x}"))
 }
@@ -261,16 +354,22 @@ pub(crate) fn person(given: &str, surname: &str, email: &str) -> Record {
 }
 
 pub(crate) fn create(n: u32, record: Record) -> Write {
-    Write::Create { key: key(n), record }
+    Write::Create {
+        key: key(n),
+        record,
+        notify: false,
+    }
 }
 
 pub(crate) fn update(of: &Snapshot, set: &[(Field, FieldValue)]) -> Write {
     Write::Update {
+        kind: of.record.kind,
         id: of.id.clone(),
         version: of.version.clone(),
         set: set.iter().cloned().collect(),
         key: None,
         mark: None,
+        notify: false,
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use tandem_sandbox::Options;
-use tandem_sync::model::{Field, FieldValue, ItemId, Outcome, Record, Scope, Version, Write};
+use tandem_sync::model::{Field, FieldValue, ItemId, Mark, Outcome, Record, Scope, Trace, Version, Write};
 use tandem_sync::ports::{Endpoint as _, Mailbox as _};
 use tandem_types::ItemKind;
 
@@ -125,26 +125,28 @@ async fn keys_and_marks_are_set_and_taken_off() {
         .await;
     let own = ews.read(&[id]).await.unwrap().remove(0).unwrap();
     let adopt = |of: &tandem_sync::model::Snapshot, mark| Write::Update {
+        kind: ItemKind::Contact,
         id: of.id.clone(),
         version: of.version.clone(),
         set: BTreeMap::new(),
         key: Some(key(5)),
         mark: Some(mark),
+        notify: false,
     };
-    let now = written(&ews.write(&[adopt(&own, true)]).await.unwrap()[0]);
+    let now = written(&ews.write(&[adopt(&own, Mark::Synced)]).await.unwrap()[0]);
     assert_eq!(
         (now.marked, now.scope, now.key.clone()),
         (true, Scope::In, Some(key(5)))
     );
     // The same again sends nothing but the two looks at it.
     world.reset().await;
-    let same = written(&ews.write(&[adopt(&now, true)]).await.unwrap()[0]);
+    let same = written(&ews.write(&[adopt(&now, Mark::Synced)]).await.unwrap()[0]);
     assert_eq!(same.version, now.version);
     assert_eq!(
         world.operations().await.into_keys().collect::<Vec<_>>(),
         ["GetItem"]
     );
-    let now = written(&ews.write(&[adopt(&now, false)]).await.unwrap()[0]);
+    let now = written(&ews.write(&[adopt(&now, Mark::None)]).await.unwrap()[0]);
     assert_eq!((now.marked, now.scope), (false, Scope::Out));
     let raw = world
         .contacts()
@@ -179,8 +181,10 @@ async fn a_mixed_batch_is_answered_in_order() {
     world.delete(&made[3].id, true).await;
     let title = [(Field::JobTitle, known("ours"))];
     let delete = |n: usize| Write::Delete {
+        kind: ItemKind::Contact,
         id: made[n].id.clone(),
         version: made[n].version.clone(),
+        notify: false,
     };
     let impossible = Record::new(ItemKind::Contact).with(Field::Birthday, "12 May");
     let batch = [
@@ -294,22 +298,26 @@ async fn items_in_deleted_items_are_gone_for_writes_and_can_be_restored() {
     ews.prepare().await.unwrap();
     let made = make(&ews, 1, person("A", "B", "")).await;
     let delete = Write::Delete {
+        kind: ItemKind::Contact,
         id: made.id.clone(),
         version: made.version.clone(),
+        notify: false,
     };
     assert_eq!(
         ews.write(std::slice::from_ref(&delete)).await.unwrap(),
         [Outcome::Deleted]
     );
     let in_bin = ews
-        .created(&[key(1)], tandem_types::Timestamp(0))
+        .created(ItemKind::Contact, &[key(1)], tandem_types::Timestamp(0))
         .await
         .unwrap()
         .remove(0);
     let again = [
         Write::Delete {
+            kind: ItemKind::Contact,
             id: in_bin.id.clone(),
             version: in_bin.version.clone(),
+            notify: false,
         },
         update(&in_bin, &[(Field::JobTitle, known("x"))]),
     ];
@@ -317,13 +325,20 @@ async fn items_in_deleted_items_are_gone_for_writes_and_can_be_restored() {
         ews.write(&again).await.unwrap(),
         [Outcome::Deleted, Outcome::Missing]
     );
-    let back = ews
-        .restore(&[in_bin.id.clone(), ItemId(made.id.0.clone())])
-        .await
-        .unwrap();
-    let id = back[0].clone().unwrap();
-    let read = ews.read(&[id]).await.unwrap().remove(0).unwrap();
-    assert_eq!((read.scope, read.key), (Scope::In, Some(key(1))));
+    let gone = |id: &str, n: u32| Trace {
+        kind: ItemKind::Contact,
+        id: ItemId(id.to_owned()),
+        key: key(n),
+    };
+    // Once by its id in the bin, once by the key alone: the second time it is back already.
+    for id in [&in_bin.id.0, &made.id.0, "AAMkADUAAA="] {
+        let back = written(&ews.restore(&[gone(id, 1)]).await.unwrap()[0]);
+        assert_eq!((back.scope, back.key), (Scope::In, Some(key(1))));
+    }
+    assert_eq!(
+        ews.restore(&[gone("AAMkADUAAA=", 99)]).await.unwrap(),
+        [Outcome::Missing]
+    );
 }
 
 #[tokio::test]
