@@ -135,6 +135,8 @@ impl Page {
 pub(crate) struct RowResult {
     pub(crate) id: Option<String>,
     pub(crate) success: bool,
+    /// Of an upsert: it was not there before.
+    pub(crate) created: Option<bool>,
     pub(crate) errors: Vec<ApiError>,
 }
 
@@ -146,6 +148,7 @@ impl RowResult {
                 Some(Self {
                     id: row.get("id").and_then(Value::as_str).map(str::to_owned),
                     success: row.get("success")?.as_bool()?,
+                    created: row.get("created").and_then(Value::as_bool),
                     errors: row.get("errors").map(ApiError::all_of).unwrap_or_default(),
                 })
             })

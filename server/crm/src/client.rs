@@ -2,6 +2,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Method;
+use secrecy::SecretString;
 use serde_json::Value;
 use tandem_net::{Net, Request, Response, Retry, Schemes};
 use tandem_sync::Fault;
@@ -176,6 +177,41 @@ impl Rest {
     pub(crate) async fn next_page(&self, path: &str) -> Result<Page, Failure> {
         let answer = self.call(Method::GET, path, None, Effect::None).await?;
         Page::parse(answer.body).ok_or_else(|| Failure::malformed("not a query's page"))
+    }
+
+    /// The version in use, as SOAP spells it in its paths: `67.0`.
+    pub(crate) async fn version(&self, cache: &DescribeCache) -> Result<String, Failure> {
+        let base = self.base(cache).await?;
+        Ok(base.trim_start_matches("/services/data/v").to_owned())
+    }
+
+    /// Sends an envelope to the SOAP API; what comes back, with its status. Refreshes the token once if Salesforce
+    /// refuses it.
+    pub(crate) async fn soap(
+        &self,
+        path: &str,
+        envelope: impl Fn(&SecretString) -> String + Send + Sync,
+    ) -> Result<(u16, String), Failure> {
+        let mut access = self.access().await?;
+        let mut refreshed = false;
+        loop {
+            let request = Request::new(Method::POST, join(&access.instance_url, path)?)
+                .header("content-type", "text/xml; charset=utf-8")
+                .header("soapaction", "\"\"")
+                .timeout(self.config.timeout)
+                .max_bytes(MAX_BYTES)
+                .schemes(self.config.schemes)
+                .retry(Retry::Never)
+                .body(envelope(&access.token).into_bytes());
+            let response = self.net.send(request).await.map_err(Failure::from_net)?;
+            let body = String::from_utf8_lossy(&response.body).into_owned();
+            if !refreshed && !response.status.is_success() && body.contains("INVALID_SESSION_ID") {
+                refreshed = true;
+                access = self.refresh(access.version).await?;
+                continue;
+            }
+            return Ok((response.status.as_u16(), body));
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, Failure> {

@@ -2,21 +2,29 @@
 
 mod answer;
 mod auth;
+mod candidates;
 mod changes;
 mod client;
 mod describe;
+mod files;
 mod grants;
 mod ids;
+mod install;
+mod known;
 mod lookups;
 mod map;
 mod problem;
+mod rivals;
 mod salesforce;
 mod soql;
 mod times;
+mod undelete;
+mod words;
 mod write;
 
 pub use auth::{Identity, Purpose, SalesforceApp, TokenSet};
 pub use client::{ApiConfig, ApiUsage};
 pub use describe::DescribeCache;
 pub use grants::{Access, Grants};
+pub use install::{InstallError, Step, install};
 pub use salesforce::{Account, Platform, Salesforce};

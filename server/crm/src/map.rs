@@ -1,72 +1,43 @@
-//! The neutral contact and Salesforce's `Contact`.
-//!
-//! <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_contact.htm>
+//! Salesforce's rows and the neutral records, kind by kind.
 
-use std::collections::BTreeMap;
+pub(crate) mod contact;
+pub(crate) mod email;
+pub(crate) mod event;
+pub(crate) mod task;
+pub(crate) mod ties;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tandem_sync::model::{
-    Access, Field, FieldValue, ItemId, LinkKey, Profile, Record, Scope, Snapshot, Version,
+    Access, Field, FieldValue, ItemId, LinkKey, Profile, Record, Relations, Scope, Snapshot, Version,
 };
 use tandem_types::{ItemKind, Timestamp};
 
+use crate::describe::Described;
 use crate::ids::id18;
 use crate::times;
+use crate::words::Tables;
+use ties::Ties;
 
 pub(crate) type Row = Map<String, Value>;
 
-/// Every field but the company, which is the account's name.
-pub(crate) const FIELDS: [(Field, &str); 25] = [
-    (Field::GivenName, "FirstName"),
-    (Field::MiddleName, "MiddleName"),
-    (Field::Surname, "LastName"),
-    (Field::JobTitle, "Title"),
-    (Field::Department, "Department"),
-    (Field::Email, "Email"),
-    (Field::BusinessPhone, "Phone"),
-    (Field::MobilePhone, "MobilePhone"),
-    (Field::HomePhone, "HomePhone"),
-    (Field::OtherPhone, "OtherPhone"),
-    (Field::BusinessFax, "Fax"),
-    (Field::AssistantName, "AssistantName"),
-    (Field::AssistantPhone, "AssistantPhone"),
-    (Field::BusinessStreet, "MailingStreet"),
-    (Field::BusinessCity, "MailingCity"),
-    (Field::BusinessState, "MailingState"),
-    (Field::BusinessPostalCode, "MailingPostalCode"),
-    (Field::BusinessCountry, "MailingCountry"),
-    (Field::OtherStreet, "OtherStreet"),
-    (Field::OtherCity, "OtherCity"),
-    (Field::OtherState, "OtherState"),
-    (Field::OtherPostalCode, "OtherPostalCode"),
-    (Field::OtherCountry, "OtherCountry"),
-    (Field::Birthday, "Birthdate"),
-    (Field::Body, "Description"),
-];
-
-/// What every row is read with, beside the mapped fields.
-pub(crate) const SYSTEM_FIELDS: &str =
-    "Id,IsDeleted,MasterRecordId,OwnerId,CreatedDate,LastModifiedDate,SystemModstamp";
-
-pub(crate) fn api_name(field: Field) -> Option<&'static str> {
-    FIELDS.iter().find(|(f, _)| *f == field).map(|(_, name)| *name)
-}
-
-/// The neutral field behind an API name in an error.
-pub(crate) fn field_of(name: &str) -> Option<Field> {
-    if name == "AccountId" {
-        return Some(Field::Company);
-    }
-    FIELDS.iter().find(|(_, n)| *n == name).map(|(f, _)| *f)
+/// Whose contacts are in scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Mine,
+    All,
+    /// The members of a list view.
+    List(Arc<HashSet<String>>),
 }
 
 /// How rows are read for one user.
 pub(crate) struct Reading<'r> {
-    pub(crate) profile: &'r Profile,
-    /// The custom field with the link's key, where it is readable.
-    pub(crate) key_field: Option<&'r str>,
-    /// `Some`: only this user's records are in scope.
-    pub(crate) owner: Option<&'r str>,
+    pub(crate) described: &'r Described,
+    pub(crate) me: &'r str,
+    pub(crate) reach: &'r Reach,
+    pub(crate) tables: &'r Tables,
 }
 
 /// A row that lacks what every row has.
@@ -74,73 +45,169 @@ pub(crate) struct Reading<'r> {
 pub(crate) struct Malformed(pub(crate) &'static str);
 
 impl Reading<'_> {
-    pub(crate) fn snapshot(&self, row: &Row) -> Result<Snapshot, Malformed> {
+    /// The row as an item of the kind that its id and subtype say.
+    pub(crate) fn snapshot(&self, row: &Row, ties: &Ties) -> Result<Snapshot, Malformed> {
+        let id = id_of(row)?;
+        let kind = kind_of_row(self.described, row, &id).ok_or(Malformed("a record of another kind"))?;
         let stamp = time(row, "SystemModstamp").ok_or(Malformed("a record without SystemModstamp"))?;
-        let in_scope = match (self.owner, text(row, "OwnerId").and_then(id18)) {
-            (None, _) => true,
-            (Some(me), Some(owner)) => me == owner,
-            (Some(_), None) => return Err(Malformed("a record without OwnerId")),
+        let view = self.described.view(kind);
+        let key = view
+            .and_then(|view| view.key_field.as_deref())
+            .and_then(|field| text(row, field))
+            .and_then(link_key);
+        let tied = ties.of(&id.0);
+        let scope = match kind {
+            ItemKind::Contact => contact::scope(self, row, &id)?,
+            ItemKind::Event => event::scope(self.me, row, tied)?,
+            ItemKind::Task => task::scope(self.me, row)?,
+            ItemKind::Email => Scope::In,
         };
+        let mut extra = tandem_sync::model::Extra::default();
+        match kind {
+            ItemKind::Event => extra.event = Some(Box::new(event::facts(self.me, row, tied))),
+            ItemKind::Task => extra.task = Some(task::facts(row)),
+            ItemKind::Contact | ItemKind::Email => {}
+        }
         Ok(Snapshot {
-            id: id_of(row)?,
-            version: version(stamp),
-            key: self.key_field.and_then(|f| text(row, f)).and_then(key),
-            scope: if in_scope { Scope::In } else { Scope::Out },
-            record: self.record(row),
+            id,
+            version: version(stamp, ties::mark(tied)),
+            key,
+            scope,
+            record: self.record(kind, row, ties),
             modified: time(row, "LastModifiedDate").unwrap_or(stamp),
             created: time(row, "CreatedDate").unwrap_or(stamp),
             marked: true,
+            extra,
         })
     }
 
     /// The mapped fields; one that the user may not read, or that the row does not have, stays unknown.
-    pub(crate) fn record(&self, row: &Row) -> Record {
-        let mut record = Record::new(ItemKind::Contact);
-        let readable = |field| {
-            self.profile
-                .fields
-                .get(&field)
-                .is_some_and(|r| r.access != Access::None)
+    pub(crate) fn record(&self, kind: ItemKind, row: &Row, ties: &Ties) -> Record {
+        let mut record = Record::new(kind);
+        let Some(view) = self.described.view(kind) else {
+            return record;
         };
-        for (field, name) in FIELDS {
-            if readable(field) {
-                record.set(field, value(row.get(name)));
+        let tied = text(row, "Id")
+            .and_then(id18)
+            .map(|id| ties.of(&id))
+            .unwrap_or_default();
+        for (field, rule) in &view.profile.fields {
+            if rule.access == Access::None {
+                continue;
             }
-        }
-        if readable(Field::Company) {
-            let company = match row.get("Account") {
-                Some(Value::Object(account)) => value(account.get("Name")),
-                // The contact has an account that this user may not see.
-                Some(Value::Null) if text(row, "AccountId").is_some() => FieldValue::Unknown,
-                Some(Value::Null) => FieldValue::Empty,
-                _ => FieldValue::Unknown,
+            let read = match kind {
+                ItemKind::Contact => contact::value(*field, row),
+                ItemKind::Event => event::value(self, *field, row, tied),
+                ItemKind::Task => task::value(self, *field, row, tied),
+                ItemKind::Email => email::value(view, *field, row),
             };
-            record.set(Field::Company, company);
+            if !read.is_unknown() {
+                record.set(*field, read);
+            }
         }
         record
     }
 }
 
-/// The members of a write's body. What the profile does not let be written is left out.
-pub(crate) fn body(profile: &Profile, fields: &BTreeMap<Field, FieldValue>, creating: bool) -> Row {
+/// The kind of a row, from the prefix of its id; a task of the subtype Email is an email where emails are kept so.
+fn kind_of_row(described: &Described, row: &Row, id: &ItemId) -> Option<ItemKind> {
+    match kind_of_id(&id.0)? {
+        ItemKind::Task
+            if described.emails_are_tasks() && text(row, "TaskSubtype") == Some(task::EMAIL_SUBTYPE) =>
+        {
+            Some(ItemKind::Email)
+        }
+        kind => Some(kind),
+    }
+}
+
+/// By the object's key prefix. Events, tasks, contacts and emails have the same in every organisation.
+pub(crate) fn kind_of_id(id: &str) -> Option<ItemKind> {
+    match id.get(..3)? {
+        "003" => Some(ItemKind::Contact),
+        "00U" => Some(ItemKind::Event),
+        "00T" => Some(ItemKind::Task),
+        "02s" => Some(ItemKind::Email),
+        _ => None,
+    }
+}
+
+/// The neutral field behind an API name in an error.
+pub(crate) fn field_of(kind: ItemKind, name: &str) -> Option<Field> {
+    match kind {
+        ItemKind::Contact => contact::field_of(name),
+        ItemKind::Event => event::field_of(name),
+        ItemKind::Task => task::field_of(name),
+        ItemKind::Email => email::field_of(name),
+    }
+}
+
+/// Whether a field may be written now.
+pub(crate) fn writable(profile: &Profile, field: Field, creating: bool) -> bool {
+    profile.fields.get(&field).is_some_and(|rule| match rule.access {
+        Access::ReadWrite => true,
+        Access::CreateOnly => creating,
+        Access::ReadOnly | Access::None => false,
+    })
+}
+
+/// Plain texts of a write's body. What the profile does not let be written is left out.
+pub(crate) fn texts(
+    profile: &Profile,
+    table: &[(Field, &'static str)],
+    fields: &BTreeMap<Field, FieldValue>,
+    creating: bool,
+) -> Row {
     let mut row = Row::new();
-    for (field, value) in fields {
-        let writable = profile.fields.get(field).is_some_and(|r| match r.access {
-            Access::ReadWrite => true,
-            Access::CreateOnly => creating,
-            Access::ReadOnly | Access::None => false,
-        });
-        let Some(name) = api_name(*field).filter(|_| writable) else {
+    for (field, name) in table {
+        if !writable(profile, *field, creating) {
             continue;
-        };
-        match value {
-            FieldValue::Known(text) => row.insert(name.to_owned(), Value::from(text.as_str())),
+        }
+        match fields.get(field) {
+            Some(FieldValue::Known(text)) => {
+                row.insert((*name).to_owned(), Value::from(text.as_str()));
+            }
             // A new record is empty anyway.
-            FieldValue::Empty if !creating => row.insert(name.to_owned(), Value::Null),
-            FieldValue::Empty | FieldValue::Unknown => None,
-        };
+            Some(FieldValue::Empty) if !creating => {
+                row.insert((*name).to_owned(), Value::Null);
+            }
+            _ => {}
+        }
     }
     row
+}
+
+/// The relations of a write, where it says any.
+pub(crate) fn wanted_relations(fields: &BTreeMap<Field, FieldValue>) -> Option<Relations> {
+    match fields.get(&Field::Relations)? {
+        FieldValue::Known(text) => text.parse().ok(),
+        FieldValue::Empty => Some(Relations::default()),
+        FieldValue::Unknown => None,
+    }
+}
+
+/// Whom and what an activity belongs to, as members of its row: nothing of it for a private one; a lead stands alone.
+pub(crate) fn put_links(row: &mut Row, relations: &Relations, shared: Option<&str>, creating: bool) {
+    let who = relations.who.first();
+    let lead = who.is_some_and(|id| id.0.starts_with("00Q"));
+    let what = relations.what.as_ref().filter(|_| !lead);
+    let mut put = |name: &str, id: Option<&ItemId>| match id {
+        Some(id) => {
+            row.insert(name.to_owned(), Value::from(id.0.as_str()));
+        }
+        None if !creating => {
+            row.insert(name.to_owned(), Value::Null);
+        }
+        None => {}
+    };
+    put("WhoId", who);
+    put("WhatId", what);
+    if let Some(list) = shared
+        && (!creating || relations.who.len() > 1)
+    {
+        let ids: Vec<&str> = relations.who.iter().map(|id| id.0.as_str()).collect();
+        row.insert(list.to_owned(), Value::from(ids));
+    }
 }
 
 pub(crate) fn id_of(row: &Row) -> Result<ItemId, Malformed> {
@@ -154,25 +221,40 @@ pub(crate) fn text<'v>(row: &'v Row, name: &str) -> Option<&'v str> {
     row.get(name)?.as_str()
 }
 
+pub(crate) fn flag(row: &Row, name: &str) -> Option<bool> {
+    row.get(name)?.as_bool()
+}
+
+pub(crate) fn reference(row: &Row, name: &str) -> Option<String> {
+    text(row, name).and_then(id18)
+}
+
 pub(crate) fn time(row: &Row, name: &str) -> Option<Timestamp> {
     text(row, name).and_then(times::parse)
 }
 
 pub(crate) fn is_deleted(row: &Row) -> bool {
-    row.get("IsDeleted").and_then(Value::as_bool).unwrap_or(false)
+    flag(row, "IsDeleted").unwrap_or(false)
 }
 
 /// The winner of a merge that this row lost.
 pub(crate) fn merged_into(row: &Row) -> Option<ItemId> {
-    text(row, "MasterRecordId").and_then(id18).map(ItemId)
+    reference(row, "MasterRecordId").map(ItemId)
 }
 
-/// One spelling, whichever endpoint the row came from.
-pub(crate) fn version(stamp: Timestamp) -> Version {
-    Version(times::literal(stamp))
+/// One spelling, whichever endpoint the row came from. An event's relations move no stamp of the event: they add a mark
+/// of their own.
+pub(crate) fn version(stamp: Timestamp, mark: Option<String>) -> Version {
+    let mut text = times::literal(stamp);
+    if let Some(mark) = mark {
+        text.push(';');
+        text.push_str(&mark);
+    }
+    Version(text)
 }
 
-fn value(value: Option<&Value>) -> FieldValue {
+/// A member of a row as text.
+pub(crate) fn value(value: Option<&Value>) -> FieldValue {
     match value {
         Some(Value::String(text)) => FieldValue::from_text(text.replace("\r\n", "\n").replace('\r', "\n")),
         Some(Value::Null) => FieldValue::Empty,
@@ -180,149 +262,64 @@ fn value(value: Option<&Value>) -> FieldValue {
     }
 }
 
+/// Yes or no.
+pub(crate) fn yes(value: Option<bool>) -> FieldValue {
+    match value {
+        Some(true) => FieldValue::Known("yes".to_owned()),
+        Some(false) => FieldValue::Known("no".to_owned()),
+        None => FieldValue::Unknown,
+    }
+}
+
 /// Only what can be one of our keys: someone else may have filled the field.
-fn key(text: &str) -> Option<LinkKey> {
+fn link_key(text: &str) -> Option<LinkKey> {
     let ours = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
     ours.then(|| LinkKey(text.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-    use tandem_sync::model::FieldRule;
-
     use super::*;
 
-    const ME: &str = "005000000000001AAA";
-
-    fn profile() -> Profile {
-        let mut profile = Profile::default();
-        for (field, _) in FIELDS {
-            profile.fields.insert(field, FieldRule::default());
-        }
-        let create_only = FieldRule {
-            access: Access::CreateOnly,
-            ..FieldRule::default()
-        };
-        profile.fields.insert(Field::Company, create_only);
-        profile
-    }
-
-    fn row(mut extra: Value) -> Row {
-        let mut row = json!({
-            "attributes": {"type": "Contact"}, "Id": "003000000000001AAA", "IsDeleted": false,
-            "OwnerId": ME, "SystemModstamp": "2026-11-21T16:22:14.000+0000",
-        });
-        row.as_object_mut()
-            .unwrap()
-            .append(extra.as_object_mut().unwrap());
-        row.as_object().unwrap().clone()
-    }
-
     #[test]
-    fn every_contact_field_is_mapped_once() {
-        for field in Field::CONTACT {
-            let mapped = FIELDS.iter().filter(|(f, _)| f == field).count();
-            assert_eq!(mapped, usize::from(*field != Field::Company), "{field:?}");
-        }
-        for (field, name) in FIELDS {
-            assert_eq!(field_of(name), Some(field));
-            assert_eq!(api_name(field), Some(name));
+    fn kinds_are_told_by_their_prefix() {
+        for (id, kind) in [
+            ("003000000000001AAA", Some(ItemKind::Contact)),
+            ("00U000000000001AAA", Some(ItemKind::Event)),
+            ("00T000000000001AAA", Some(ItemKind::Task)),
+            ("02s000000000001AAA", Some(ItemKind::Email)),
+            ("001000000000001AAA", None),
+            ("0", None),
+            ("", None),
+            ("ää", None),
+        ] {
+            assert_eq!(kind_of_id(id), kind, "{id}");
         }
     }
 
     #[test]
-    fn value_empty_and_unknown_are_three_things() {
-        let mut profile = profile();
-        profile.fields.get_mut(&Field::HomePhone).unwrap().access = Access::None;
-        let reading = Reading {
-            profile: &profile,
-            key_field: Some("Tandem_Key__c"),
-            owner: Some(ME),
+    fn a_lead_stands_alone_and_the_others_follow_the_first() {
+        let relations = |text: &str| text.parse::<Relations>().unwrap();
+        let put = |text: &str, shared, creating| {
+            let mut row = Row::new();
+            put_links(&mut row, &relations(text), shared, creating);
+            Value::Object(row)
         };
-        let snapshot = reading
-            .snapshot(&row(json!({
-                "FirstName": "Nina", "LastName": "", "Title": null, "HomePhone": "1", "Phone": 7,
-                "MailingStreet": "Weg 1\r\nHof", "Account": null, "AccountId": null,
-                "Tandem_Key__c": "0123456789ABCDEF0123456789abcdef",
-            })))
-            .unwrap();
-        let get = |field| snapshot.record.get(field).clone();
-        assert_eq!(get(Field::GivenName), FieldValue::Known("Nina".to_owned()));
-        assert_eq!(get(Field::Surname), FieldValue::Empty);
-        assert_eq!(get(Field::JobTitle), FieldValue::Empty);
-        assert_eq!(get(Field::HomePhone), FieldValue::Unknown);
-        assert_eq!(get(Field::BusinessPhone), FieldValue::Unknown);
-        assert_eq!(get(Field::Email), FieldValue::Unknown);
         assert_eq!(
-            get(Field::BusinessStreet),
-            FieldValue::Known("Weg 1\nHof".to_owned())
+            put("who=00Q000000000001AAA;what=006000000000001AAA", None, true),
+            serde_json::json!({"WhoId": "00Q000000000001AAA"})
         );
-        assert_eq!(get(Field::Company), FieldValue::Empty);
         assert_eq!(
-            snapshot.key,
-            Some(LinkKey("0123456789abcdef0123456789abcdef".to_owned()))
+            put("who=00Q000000000001AAA;what=006000000000001AAA", None, false),
+            serde_json::json!({"WhoId": "00Q000000000001AAA", "WhatId": null})
         );
-        assert_eq!(snapshot.version, Version("2026-11-21T16:22:14.000Z".to_owned()));
-        assert_eq!(snapshot.scope, Scope::In);
-    }
-
-    #[test]
-    fn an_account_that_is_hidden_is_no_empty_company() {
-        let profile = profile();
-        let reading = Reading {
-            profile: &profile,
-            key_field: None,
-            owner: None,
-        };
-        let company = |extra| reading.record(&row(extra)).get(Field::Company).clone();
-        let hidden = company(json!({"Account": null, "AccountId": "001000000000001AAA"}));
-        assert_eq!(hidden, FieldValue::Unknown);
-        let seen = company(json!({"Account": {"Name": "Contoso"}, "AccountId": "001000000000001AAA"}));
-        assert_eq!(seen, FieldValue::Known("Contoso".to_owned()));
-        assert_eq!(company(json!({})), FieldValue::Unknown);
-    }
-
-    #[test]
-    fn rows_without_what_every_row_has_are_refused() {
-        let profile = profile();
-        let reading = Reading {
-            profile: &profile,
-            key_field: None,
-            owner: Some(ME),
-        };
-        for missing in ["Id", "OwnerId", "SystemModstamp"] {
-            let mut row = row(json!({}));
-            row.remove(missing);
-            assert!(reading.snapshot(&row).is_err(), "{missing}");
-        }
-        let theirs = row(json!({"OwnerId": "005000000000002AAA"}));
-        assert_eq!(reading.snapshot(&theirs).unwrap().scope, Scope::Out);
-        let foreign = row(json!({"OwnerId": "005000000000002AAA"}));
-        let all = Reading {
-            owner: None,
-            ..reading
-        };
-        assert_eq!(all.snapshot(&foreign).unwrap().scope, Scope::In);
-    }
-
-    #[test]
-    fn only_what_may_be_written_is_written() {
-        let mut profile = profile();
-        profile.fields.get_mut(&Field::Email).unwrap().access = Access::ReadOnly;
-        profile.fields.get_mut(&Field::Department).unwrap().access = Access::CreateOnly;
-        let fields: BTreeMap<Field, FieldValue> = [
-            (Field::GivenName, FieldValue::Known("N".to_owned())),
-            (Field::JobTitle, FieldValue::Empty),
-            (Field::Email, FieldValue::Known("e".to_owned())),
-            (Field::Department, FieldValue::Known("d".to_owned())),
-            (Field::Company, FieldValue::Known("c".to_owned())),
-            (Field::HomePhone, FieldValue::Unknown),
-        ]
-        .into();
-        let update = Value::Object(body(&profile, &fields, false));
-        assert_eq!(update, json!({"FirstName": "N", "Title": null}));
-        let create = Value::Object(body(&profile, &fields, true));
-        assert_eq!(create, json!({"FirstName": "N", "Department": "d"}));
+        assert_eq!(
+            put("who=0032,0031", Some("EventWhoIds"), true),
+            serde_json::json!({"WhoId": "0032", "EventWhoIds": ["0032", "0031"]})
+        );
+        assert_eq!(
+            put("", Some("TaskWhoIds"), false),
+            serde_json::json!({"WhoId": null, "WhatId": null, "TaskWhoIds": []})
+        );
     }
 }

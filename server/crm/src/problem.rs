@@ -9,7 +9,7 @@ use serde_json::Value;
 use tandem_net::NetError;
 use tandem_sync::model::{Field, Outcome, Refusal};
 use tandem_sync::{Fault, FaultKind};
-use tandem_types::IssueCode;
+use tandem_types::{IssueCode, ItemKind};
 
 use crate::map;
 
@@ -50,6 +50,8 @@ impl ApiError {
 pub(crate) struct Failure {
     pub(crate) code: String,
     pub(crate) fault: Fault,
+    /// Salesforce's own, where it is one's fault and not the whole organisation's.
+    pub(crate) errors: Vec<ApiError>,
 }
 
 impl From<Failure> for Fault {
@@ -63,6 +65,7 @@ impl From<Fault> for Failure {
         Self {
             code: String::new(),
             fault,
+            errors: Vec::new(),
         }
     }
 }
@@ -139,7 +142,7 @@ impl Failure {
                 Fault::new(FaultKind::NotFound, said("Salesforce does not find it"))
             }
             ("INVALID_TYPE" | "INVALID_FIELD", _) => Fault::fatal(said(
-                "this Salesforce user may not read contacts, or a field of them that was readable before",
+                "this Salesforce user may not read an object, or a field of it that was readable before",
             )),
             (_, 429) => Fault::new(
                 FaultKind::RateLimited {
@@ -164,6 +167,7 @@ impl Failure {
         Self {
             code: code.to_owned(),
             fault,
+            errors: errors.to_vec(),
         }
     }
 }
@@ -178,9 +182,9 @@ pub(crate) enum RowProblem {
 }
 
 /// What a row's errors mean. `known` says whether the row was there when it was re-read just before.
-pub(crate) fn of_row(errors: &[ApiError], known: Option<bool>) -> RowProblem {
+pub(crate) fn of_row(kind: ItemKind, errors: &[ApiError], known: Option<bool>) -> RowProblem {
     let Some(first) = errors.first() else {
-        return RowProblem::Final(refused(IssueCode::Refused, &[], true));
+        return RowProblem::Final(refused(kind, IssueCode::Refused, &[], true));
     };
     let code = match first.code.as_str() {
         "UNABLE_TO_LOCK_ROW" => return RowProblem::Locked,
@@ -202,16 +206,23 @@ pub(crate) fn of_row(errors: &[ApiError], known: Option<bool>) -> RowProblem {
         "REQUIRED_FIELD_MISSING" if first.fields.iter().any(|f| f == "LastName") => {
             IssueCode::LastNameMissing
         }
+        "STORAGE_LIMIT_EXCEEDED" => IssueCode::StorageFull,
+        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST" => IssueCode::UnknownValue,
+        "FILE_SIZE_LIMIT_EXCEEDED" => IssueCode::TooLarge,
         _ => IssueCode::Refused,
     };
     let later = matches!(
         first.code.as_str(),
         "REQUEST_LIMIT_EXCEEDED" | "SERVER_UNAVAILABLE" | "UNKNOWN_EXCEPTION" | "STORAGE_LIMIT_EXCEEDED"
     );
-    RowProblem::Final(refused(code, errors, later))
+    RowProblem::Final(refused(kind, code, errors, later))
 }
 
-pub(crate) fn refused(code: IssueCode, errors: &[ApiError], retry: bool) -> Outcome {
+pub(crate) fn refused(kind: ItemKind, code: IssueCode, errors: &[ApiError], retry: bool) -> Outcome {
+    Outcome::Refused(refusal(kind, code, errors, retry))
+}
+
+pub(crate) fn refusal(kind: ItemKind, code: IssueCode, errors: &[ApiError], retry: bool) -> Refusal {
     let mut message = String::new();
     let mut fields: Vec<Field> = Vec::new();
     for error in errors {
@@ -224,18 +235,18 @@ pub(crate) fn refused(code: IssueCode, errors: &[ApiError], retry: bool) -> Outc
             message.push_str("; ");
         }
         message.extend(text.chars().take(1000));
-        for field in error.fields.iter().filter_map(|f| map::field_of(f)) {
+        for field in error.fields.iter().filter_map(|f| map::field_of(kind, f)) {
             if !fields.contains(&field) {
                 fields.push(field);
             }
         }
     }
-    Outcome::Refused(Refusal {
+    Refusal {
         code,
         message,
         fields,
         retry,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -320,10 +331,17 @@ mod tests {
             ("STRING_TOO_LONG", &["FirstName"], IssueCode::Refused, false),
             ("INVALID_EMAIL_ADDRESS", &["Email"], IssueCode::Refused, false),
             ("ENTITY_IS_LOCKED", &[], IssueCode::Refused, false),
-            ("STORAGE_LIMIT_EXCEEDED", &[], IssueCode::Refused, true),
+            ("STORAGE_LIMIT_EXCEEDED", &[], IssueCode::StorageFull, true),
+            (
+                "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+                &[],
+                IssueCode::UnknownValue,
+                false,
+            ),
             ("A_CODE_OF_NEXT_YEAR", &[], IssueCode::Refused, false),
         ] {
-            let RowProblem::Final(Outcome::Refused(refusal)) = of_row(&errors(code, fields), Some(true))
+            let RowProblem::Final(Outcome::Refused(refusal)) =
+                of_row(ItemKind::Contact, &errors(code, fields), Some(true))
             else {
                 panic!("{code} is no refusal");
             };
@@ -332,12 +350,15 @@ mod tests {
             assert_eq!(refusal.fields.len(), fields.len(), "{code}");
         }
         assert!(matches!(
-            of_row(&errors("UNABLE_TO_LOCK_ROW", &[]), None),
+            of_row(ItemKind::Contact, &errors("UNABLE_TO_LOCK_ROW", &[]), None),
             RowProblem::Locked
         ));
         for code in ["INVALID_FIELD_FOR_INSERT_UPDATE", "INVALID_FIELD"] {
             assert!(
-                matches!(of_row(&errors(code, &["Phone"]), None), RowProblem::Stale),
+                matches!(
+                    of_row(ItemKind::Contact, &errors(code, &["Phone"]), None),
+                    RowProblem::Stale
+                ),
                 "{code}"
             );
         }
@@ -346,7 +367,7 @@ mod tests {
             ("NOT_FOUND", Some(true)),
             ("INVALID_CROSS_REFERENCE_KEY", Some(false)),
         ] {
-            let problem = of_row(&errors(code, &[]), known);
+            let problem = of_row(ItemKind::Contact, &errors(code, &[]), known);
             assert!(matches!(problem, RowProblem::Final(Outcome::Missing)), "{code}");
         }
     }

@@ -1,20 +1,29 @@
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use http::Method;
+use jiff::tz::TimeZone;
+use serde_json::Value;
 use tandem_net::Net;
 use tandem_sync::model::{
-    Candidate, Changes, Cursor, Fate, ItemId, LinkKey, MatchKey, Outcome, Profile, Snapshot, Write,
+    Candidate, Changes, Clue, Cursor, Fate, File, ItemId, Known, LinkKey, MatchKey, Outcome, Profiles,
+    Refusal, Rival, Snapshot, Trace, Want, Write,
 };
 use tandem_sync::ports::{Clock, Crm, Endpoint};
 use tandem_sync::{Fault, FaultKind};
-use tandem_types::{ContactScope, OrgId, Timestamp, UserId};
+use tandem_types::{ContactScope, ItemKind, OrgId, Settings, Timestamp, UserId};
 
-use crate::client::{ApiConfig, ApiUsage, Rest};
-use crate::describe::{DescribeCache, Described};
+use crate::answer::{SubAnswer, SubRequest};
+use crate::client::{ApiConfig, ApiUsage, Effect, Rest};
+use crate::describe::{DescribeCache, Described, OBJECTS};
 use crate::grants::Grants;
-use crate::map::Reading;
+use crate::map::ties::Ties;
+use crate::map::{self, Reach, Reading, Row};
 use crate::problem::Failure;
+use crate::soql;
+use crate::words::Tables;
 
 /// What all connections of a server share.
 #[derive(Clone)]
@@ -34,12 +43,12 @@ impl fmt::Debug for Platform {
     }
 }
 
-/// Whose contacts are synced.
+/// For whom it acts, and by which settings: whose contacts are in scope, what the words of tasks are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     pub org: OrgId,
     pub user: UserId,
-    pub scope: ContactScope,
+    pub settings: Settings,
 }
 
 /// Salesforce for one connection and one session.
@@ -48,7 +57,11 @@ pub struct Salesforce {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: Arc<DescribeCache>,
     pub(crate) account: Account,
+    pub(crate) tables: Tables,
     key_field: String,
+    /// Of the list view that is synced, once it was asked for.
+    members: tokio::sync::Mutex<Option<Arc<HashSet<String>>>>,
+    unreadable: Mutex<Vec<(ItemKind, ItemId, Refusal)>>,
 }
 
 impl fmt::Debug for Salesforce {
@@ -67,8 +80,11 @@ impl Salesforce {
             rest: Rest::new(platform.net.clone(), platform.config.clone(), grants),
             clock: Arc::clone(&platform.clock),
             cache: Arc::clone(&platform.cache),
+            tables: Tables::of(&account.settings),
             account,
             key_field: platform.config.key_field.clone(),
+            members: tokio::sync::Mutex::new(None),
+            unreadable: Mutex::default(),
         }
     }
 
@@ -77,26 +93,60 @@ impl Salesforce {
         self.rest.usage()
     }
 
+    pub(crate) fn me(&self) -> &str {
+        self.account.user.as_str()
+    }
+
     pub(crate) async fn base(&self) -> Result<String, Failure> {
         self.rest.base(&self.cache).await
     }
 
-    /// The description of `Contact`, from the cache where it is young enough.
+    /// What this user sees, from the cache where it is young enough; else one request for all of it.
     pub(crate) async fn described(&self) -> Result<Arc<Described>, Failure> {
         let Account { org, user, .. } = &self.account;
         if let Some(known) = self.cache.get(org, user, self.clock.now()) {
             return Ok(known);
         }
-        let path = format!("{}/{}", self.base().await?, DESCRIBE);
-        let body = self.rest.get(&path).await?.body;
-        let described = self
-            .parse_describe(&body)
-            .ok_or_else(|| Failure::malformed("not a description of Contact"))?;
+        let base = self.base().await?;
+        let mut requests = describes();
+        let zone = format!(
+            "SELECT TimeZoneSidKey FROM User WHERE Id = {}",
+            soql::quote(self.me())
+        );
+        requests.push(SubRequest::query("zone", false, &zone));
+        let (mut answers, _) = self.rest.composite(&base, &requests, Effect::None).await?;
+        let zone = answers.pop().and_then(|answer| answer.page().ok());
+        let zone = zone
+            .and_then(|page| map::text(page.rows.first()?, "TimeZoneSidKey").map(str::to_owned))
+            .and_then(|name| TimeZone::get(&name).ok())
+            .unwrap_or(TimeZone::UTC);
+        let described = self.parse_describes(answers, zone)?;
         Ok(self.cache.put(org, user, described))
     }
 
-    pub(crate) fn parse_describe(&self, body: &serde_json::Value) -> Option<Described> {
-        Described::parse(body, &self.key_field, self.clock.now())
+    /// From the answers to [`describes`]. An object that the user may not see is none; anything else that is amiss is
+    /// the failure of all.
+    pub(crate) fn parse_describes(
+        &self,
+        answers: Vec<SubAnswer>,
+        zone: TimeZone,
+    ) -> Result<Described, Failure> {
+        let mut bodies: Vec<Option<Value>> = Vec::with_capacity(answers.len());
+        for answer in answers {
+            if answer.is_ok() {
+                bodies.push(Some(answer.body));
+                continue;
+            }
+            let failure = answer.failure();
+            let hidden = matches!(failure.fault.kind, FaultKind::NotFound) || failure.is_about_fields();
+            // Without contacts it is no user of ours, whatever else he sees.
+            if !hidden || bodies.is_empty() {
+                return Err(failure);
+            }
+            bodies.push(None);
+        }
+        Described::parse(&bodies, &self.key_field, zone, self.clock.now())
+            .ok_or_else(|| Failure::malformed("not a description of Contact"))
     }
 
     /// After an answer that says a field or an object is not what the description told: reads it anew, and if nothing
@@ -105,7 +155,7 @@ impl Salesforce {
         let Account { org, user, .. } = &self.account;
         self.cache.forget(org, user);
         let described = self.described().await?;
-        if described.select == before.select {
+        if described.asks_as(before) {
             return Ok(self.cache.put(org, user, described.without_account()));
         }
         Ok(described)
@@ -115,30 +165,124 @@ impl Salesforce {
         self.cache.put(&self.account.org, &self.account.user, described)
     }
 
-    pub(crate) fn reading<'r>(&'r self, described: &'r Described) -> Reading<'r> {
+    /// Whose contacts are in scope. A list view's members are asked for once in a session.
+    pub(crate) async fn reach(&self) -> Result<Reach, Failure> {
+        Ok(match self.account.settings.contact_scope {
+            ContactScope::Mine => Reach::Mine,
+            ContactScope::AllVisible => Reach::All,
+            ContactScope::ListView => {
+                let mut held = self.members.lock().await;
+                if let Some(members) = &*held {
+                    return Ok(Reach::List(Arc::clone(members)));
+                }
+                // Where the list view is gone, nothing moves until another is chosen.
+                let Some(members) = self.list_members().await? else {
+                    return Ok(Reach::All);
+                };
+                Reach::List(Arc::clone(held.insert(Arc::new(members))))
+            }
+        })
+    }
+
+    pub(crate) async fn learn_members(&self, members: HashSet<String>) -> Arc<HashSet<String>> {
+        let members = Arc::new(members);
+        *self.members.lock().await = Some(Arc::clone(&members));
+        members
+    }
+
+    pub(crate) fn reading<'r>(&'r self, described: &'r Described, reach: &'r Reach) -> Reading<'r> {
         Reading {
-            profile: &described.profile,
-            key_field: described.key_field.as_deref(),
-            owner: match self.account.scope {
-                ContactScope::Mine => Some(self.account.user.as_str()),
-                ContactScope::AllVisible => None,
-            },
+            described,
+            me: self.me(),
+            reach,
+            tables: &self.tables,
         }
     }
 
-    pub(crate) fn snapshots(
+    pub(crate) async fn snapshots(
         &self,
         described: &Described,
-        rows: &[crate::map::Row],
+        rows: &[Row],
     ) -> Result<Vec<Snapshot>, Failure> {
-        let reading = self.reading(described);
-        rows.iter().map(|row| Ok(reading.snapshot(row)?)).collect()
+        let reach = self.reach_for(rows).await?;
+        let ties = self.ties(described, rows).await?;
+        let reading = self.reading(described, &reach);
+        rows.iter().map(|row| Ok(reading.snapshot(row, &ties)?)).collect()
+    }
+
+    /// As [`Salesforce::reach`]; the list view is not asked for where no contact is among the rows.
+    pub(crate) async fn reach_for(&self, rows: &[Row]) -> Result<Reach, Failure> {
+        let contacts = rows
+            .iter()
+            .any(|row| map::id_of(row).is_ok_and(|id| map::kind_of_id(&id.0) == Some(ItemKind::Contact)));
+        if contacts {
+            self.reach().await
+        } else {
+            Ok(Reach::Mine)
+        }
+    }
+
+    /// The rows that tie people to these activities, where there can be any: one request for 2,000 activities.
+    pub(crate) async fn ties(&self, described: &Described, rows: &[Row]) -> Result<Ties, Failure> {
+        let mut ties = Ties::default();
+        let (events, tasks) = map::ties::tied(described, rows);
+        if events.is_empty() && tasks.is_empty() {
+            return Ok(ties);
+        }
+        let mut queries = Vec::new();
+        let per_query = 200;
+        for list in soql::in_lists(events.iter().map(String::as_str), per_query) {
+            let select = &described.relations.select;
+            queries.push((
+                false,
+                format!("SELECT {select} FROM EventRelation WHERE EventId IN ({list})"),
+            ));
+        }
+        let first_task = queries.len();
+        for list in soql::in_lists(tasks.iter().map(String::as_str), per_query) {
+            let select = "Id,TaskId,RelationId,IsWhat,SystemModstamp";
+            queries.push((
+                false,
+                format!("SELECT {select} FROM TaskRelation WHERE TaskId IN ({list})"),
+            ));
+        }
+        let base = self.base().await?;
+        for (n, answer) in self.rest.queries(&base, &queries).await?.into_iter().enumerate() {
+            for row in answer? {
+                let tie = if n < first_task {
+                    map::ties::Tie::of_event(&row)
+                } else {
+                    map::ties::Tie::of_task(&row)
+                };
+                if let Some((activity, tie)) = tie {
+                    ties.add(activity, tie);
+                }
+            }
+        }
+        Ok(ties)
+    }
+
+    pub(crate) fn cannot_read(&self, kind: ItemKind, id: ItemId, refusal: Refusal) {
+        self.unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((kind, id, refusal));
     }
 }
 
-pub(crate) const DESCRIBE: &str = "sobjects/Contact/describe";
+/// One request for each object; they count as one API call inside of a composite, and are no queries.
+pub(crate) fn describes() -> Vec<SubRequest> {
+    OBJECTS
+        .iter()
+        .map(|object| {
+            let path = format!("sobjects/{object}/describe");
+            SubRequest::new(format!("describe{object}"), Method::GET, path, None)
+        })
+        .collect()
+}
+
 /// Salesforce's limit for collections.
-const BATCH: usize = 200;
+pub(crate) const BATCH: usize = 200;
 
 /// Reads leave nothing behind, whatever became of their answer.
 fn read_fault(failure: Failure) -> Fault {
@@ -149,20 +293,24 @@ fn read_fault(failure: Failure) -> Fault {
 
 #[async_trait]
 impl Endpoint for Salesforce {
-    async fn profile(&self) -> Result<Profile, Fault> {
+    async fn profile(&self) -> Result<Profiles, Fault> {
         let described = self.described().await.map_err(read_fault)?;
-        Ok(described.profile.clone())
+        Ok(described.profiles())
     }
 
-    async fn changes(&self, since: Option<&Cursor>) -> Result<Changes, Fault> {
-        self.list_changes(since).await.map_err(read_fault)
+    async fn changes(&self, since: Option<&Cursor>, want: &Want) -> Result<Changes, Fault> {
+        self.list_changes(since, want).await.map_err(read_fault)
+    }
+
+    fn unreadable(&self) -> Vec<(ItemKind, ItemId, Refusal)> {
+        std::mem::take(&mut *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn read(&self, ids: &[ItemId]) -> Result<Vec<Option<Snapshot>>, Fault> {
         self.read_items(ids).await.map_err(read_fault)
     }
 
-    async fn fates(&self, asked: &[(ItemId, LinkKey)]) -> Result<Vec<Fate>, Fault> {
+    async fn fates(&self, asked: &[Trace]) -> Result<Vec<Fate>, Fault> {
         self.find_fates(asked).await.map_err(read_fault)
     }
 
@@ -170,8 +318,21 @@ impl Endpoint for Salesforce {
         self.find_candidates(keys).await.map_err(read_fault)
     }
 
-    async fn created(&self, keys: &[LinkKey], since: Timestamp) -> Result<Vec<Snapshot>, Fault> {
-        self.find_created(keys, since).await.map_err(read_fault)
+    async fn created(
+        &self,
+        kind: ItemKind,
+        keys: &[LinkKey],
+        since: Timestamp,
+    ) -> Result<Vec<Snapshot>, Fault> {
+        self.find_created(kind, keys, since).await.map_err(read_fault)
+    }
+
+    async fn restore(&self, gone: &[Trace]) -> Result<Vec<Outcome>, Fault> {
+        self.undelete(gone).await.map_err(Fault::from)
+    }
+
+    async fn rivals(&self) -> Result<Vec<Rival>, Fault> {
+        self.find_rivals().await.map_err(read_fault)
     }
 
     fn batch(&self) -> usize {
@@ -186,8 +347,17 @@ impl Endpoint for Salesforce {
     }
 }
 
+#[async_trait]
 impl Crm for Salesforce {
     fn user(&self) -> UserId {
         self.account.user.clone()
+    }
+
+    async fn known(&self, clues: &[Clue]) -> Result<Vec<Vec<Known>>, Fault> {
+        self.find_known(clues).await.map_err(read_fault)
+    }
+
+    async fn attach(&self, to: &ItemId, files: &[File]) -> Result<Vec<Result<(), Refusal>>, Fault> {
+        self.attach_files(to, files).await.map_err(Fault::from)
     }
 }

@@ -43,6 +43,11 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
+/// A text inside of a `LIKE` pattern, before it is quoted: wildcards stand for themselves.
+pub(crate) fn like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
 /// For the `q` parameter.
 pub(crate) fn encode(soql: &str) -> String {
     utf8_percent_encode(soql, PLAIN).to_string().replace("%20", "+")

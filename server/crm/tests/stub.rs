@@ -18,12 +18,12 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use support::{TestClock, loopback_net, platform};
 use tandem_crm::{Access as Token, Account, Grants, Platform, Salesforce};
 use tandem_sync::model::{
-    Access, Candidate, Change, Cursor, Field, FieldValue, ItemId, LinkKey, MatchKey, Outcome, Record, Scope,
-    Version, Write,
+    Access, Candidate, Change, Cursor, Field, FieldValue, ItemId, Kinds, LinkKey, MatchKey, Outcome, Record,
+    Scope, Version, Want, Window, Write,
 };
 use tandem_sync::ports::Endpoint as _;
 use tandem_sync::{Fault, FaultKind};
-use tandem_types::{ContactScope, IssueCode, ItemKind};
+use tandem_types::{ContactScope, IssueCode, ItemKind, Settings, Timestamp};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -185,7 +185,7 @@ fn stub_account() -> Account {
     Account {
         org: "00D000000000001EAA".parse().unwrap(),
         user: "005000000000001AAA".parse().unwrap(),
-        scope: ContactScope::Mine,
+        settings: Settings::default(),
     }
 }
 
@@ -230,12 +230,25 @@ fn usual(asked: &Asked) -> Option<(u16, Value)> {
     if asked.path.ends_with("composite") {
         return Some((0, Value::Null));
     }
-    asked.is("GET", "sobjects/Contact/describe").then(|| {
-        (
-            200,
-            described(&["FirstName", "LastName", "Email", "AccountId"], true),
-        )
-    })
+    if asked.is("GET", "sobjects/Contact/describe") {
+        let fields = ["FirstName", "LastName", "Email", "AccountId"];
+        return Some((200, described(&fields, true)));
+    }
+    if asked.is("GET", "sobjects/Lead/describe") {
+        return Some((200, described(&["Email"], false)));
+    }
+    hidden(asked)
+}
+
+/// What a user sees who has nothing but contacts.
+fn hidden(asked: &Asked) -> Option<(u16, Value)> {
+    if asked.method == "GET" && asked.path.ends_with("/describe") {
+        return Some(error(404, "NOT_FOUND"));
+    }
+    asked
+        .soql()
+        .contains("FROM User WHERE Id")
+        .then(|| page(Vec::new()))
 }
 
 fn contact(n: u32, stamp: &str) -> Value {
@@ -272,16 +285,34 @@ fn create(n: u32, company: Option<&str>) -> Write {
     Write::Create {
         key: LinkKey(format!("{n:032x}")),
         record,
+        notify: false,
+    }
+}
+
+fn contacts() -> Want {
+    Want {
+        kinds: Kinds::of(ItemKind::Contact),
+        events: Window {
+            from: Timestamp::default(),
+            to: Timestamp::default(),
+        },
+        tasks_since: Timestamp::default(),
+        mails_since: Timestamp::default(),
+        mail_folders: Vec::new(),
+        contact_scope: ContactScope::Mine,
+        contact_list: None,
     }
 }
 
 fn rename(n: u32) -> Write {
     Write::Update {
+        kind: ItemKind::Contact,
         id: id(n),
         version: Version("2026-11-21T16:22:14.000Z".to_owned()),
         set: BTreeMap::from([(Field::GivenName, FieldValue::Known("Nora".to_owned()))]),
         key: None,
         mark: None,
+        notify: false,
     }
 }
 
@@ -482,16 +513,16 @@ async fn companies_are_accounts_of_exactly_that_name_the_oldest_of_several() {
 async fn an_idle_poll_is_one_request_even_when_the_description_is_old() {
     let stub = Stub::start(|asked| usual(asked).unwrap_or_else(|| page(Vec::new()))).await;
     let rig = rig(&stub);
-    let first = rig.salesforce.changes(None).await.unwrap();
-    assert!(first.full && !first.more && first.items.is_empty());
+    let first = rig.salesforce.changes(None, &contacts()).await.unwrap();
+    assert!(!first.full.is_empty() && !first.more && first.items.is_empty());
     for (advance, describes) in [(0, 1), (1800, 1), (1800, 2), (1800, 2)] {
         rig.clock.advance(advance);
         let before = stub.requests();
         // A new session of the same server.
         let session = connect(&rig.platform, Arc::clone(&rig.grants) as Arc<_>);
         session.profile().await.unwrap();
-        let idle = session.changes(Some(&first.cursor)).await.unwrap();
-        assert!(!idle.full && !idle.more && idle.items.is_empty());
+        let idle = session.changes(Some(&first.cursor), &contacts()).await.unwrap();
+        assert!(idle.full.is_empty() && !idle.more && idle.items.is_empty());
         let sent = stub.http.lock().unwrap()[before..].to_vec();
         assert_eq!(sent, ["POST /services/data/v67.0/composite"]);
         assert_eq!(stub.asked("GET", "sobjects/Contact/describe").len(), describes);
@@ -502,13 +533,16 @@ async fn an_idle_poll_is_one_request_even_when_the_description_is_old() {
 async fn a_poll_asks_from_behind_the_watermark() {
     let stub = Stub::start(|asked| usual(asked).unwrap_or_else(|| page(vec![contact(1, STAMP)]))).await;
     let rig = rig(&stub);
-    let first = rig.salesforce.changes(None).await.unwrap();
+    let first = rig.salesforce.changes(None, &contacts()).await.unwrap();
     let full = stub.asked("GET", "queryAll").pop().unwrap().soql();
     assert!(
         full.contains("WHERE OwnerId = '005000000000001AAA' ORDER BY SystemModstamp, Id"),
         "{full}"
     );
-    rig.salesforce.changes(Some(&first.cursor)).await.unwrap();
+    rig.salesforce
+        .changes(Some(&first.cursor), &contacts())
+        .await
+        .unwrap();
     let polls: Vec<String> = stub.asked("GET", "queryAll").iter().map(Asked::soql).collect();
     assert_eq!(polls.len(), 3);
     assert!(
@@ -538,8 +572,12 @@ async fn too_many_changes_of_others_lead_to_a_full_listing() {
     })
     .await;
     let rig = rig(&stub);
-    let first = rig.salesforce.changes(None).await.unwrap();
-    let fault = rig.salesforce.changes(Some(&first.cursor)).await.unwrap_err();
+    let first = rig.salesforce.changes(None, &contacts()).await.unwrap();
+    let fault = rig
+        .salesforce
+        .changes(Some(&first.cursor), &contacts())
+        .await
+        .unwrap_err();
     assert_eq!(fault.kind, FaultKind::CursorExpired);
 }
 
@@ -547,12 +585,19 @@ async fn too_many_changes_of_others_lead_to_a_full_listing() {
 async fn old_or_foreign_cursors_expire() {
     let stub = Stub::start(|asked| usual(asked).unwrap_or_else(|| page(Vec::new()))).await;
     let rig = rig(&stub);
-    let first = rig.salesforce.changes(None).await.unwrap();
+    let first = rig.salesforce.changes(None, &contacts()).await.unwrap();
     rig.clock.advance(15 * 24 * 3600 - 60);
-    rig.salesforce.changes(Some(&first.cursor)).await.unwrap();
+    rig.salesforce
+        .changes(Some(&first.cursor), &contacts())
+        .await
+        .unwrap();
     rig.clock.advance(120);
     for cursor in [&first.cursor, &Cursor("graph-delta-link".to_owned())] {
-        let fault = rig.salesforce.changes(Some(cursor)).await.unwrap_err();
+        let fault = rig
+            .salesforce
+            .changes(Some(cursor), &contacts())
+            .await
+            .unwrap_err();
         assert_eq!(fault.kind, FaultKind::CursorExpired);
     }
 }
@@ -579,10 +624,17 @@ async fn a_lost_page_is_listed_again_from_the_last_row_seen() {
     })
     .await;
     let rig = rig(&stub);
-    let first = rig.salesforce.changes(None).await.unwrap();
-    assert!(first.more && first.full);
-    let rest = rig.salesforce.changes(Some(&first.cursor)).await.unwrap();
-    assert!(rest.full && !rest.more, "it is still the same full listing");
+    let first = rig.salesforce.changes(None, &contacts()).await.unwrap();
+    assert!(first.more && !first.full.is_empty());
+    let rest = rig
+        .salesforce
+        .changes(Some(&first.cursor), &contacts())
+        .await
+        .unwrap();
+    assert!(
+        !rest.full.is_empty() && !rest.more,
+        "it is still the same full listing"
+    );
     assert_eq!(rest.items.len(), 1);
     let again = stub.asked("GET", "queryAll").pop().unwrap().soql();
     assert!(
@@ -603,9 +655,12 @@ async fn a_next_page_elsewhere_gets_no_token() {
     })
     .await;
     let rig = rig(&stub);
-    let first = rig.salesforce.changes(None).await.unwrap();
+    let first = rig.salesforce.changes(None, &contacts()).await.unwrap();
     let before = stub.requests();
-    rig.salesforce.changes(Some(&first.cursor)).await.unwrap_err();
+    rig.salesforce
+        .changes(Some(&first.cursor), &contacts())
+        .await
+        .unwrap_err();
     assert_eq!(stub.requests(), before);
 }
 
@@ -625,6 +680,9 @@ async fn a_field_that_disappears_is_described_anew() {
             };
             return (200, described(fields, false));
         }
+        if let Some(answer) = hidden(asked) {
+            return answer;
+        }
         if asked.soql().contains("Email") {
             return error(400, "INVALID_FIELD");
         }
@@ -632,19 +690,14 @@ async fn a_field_that_disappears_is_described_anew() {
     })
     .await;
     let rig = rig(&stub);
-    let listed = rig.salesforce.changes(None).await.unwrap();
+    let listed = rig.salesforce.changes(None, &contacts()).await.unwrap();
     let Change::Present(snapshot) = &listed.items[0] else {
         panic!("{listed:?}")
     };
     assert_eq!(snapshot.record.get(Field::Email), &FieldValue::Unknown);
-    assert!(
-        !rig.salesforce
-            .profile()
-            .await
-            .unwrap()
-            .fields
-            .contains_key(&Field::Email)
-    );
+    let profiles = rig.salesforce.profile().await.unwrap();
+    let profile = profiles.of(ItemKind::Contact).unwrap();
+    assert!(!profile.fields.contains_key(&Field::Email));
 }
 
 #[tokio::test]
@@ -665,9 +718,11 @@ async fn accounts_that_may_not_be_seen_are_done_without() {
         read[0].as_ref().unwrap().record.get(Field::Company),
         &FieldValue::Unknown
     );
-    let profile = rig.salesforce.profile().await.unwrap();
+    let profiles = rig.salesforce.profile().await.unwrap();
     assert!(
-        profile
+        profiles
+            .of(ItemKind::Contact)
+            .unwrap()
             .fields
             .get(&Field::Company)
             .is_none_or(|r| r.access == Access::None)
@@ -719,7 +774,11 @@ async fn a_server_error_leaves_a_write_in_doubt_and_a_read_not() {
         if asked.is("GET", "sobjects/Contact/describe") {
             return (200, described(&["LastName"], true));
         }
-        error(500, "UNKNOWN_EXCEPTION")
+        let describes = asked.body.to_string().contains("sobjects/Contact/describe");
+        if describes {
+            return (0, Value::Null);
+        }
+        hidden(asked).unwrap_or_else(|| error(500, "UNKNOWN_EXCEPTION"))
     })
     .await;
     let rig = rig(&stub);
@@ -809,6 +868,9 @@ async fn a_field_that_may_no_longer_be_written_is_left_out_and_the_rest_written(
             }
             return (200, answer);
         }
+        if let Some(answer) = hidden(asked) {
+            return answer;
+        }
         if asked.method == "PATCH" {
             let rows = asked.body["records"].as_array().unwrap();
             let answers = rows.iter().map(|row| {
@@ -833,6 +895,7 @@ async fn a_field_that_may_no_longer_be_written_is_left_out_and_the_rest_written(
     let write = Write::Create {
         key: LinkKey(format!("{:032x}", 1)),
         record,
+        notify: false,
     };
     let outcomes = rig(&stub).salesforce.write(&[write]).await.unwrap();
     assert!(matches!(outcomes[0], Outcome::Written { .. }), "{outcomes:?}");
@@ -881,7 +944,9 @@ async fn a_refresh_in_doubt_leaves_no_write_in_doubt() {
         }
     }
     let stub = Stub::start(|asked| {
-        let writes = asked.body["compositeRequest"].is_array();
+        let writes = asked.body["compositeRequest"]
+            .as_array()
+            .is_some_and(|parts| parts.iter().any(|p| p["method"] != json!("GET")));
         if writes {
             return error(401, "INVALID_SESSION_ID");
         }
@@ -892,4 +957,250 @@ async fn a_refresh_in_doubt_leaves_no_write_in_doubt() {
     let salesforce = connect(&rig.platform, Arc::new(Lost(stub.url.clone())));
     let fault = salesforce.write(&[create(1, None)]).await.unwrap_err();
     assert!(!fault.in_doubt, "the write was refused before it was done");
+}
+
+// --------------------------------------------------------------------------------------------------- activities
+
+/// Everything is described; events have nobody invited.
+fn everything(asked: &Asked) -> Option<(u16, Value)> {
+    let with = |fields: &[&str]| Some((200, described(fields, true)));
+    match asked.path.split('?').next()? {
+        "sobjects/Event/describe" => with(&[
+            "Subject",
+            "StartDateTime",
+            "EndDateTime",
+            "IsAllDayEvent",
+            "IsReminderSet",
+            "ReminderDateTime",
+            "WhoId",
+            "WhatId",
+            "IsChild",
+            "IsGroupEvent",
+        ]),
+        "sobjects/Task/describe" => {
+            with(&["Subject", "Status", "TaskSubtype", "IsClosed", "WhoId", "WhatId"])
+        }
+        "sobjects/EventRelation/describe" => with(&["EventId", "RelationId", "Status"]),
+        "sobjects/EmailMessage/describe" => {
+            with(&["Subject", "MessageIdentifier", "RelatedToId", "TextBody"])
+        }
+        _ => usual(asked),
+    }
+}
+
+fn all() -> Want {
+    Want {
+        kinds: Kinds::ALL,
+        ..contacts()
+    }
+}
+
+fn event(n: u32, stamp: &str) -> Value {
+    json!({
+        "attributes": {"type": "Event"}, "Id": format!("00U0000000{n:05}AAA"), "OwnerId": "005000000000001AAA",
+        "IsDeleted": false, "SystemModstamp": stamp, "LastModifiedDate": stamp, "CreatedDate": stamp, "Subject": "x",
+        "StartDateTime": STAMP, "EndDateTime": STAMP, "IsAllDayEvent": false, "IsReminderSet": false,
+        "ReminderDateTime": null, "WhoId": null, "WhatId": null, "IsChild": false, "IsGroupEvent": false,
+        "Tandem_Key__c": null,
+    })
+}
+
+#[tokio::test]
+async fn five_queries_at_most_whatever_is_wanted() {
+    let stub = Stub::start(|asked| {
+        if asked.path.contains("/updated") {
+            return (200, json!({"ids": [], "latestDateCovered": STAMP}));
+        }
+        everything(asked).unwrap_or_else(|| page(Vec::new()))
+    })
+    .await;
+    let rig = rig(&stub);
+    let first = rig.salesforce.changes(None, &all()).await.unwrap();
+    assert_eq!(first.full, Kinds::ALL.without(ItemKind::Email));
+    rig.clock.advance(3600);
+    let before = stub.requests();
+    let idle = rig.salesforce.changes(Some(&first.cursor), &all()).await.unwrap();
+    assert!(idle.items.is_empty() && idle.full.is_empty());
+    assert_eq!(stub.requests() - before, 1);
+    let polls: Vec<String> = stub.asked("GET", "queryAll").iter().map(Asked::soql).collect();
+    assert_eq!(polls.len(), 4 + 5);
+    let of = |object: &str| {
+        polls[4..]
+            .iter()
+            .filter(|q| q.contains(&format!("FROM {object} ")))
+            .count()
+    };
+    assert_eq!(
+        (of("Contact"), of("Event"), of("EventRelation"), of("Task")),
+        (2, 1, 1, 1)
+    );
+    let invitations = polls[4..]
+        .iter()
+        .find(|q| q.contains("FROM EventRelation"))
+        .unwrap();
+    assert!(
+        invitations.contains(" OR Event.SystemModstamp >= "),
+        "{invitations}"
+    );
+}
+
+#[tokio::test]
+async fn what_changed_elsewhere_is_asked_about_and_an_answer_that_is_missing_is_done_without() {
+    let mut broken = true;
+    let stub = Stub::start(move |asked| {
+        if asked.path.contains("/updated") {
+            broken = !broken;
+            if broken {
+                return error(400, "INVALID_REPLICATION_DATE");
+            }
+            return (200, json!({"ids": ["00U000000000001AAA", "00U000000000009AAA"]}));
+        }
+        if asked.soql().contains("FROM Event ") {
+            return page(vec![event(1, STAMP)]);
+        }
+        everything(asked).unwrap_or_else(|| page(Vec::new()))
+    })
+    .await;
+    let rig = rig(&stub);
+    let first = rig.salesforce.changes(None, &all()).await.unwrap();
+    let polled = rig.salesforce.changes(Some(&first.cursor), &all()).await.unwrap();
+    let absent: Vec<&Change> = polled
+        .items
+        .iter()
+        .filter(|c| matches!(c, Change::Absent(_)))
+        .collect();
+    assert_eq!(absent, [&Change::Absent(ItemId("00U000000000009AAA".to_owned()))]);
+    let present = |c: &Change| matches!(c, Change::Present(s) if s.id.0.starts_with("00U"));
+    assert!(polled.items.iter().any(present));
+}
+
+#[tokio::test]
+async fn the_listings_of_a_round_end_each_for_itself() {
+    let stub = Stub::start(|asked| {
+        if asked.is("GET", "query/01g-2000") {
+            return page(vec![contact(2, STAMP)]);
+        }
+        if asked.soql().contains("FROM Contact ") {
+            let next = "/services/data/v67.0/query/01g-2000";
+            return (
+                200,
+                json!({"done": false, "nextRecordsUrl": next, "records": [contact(1, STAMP)]}),
+            );
+        }
+        everything(asked).unwrap_or_else(|| page(Vec::new()))
+    })
+    .await;
+    let rig = rig(&stub);
+    let first = rig.salesforce.changes(None, &all()).await.unwrap();
+    assert!(first.more);
+    let second = rig.salesforce.changes(Some(&first.cursor), &all()).await.unwrap();
+    assert!(!second.more);
+    assert_eq!(first.full, second.full, "every page says the same");
+    assert_eq!((first.items.len(), second.items.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_email_that_the_key_refuses_was_saved_before() {
+    let key = format!("{:032x}", 5);
+    let stub = Stub::start(move |asked| {
+        if asked.method == "POST" && asked.path.ends_with("composite/sobjects") {
+            let failed = json!({"success": false, "errors": [{
+                "statusCode": "DUPLICATE_VALUE", "message": "duplicate value found", "fields": [],
+            }]});
+            return (200, json!([failed, failed]));
+        }
+        if asked.soql().contains("FROM EmailMessage") {
+            let row = json!({
+                "Id": "02s000000000001AAA", "IsDeleted": false, "SystemModstamp": STAMP, "LastModifiedDate": STAMP,
+                "CreatedDate": STAMP, "Subject": "x", "MessageIdentifier": "<1@x>", "RelatedToId": null,
+                "Tandem_Key__c": key,
+            });
+            return page(vec![row]);
+        }
+        everything(asked).unwrap_or_else(|| page(Vec::new()))
+    })
+    .await;
+    let mail = |n: u32| Write::Create {
+        key: LinkKey(format!("{n:032x}")),
+        record: Record::new(ItemKind::Email).with(Field::Subject, "x"),
+        notify: false,
+    };
+    let outcomes = rig(&stub).salesforce.write(&[mail(5), mail(6)]).await.unwrap();
+    assert!(
+        matches!(&outcomes[0], Outcome::Written { now, .. } if now.id.0 == "02s000000000001AAA"),
+        "{outcomes:?}"
+    );
+    let Outcome::Refused(refusal) = &outcomes[1] else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(
+        refusal.code,
+        IssueCode::Refused,
+        "another unique field of the organisation's"
+    );
+}
+
+#[tokio::test]
+async fn a_kind_that_the_user_does_not_have_is_refused_item_by_item() {
+    let stub = Stub::start(|asked| {
+        if asked.method == "PATCH" {
+            return (
+                200,
+                json!([{"success": true, "id": id(1).0, "created": true, "errors": []}]),
+            );
+        }
+        usual(asked).unwrap_or_else(|| page(vec![contact(1, STAMP)]))
+    })
+    .await;
+    let rig = rig(&stub);
+    let profiles = rig.salesforce.profile().await.unwrap();
+    assert_eq!(profiles.0.keys().collect::<Vec<_>>(), [&ItemKind::Contact]);
+    let of = |kind, n: u32| Write::Create {
+        key: LinkKey(format!("{n:032x}")),
+        record: Record::new(kind).with(Field::Subject, "x"),
+        notify: false,
+    };
+    let writes = [of(ItemKind::Email, 1), create(2, None), of(ItemKind::Event, 3)];
+    let outcomes = rig.salesforce.write(&writes).await.unwrap();
+    let code = |at: usize| match &outcomes[at] {
+        Outcome::Refused(refusal) => Some(refusal.code),
+        _ => None,
+    };
+    assert_eq!(
+        (code(0), code(2)),
+        (Some(IssueCode::EmailsUnavailable), Some(IssueCode::NoPermission))
+    );
+    assert!(matches!(outcomes[1], Outcome::Written { .. }), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_failure_after_the_first_kind_is_no_fault_of_the_whole_batch() {
+    let stub = Stub::start(|asked| {
+        if asked.method == "PATCH" && asked.path.contains("Contact") {
+            return (
+                200,
+                json!([{"success": true, "id": id(1).0, "created": true, "errors": []}]),
+            );
+        }
+        if asked.method == "PATCH" {
+            return error(403, "REQUEST_LIMIT_EXCEEDED");
+        }
+        everything(asked).unwrap_or_else(|| page(vec![contact(1, STAMP)]))
+    })
+    .await;
+    let event = Write::Create {
+        key: LinkKey(format!("{:032x}", 9)),
+        record: Record::new(ItemKind::Event).with(Field::Subject, "x"),
+        notify: false,
+    };
+    let outcomes = rig(&stub)
+        .salesforce
+        .write(&[event, create(1, None)])
+        .await
+        .unwrap();
+    assert!(
+        matches!(&outcomes[0], Outcome::Refused(refusal) if refusal.retry),
+        "{outcomes:?}"
+    );
+    assert!(matches!(outcomes[1], Outcome::Written { .. }), "{outcomes:?}");
 }

@@ -1,7 +1,11 @@
 //! The connector against the sandbox: sign-in, every operation, every fault.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod activities;
+mod emails;
+#[path = "../support/mod.rs"]
 mod support;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,12 +20,12 @@ use tandem_crm::{Access, Account, Grants, Identity, Platform, Purpose, Salesforc
 use tandem_net::{Net, Request, Schemes};
 use tandem_sandbox::{Options, Sandbox};
 use tandem_sync::model::{
-    Candidate, Change, Changes, Fate, Field, FieldValue, ItemId, LinkKey, MatchKey, Outcome, Record, Scope,
-    Snapshot, Version, Write,
+    Candidate, Change, Changes, Fate, Field, FieldValue, ItemId, Kinds, LinkKey, MatchKey, Outcome, Profile,
+    Record, Scope, Snapshot, Trace, Version, Want, Window, Write,
 };
 use tandem_sync::ports::{Clock as _, Crm as _, Endpoint as _};
 use tandem_sync::{Fault, FaultKind};
-use tandem_types::{ContactScope, IssueCode, ItemKind, Timestamp};
+use tandem_types::{ContactScope, IssueCode, ItemKind, Settings, Timestamp};
 use url::Url;
 
 struct Rig {
@@ -70,6 +74,8 @@ fn access(tokens: &TokenSet, version: i64) -> Access {
 
 struct Session {
     salesforce: Salesforce,
+    clock: Arc<TestClock>,
+    settings: Settings,
     grants: Arc<RotatingGrants>,
     username: String,
 }
@@ -144,6 +150,14 @@ impl Rig {
     }
 
     async fn session_of(&self, user: usize, scope: ContactScope) -> Session {
+        let settings = Settings {
+            contact_scope: scope,
+            ..Settings::default()
+        };
+        self.session_with(user, settings).await
+    }
+
+    async fn session_with(&self, user: usize, settings: Settings) -> Session {
         let tokens = self.tokens(user, Purpose::Sync).await;
         let identity = self.app.identity(&self.net, &tokens).await.unwrap();
         let grants = Arc::new(RotatingGrants {
@@ -156,9 +170,11 @@ impl Rig {
         let account = Account {
             org: identity.org_id,
             user: identity.user_id,
-            scope,
+            settings: settings.clone(),
         };
         Session {
+            clock: Arc::clone(&self.clock),
+            settings,
             salesforce: Salesforce::new(&self.platform, Arc::clone(&grants) as Arc<_>, account),
             grants,
             username: identity.username,
@@ -244,16 +260,60 @@ fn record(given: &str, surname: &str) -> Record {
 }
 
 fn create(n: u32, record: Record) -> Write {
-    Write::Create { key: key(n), record }
+    Write::Create {
+        key: key(n),
+        record,
+        notify: false,
+    }
 }
 
 fn update(of: &Snapshot, set: &[(Field, &str)]) -> Write {
     Write::Update {
+        kind: of.record.kind,
         id: of.id.clone(),
         version: of.version.clone(),
         set: set.iter().map(|(f, v)| (*f, FieldValue::from_text(*v))).collect(),
         key: None,
         mark: None,
+        notify: false,
+    }
+}
+
+fn delete(of: &Snapshot) -> Write {
+    Write::Delete {
+        kind: of.record.kind,
+        id: of.id.clone(),
+        version: of.version.clone(),
+        notify: false,
+    }
+}
+
+fn trace(id: &ItemId, key: LinkKey) -> Trace {
+    Trace {
+        kind: ItemKind::Contact,
+        id: id.clone(),
+        key,
+    }
+}
+
+/// Contacts alone.
+fn contacts(session: &Session) -> Want {
+    want(session, Kinds::of(ItemKind::Contact))
+}
+
+fn want(session: &Session, kinds: Kinds) -> Want {
+    let now = session.clock.now();
+    Want {
+        kinds,
+        events: Window {
+            from: now.plus_seconds(-14 * 86_400),
+            to: now.plus_seconds(60 * 86_400),
+        },
+        tasks_since: now.plus_seconds(-14 * 86_400),
+        mails_since: now,
+        mail_folders: Vec::new(),
+        contact_scope: session.settings.contact_scope,
+        contact_list: session.settings.contact_list.clone(),
     }
 }
 
@@ -271,7 +331,13 @@ fn refused(outcome: &Outcome) -> (IssueCode, &[Field]) {
     }
 }
 
-async fn one(session: &Session, id: &ItemId) -> Snapshot {
+/// Of contacts.
+async fn profile(session: &Session) -> Profile {
+    let profiles = session.salesforce.profile().await.unwrap();
+    profiles.of(ItemKind::Contact).unwrap().clone()
+}
+
+pub(crate) async fn one(session: &Session, id: &ItemId) -> Snapshot {
     session
         .salesforce
         .read(std::slice::from_ref(id))
@@ -283,10 +349,14 @@ async fn one(session: &Session, id: &ItemId) -> Snapshot {
 
 /// All pages.
 async fn listing(session: &Session, since: Option<&Changes>) -> (Vec<Change>, Changes) {
+    listing_of(session, since, &contacts(session)).await
+}
+
+async fn listing_of(session: &Session, since: Option<&Changes>, want: &Want) -> (Vec<Change>, Changes) {
     let mut items = Vec::new();
     let mut page = session
         .salesforce
-        .changes(since.map(|c| &c.cursor))
+        .changes(since.map(|c| &c.cursor), want)
         .await
         .unwrap();
     let full = page.full;
@@ -296,7 +366,11 @@ async fn listing(session: &Session, since: Option<&Changes>) -> (Vec<Change>, Ch
         if !page.more {
             return (items, page);
         }
-        page = session.salesforce.changes(Some(&page.cursor)).await.unwrap();
+        page = session
+            .salesforce
+            .changes(Some(&page.cursor), want)
+            .await
+            .unwrap();
     }
 }
 
@@ -472,7 +546,7 @@ async fn the_first_listing_holds_every_contact_of_the_user() {
     let rig = Rig::fresh().await;
     let session = rig.session().await;
     let (items, last) = listing(&session, None).await;
-    assert!(last.full);
+    assert_eq!(last.full, Kinds::of(ItemKind::Contact));
     let listed = present(&items);
     let me = session.salesforce.user();
     let mut owned = BTreeMap::new();
@@ -506,9 +580,13 @@ async fn an_idle_poll_costs_one_request() {
     let (_, last) = listing(&session, None).await;
     let before = rig.requests().await;
     session.salesforce.profile().await.unwrap();
-    let idle = session.salesforce.changes(Some(&last.cursor)).await.unwrap();
+    let idle = session
+        .salesforce
+        .changes(Some(&last.cursor), &contacts(&session))
+        .await
+        .unwrap();
     assert_eq!(rig.requests().await - before, 1);
-    assert!(!idle.more && !idle.full);
+    assert!(!idle.more && idle.full.is_empty());
     assert!(
         session
             .salesforce
@@ -530,20 +608,32 @@ async fn pages_follow_one_another_and_a_lost_one_is_found_again() {
     assert_eq!(all.len(), 4300);
     assert_eq!(items.len(), 4300, "no page repeats another");
 
-    let first = session.salesforce.changes(None).await.unwrap();
-    assert!(first.more && first.full);
+    let first = session
+        .salesforce
+        .changes(None, &contacts(&session))
+        .await
+        .unwrap();
+    assert!(first.more && first.full.has(ItemKind::Contact));
     rig.fault(json!({"operation": "queryMore", "kind": "expired_cursor", "times": 1}))
         .await;
     let mut seen: BTreeSet<ItemId> = present(&first.items).into_keys().collect();
     let mut page = first;
     while page.more {
-        page = session.salesforce.changes(Some(&page.cursor)).await.unwrap();
-        assert!(page.full);
+        page = session
+            .salesforce
+            .changes(Some(&page.cursor), &contacts(&session))
+            .await
+            .unwrap();
+        assert!(page.full.has(ItemKind::Contact));
         seen.extend(present(&page.items).into_keys());
     }
     assert_eq!(seen.len(), 4300, "nothing is missed by starting again");
-    let idle = session.salesforce.changes(Some(&last.cursor)).await.unwrap();
-    assert!(!idle.full);
+    let idle = session
+        .salesforce
+        .changes(Some(&last.cursor), &contacts(&session))
+        .await
+        .unwrap();
+    assert!(idle.full.is_empty());
 
     let ids: Vec<ItemId> = all.into_keys().collect();
     let before = rig.requests().await;
@@ -579,7 +669,7 @@ async fn a_poll_tells_what_changed_went_and_left() {
     let before = rig.requests().await;
     let (items, polled) = listing(&session, Some(&last)).await;
     assert_eq!(rig.requests().await - before, 1);
-    assert!(!polled.full);
+    assert!(polled.full.is_empty());
     let now = present(&items);
     let title = now[&changed].record.get(Field::JobTitle);
     assert_eq!(title, &FieldValue::Known("Head of Änderung".to_owned()));
@@ -611,12 +701,14 @@ async fn all_visible_lists_what_others_own_too() {
     assert!(!present(&items).contains_key(&theirs));
     let (items, _) = listing(&all, None).await;
     assert_eq!(present(&items)[&theirs].scope, Scope::In);
-    let fault = all.salesforce.changes(Some(&last.cursor)).await.unwrap_err();
-    assert_eq!(
-        fault.kind,
-        FaultKind::CursorExpired,
-        "another scope is another listing"
-    );
+    // Another scope is another listing.
+    let anew = all
+        .salesforce
+        .changes(Some(&last.cursor), &contacts(&all))
+        .await
+        .unwrap();
+    assert_eq!(anew.full, Kinds::of(ItemKind::Contact));
+    assert!(present(&anew.items).contains_key(&theirs));
 }
 
 #[tokio::test]
@@ -693,10 +785,10 @@ async fn fates_are_proved_or_not() {
     let other = rig.sandbox.info().users[1].salesforce_user_id.clone();
     rig.change(&given_away, json!({"OwnerId": other})).await;
 
-    let asked: Vec<(ItemId, LinkKey)> = [&here, &deleted, &purged, &loser, &given_away, &replaced]
+    let asked: Vec<Trace> = [&here, &deleted, &purged, &loser, &given_away, &replaced]
         .into_iter()
         .zip([1, 2, 3, 5, 6, 7])
-        .map(|(id, n)| (id.clone(), key(n)))
+        .map(|(id, n)| trace(id, key(n)))
         .collect();
     let fates = session.salesforce.fates(&asked).await.unwrap();
     let place = |fate: &Fate| match fate {
@@ -722,11 +814,7 @@ async fn what_sharing_hides_is_not_deleted() {
     let session = rig.session().await;
     let theirs = rig.contact(1, json!({"LastName": "Hidden"})).await;
     rig.org(json!({"sharing": {"Contact": "private"}})).await;
-    let fates = session
-        .salesforce
-        .fates(&[(theirs.clone(), key(9))])
-        .await
-        .unwrap();
+    let fates = session.salesforce.fates(&[trace(&theirs, key(9))]).await.unwrap();
     assert_eq!(fates, [Fate::Unproved]);
     assert_eq!(session.salesforce.read(&[theirs]).await.unwrap(), [None]);
 }
@@ -834,7 +922,7 @@ async fn field_security_makes_fields_unknown() {
     let id = rig
         .contact(0, json!({"LastName": "Known", "Phone": "1", "Fax": "2"}))
         .await;
-    let before = session.salesforce.profile().await.unwrap();
+    let before = profile(&session).await;
     assert!(before.fields.contains_key(&Field::BusinessPhone));
     assert_eq!(before.fields[&Field::Surname].max_chars, Some(80));
     assert!(before.fields[&Field::Surname].required);
@@ -848,7 +936,7 @@ async fn field_security_makes_fields_unknown() {
         now.record.get(Field::BusinessFax),
         &FieldValue::Known("2".to_owned())
     );
-    let after = session.salesforce.profile().await.unwrap();
+    let after = profile(&session).await;
     assert!(!after.fields.contains_key(&Field::BusinessPhone));
     assert_eq!(
         after.fields[&Field::BusinessFax].access,
@@ -885,7 +973,7 @@ async fn field_security_makes_fields_unknown() {
 async fn creates_with_a_key_are_done_once() {
     let rig = Rig::fresh().await;
     let session = rig.session().await;
-    assert!(session.salesforce.profile().await.unwrap().holds_key);
+    assert!(profile(&session).await.holds_key);
     let since = rig.clock.now();
     let account = json!({"fields": {"Name": "Größe & Söhne"}});
     let account = rig.control("POST", "/salesforce/records/Account", account).await["id"].clone();
@@ -918,7 +1006,7 @@ async fn creates_with_a_key_are_done_once() {
 
     let found = session
         .salesforce
-        .created(&[key(1), key(99)], since)
+        .created(ItemKind::Contact, &[key(1), key(99)], since)
         .await
         .unwrap();
     let ids: Vec<_> = found.iter().map(|s| s.id.clone()).collect();
@@ -933,7 +1021,7 @@ async fn creates_without_a_key_are_found_by_their_maker_and_time() {
     })
     .await;
     let session = rig.session().await;
-    assert!(!session.salesforce.profile().await.unwrap().holds_key);
+    assert!(!profile(&session).await.holds_key);
     let since = rig.clock.now();
     let theirs = rig.contact(1, json!({"LastName": "Theirs"})).await;
     let outcomes = session
@@ -943,7 +1031,11 @@ async fn creates_without_a_key_are_found_by_their_maker_and_time() {
         .unwrap();
     let made: BTreeSet<ItemId> = outcomes.iter().map(|o| written(o).id.clone()).collect();
     assert!(outcomes.iter().all(|o| written(o).key.is_none()));
-    let found = session.salesforce.created(&[key(1)], since).await.unwrap();
+    let found = session
+        .salesforce
+        .created(ItemKind::Contact, &[key(1)], since)
+        .await
+        .unwrap();
     let found: BTreeSet<ItemId> = found.into_iter().map(|s| s.id).collect();
     assert!(found.is_superset(&made));
     assert!(!found.contains(&theirs));
@@ -951,13 +1043,18 @@ async fn creates_without_a_key_are_found_by_their_maker_and_time() {
     assert!(
         session
             .salesforce
-            .created(&[key(1)], later)
+            .created(ItemKind::Contact, &[key(1)], later)
             .await
             .unwrap()
             .is_empty()
     );
     assert_eq!(
-        session.salesforce.fates(&[(theirs, key(1))]).await.unwrap().len(),
+        session
+            .salesforce
+            .fates(&[trace(&theirs, key(1))])
+            .await
+            .unwrap()
+            .len(),
         1
     );
 }
@@ -1012,11 +1109,13 @@ async fn an_adopted_record_gets_its_key() {
     let id = rig.contact(0, json!({"LastName": "Berg"})).await;
     let seen = one(&session, &id).await;
     let write = Write::Update {
+        kind: ItemKind::Contact,
         id: id.clone(),
         version: seen.version,
         set: BTreeMap::new(),
         key: Some(key(7)),
         mark: None,
+        notify: false,
     };
     let outcomes = session.salesforce.write(&[write]).await.unwrap();
     assert_eq!(written(&outcomes[0]).key, Some(key(7)));
@@ -1116,10 +1215,6 @@ async fn deletes_look_first() {
     rig.control("POST", "/clock", json!({"advance_s": 2})).await;
     rig.change(&edited.id, json!({"Title": "edited"})).await;
     rig.delete(&gone.id, "").await;
-    let delete = |s: &Snapshot| Write::Delete {
-        id: s.id.clone(),
-        version: s.version.clone(),
-    };
     let outcomes = session
         .salesforce
         .write(&[delete(&plain), delete(&edited), delete(&gone)])
@@ -1140,7 +1235,11 @@ async fn deletes_look_first() {
         "in the recycle bin"
     );
     assert_eq!(rig.row(&edited.id).await["IsDeleted"], json!(false));
-    let fates = session.salesforce.fates(&[(plain.id, key(1))]).await.unwrap();
+    let fates = session
+        .salesforce
+        .fates(&[trace(&plain.id, key(1))])
+        .await
+        .unwrap();
     assert_eq!(fates, [Fate::Deleted { merged_into: None }]);
 }
 
@@ -1169,13 +1268,7 @@ async fn a_full_batch_is_one_composite() {
         .iter()
         .map(|o| update(written(o), &[(Field::JobTitle, "changed")]))
         .collect();
-    writes.extend(outcomes[60..120].iter().map(|o| {
-        let s = written(o);
-        Write::Delete {
-            id: s.id.clone(),
-            version: s.version.clone(),
-        }
-    }));
+    writes.extend(outcomes[60..120].iter().map(|o| delete(written(o))));
     writes.extend((1000..1080).map(|n| create(n, record("Mixed", &format!("Row {n}")))));
     let before = rig.requests().await;
     let outcomes = session.salesforce.write(&writes).await.unwrap();
@@ -1222,7 +1315,11 @@ async fn a_write_whose_answer_is_lost_is_in_doubt_and_found_by_its_key() {
         let outcomes = session.salesforce.write(&write).await.unwrap();
         assert_eq!(outcomes, [Outcome::InDoubt], "{kind}");
         rig.clear_faults().await;
-        let found = session.salesforce.created(&[key(n)], since).await.unwrap();
+        let found = session
+            .salesforce
+            .created(ItemKind::Contact, &[key(n)], since)
+            .await
+            .unwrap();
         assert_eq!(found.len(), usize::from(done), "{kind}");
         let again = session.salesforce.write(&write).await.unwrap();
         assert_eq!(written(&again[0]).key, Some(key(n)));
@@ -1272,7 +1369,10 @@ async fn reads_get_over_a_passing_fault() {
     ] {
         rig.fault(json!({"operation": "composite", "kind": kind, "times": 1}))
             .await;
-        let poll = session.salesforce.changes(Some(&last.cursor)).await;
+        let poll = session
+            .salesforce
+            .changes(Some(&last.cursor), &contacts(&session))
+            .await;
         assert!(poll.is_ok(), "{kind}: {poll:?}");
         rig.clear_faults().await;
     }
@@ -1290,7 +1390,11 @@ async fn reads_give_up_on_a_lasting_fault_with_its_kind() {
         json!({"kind": "timeout_before", "ms": 3000}),
     ] {
         rig.fault(json!({"operation": "composite", "kind": kind})).await;
-        let fault = session.salesforce.changes(Some(&last.cursor)).await.unwrap_err();
+        let fault = session
+            .salesforce
+            .changes(Some(&last.cursor), &contacts(&session))
+            .await
+            .unwrap_err();
         assert!(
             matches!(fault.kind, FaultKind::Transient { .. }),
             "{kind}: {fault}"
@@ -1301,7 +1405,11 @@ async fn reads_give_up_on_a_lasting_fault_with_its_kind() {
         }
         rig.clear_faults().await;
     }
-    session.salesforce.changes(Some(&last.cursor)).await.unwrap();
+    session
+        .salesforce
+        .changes(Some(&last.cursor), &contacts(&session))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -1311,7 +1419,11 @@ async fn a_used_up_limit_stops_the_organisation() {
     let (_, last) = listing(&session, None).await;
     rig.fault(json!({"kind": {"kind": "throttle", "ms": 1000}})).await;
     let whole_org = |fault: &Fault| matches!(fault.kind, FaultKind::RateLimited { whole_org: true, .. });
-    let fault = session.salesforce.changes(Some(&last.cursor)).await.unwrap_err();
+    let fault = session
+        .salesforce
+        .changes(Some(&last.cursor), &contacts(&session))
+        .await
+        .unwrap_err();
     assert!(whole_org(&fault), "{fault}");
     let fault = session
         .salesforce
@@ -1323,7 +1435,11 @@ async fn a_used_up_limit_stops_the_organisation() {
     rig.clear_faults().await;
 
     rig.org(json!({"api_limit": 1})).await;
-    let fault = session.salesforce.changes(Some(&last.cursor)).await.unwrap_err();
+    let fault = session
+        .salesforce
+        .changes(Some(&last.cursor), &contacts(&session))
+        .await
+        .unwrap_err();
     assert!(whole_org(&fault), "{fault}");
 }
 
@@ -1391,7 +1507,12 @@ async fn versions_are_compared_as_moments() {
     let spelled = Version(seen.version.0.replace('Z', "+0000"));
     let outcomes = session
         .salesforce
-        .write(&[Write::Delete { id, version: spelled }])
+        .write(&[Write::Delete {
+            kind: ItemKind::Contact,
+            id,
+            version: spelled,
+            notify: false,
+        }])
         .await
         .unwrap();
     assert_eq!(outcomes, [Outcome::Deleted]);
