@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use serde::{Deserialize, Serialize};
-use tandem_types::{ActivateExchange, ApiError, IssueCure, IssueId, PaneView, Ticket};
+use tandem_types::{ActivateExchange, ApiError, IssueCure, IssueId, PaneView, SessionId, Ticket, UndoView};
 
 use crate::backend;
 
@@ -117,9 +117,35 @@ async fn deactivate() -> Answer<PaneView> {
     answer(backend().deactivate().await)
 }
 
-#[server(prefix = "/api", endpoint = "cure")]
-async fn cure(issue: IssueId, cure: IssueCure) -> Answer<PaneView> {
-    answer(backend().cure(issue, cure).await)
+#[server(name = CureIssue, prefix = "/api", endpoint = "cure")]
+async fn cure(
+    issue: IssueId,
+    cure: IssueCure,
+    #[server(default)] choice: Option<String>,
+) -> Answer<PaneView> {
+    // A plain form sends what was not chosen as an empty field.
+    let choice = choice.filter(|choice| !choice.is_empty());
+    answer(backend().cure(issue, cure, choice).await)
+}
+
+#[server(prefix = "/api", endpoint = "undo_session")]
+async fn undo_session(session: SessionId) -> Answer<UndoView> {
+    answer(backend().undo_session(session).await)
+}
+
+#[server(prefix = "/api", endpoint = "estimate_backfill")]
+async fn estimate_backfill(from: String, to: String) -> Answer<u32> {
+    answer(backend().estimate_backfill(from, to).await)
+}
+
+#[server(prefix = "/api", endpoint = "start_backfill")]
+async fn start_backfill(from: String, to: String) -> Answer<PaneView> {
+    answer(backend().start_backfill(from, to).await)
+}
+
+#[server(prefix = "/api", endpoint = "cancel_backfill")]
+async fn cancel_backfill() -> Answer<PaneView> {
+    answer(backend().cancel_backfill().await)
 }
 
 #[server(prefix = "/api", endpoint = "sign_out")]

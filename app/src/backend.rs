@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tandem_types::{ActivateExchange, ApiError, IssueCure, IssueId, PaneView, Ticket};
+use tandem_types::{ActivateExchange, ApiError, IssueCure, IssueId, PaneView, SessionId, Ticket, UndoView};
 
 /// The only door from the user interface to the server.
 ///
@@ -36,8 +36,26 @@ pub trait Backend: Send + Sync {
     /// Revokes and shreds the credentials; keeps every item on both sides.
     async fn deactivate(&self) -> Result<PaneView, ApiError>;
 
-    /// Does what the user chose about an issue.
-    async fn cure(&self, issue: IssueId, cure: IssueCure) -> Result<PaneView, ApiError>;
+    /// Does what the user chose about an issue. `choice`: the id that [`IssueCure::PickMatch`] and [`IssueCure::LinkTo`]
+    /// need; the others take none.
+    async fn cure(
+        &self,
+        issue: IssueId,
+        cure: IssueCure,
+        choice: Option<String>,
+    ) -> Result<PaneView, ApiError>;
+
+    /// Takes back what a session of the viewer's wrote, where nobody has changed it since. Waits until it is done.
+    async fn undo_session(&self, session: SessionId) -> Result<UndoView, ApiError>;
+
+    /// About how many mails a back-fill of these days would look at. `from`, `to`: `YYYY-MM-DD`, both included.
+    async fn estimate_backfill(&self, from: String, to: String) -> Result<u32, ApiError>;
+
+    /// Begins a back-fill of these days; the next sessions do it part by part.
+    async fn start_backfill(&self, from: String, to: String) -> Result<PaneView, ApiError>;
+
+    /// Ends a back-fill; what is saved stays.
+    async fn cancel_backfill(&self) -> Result<PaneView, ApiError>;
 
     /// Ends the web session, not the sync.
     async fn sign_out(&self) -> Result<PaneView, ApiError>;

@@ -119,6 +119,9 @@ pub const NEEDS_MICROSOFT_LEAD: &str = "Microsoft has ended Tandem’s access to
 pub const QUOTA_TITLE: &str = "Salesforce’s limit is used up";
 pub const QUOTA_LEAD: &str =
     "Your organisation’s calls for today are spent. Tandem goes on by itself when there are new ones.";
+pub const ORG_BRAKE_TITLE: &str = "Stopped for your whole organisation";
+pub const ORG_BRAKE_LEAD: &str = "Very many deletions came together within an hour. Nothing more is written for anyone until \
+     your administrator has looked and lets the sync go on.";
 pub const CHECK_LOGIN: &str = "Enter the password";
 
 // Sessions and issues.
@@ -382,6 +385,7 @@ fn reason_status(reason: StateReason) -> Status {
         StateReason::StoppedByBrake => Status::new(Tone::Attention, "Stopped: please look at the changes"),
         StateReason::WaitingForPreview => Status::new(Tone::Busy, "Ready for the first sync"),
         StateReason::Quota => Status::new(Tone::Attention, "Waiting: Salesforce’s limit is used up"),
+        StateReason::OrgBrake => Status::new(Tone::Attention, "Stopped: your administrator has to look"),
     }
 }
 
@@ -487,6 +491,7 @@ pub const fn invalid_field(field: InvalidField) -> &'static str {
         InvalidField::Login => "Enter your e-mail address, or DOMAIN\\user.",
         InvalidField::Password => "Enter the password of your mailbox.",
         InvalidField::EwsUrl => "This is not an address that Tandem may use. It has to start with https://.",
+        InvalidField::Dates => "Enter two days, the earlier one first, none of them in the future.",
         InvalidField::Code => "This code is not right, or has expired. Sign in again for a new one.",
     }
 }
@@ -547,6 +552,50 @@ pub const fn issue(code: IssueCode) -> &'static str {
             "A value was changed there in the very moment of writing. The old one is kept in the \
              journal."
         }
+        IssueCode::EventTooLong => {
+            "It lasts longer than the 14 days that Salesforce takes. Shorten it, or split it."
+        }
+        IssueCode::EndBeforeStart => "It ends before it starts. Correct its times in your calendar.",
+        IssueCode::ZoneUnknown => {
+            "Nobody knows its time zone, so nobody can tell when it is. Choose another one in your calendar."
+        }
+        IssueCode::RichBody => {
+            "Its text has pictures, tables or links that plain text would destroy. Change the text in Outlook."
+        }
+        IssueCode::RecurringTask => {
+            "Salesforce cannot hold how a task recurs, so only the one that is open now is there."
+        }
+        IssueCode::TooLarge => "It is larger than what is carried over. Save the parts that matter by hand.",
+        IssueCode::AttachmentLeftOut => {
+            "An attachment stayed behind: too large, of a kind that is not allowed, or refused. Everything else is there."
+        }
+        IssueCode::Encrypted => "It is encrypted or protected, so it cannot be read and was not saved.",
+        IssueCode::Confidential => {
+            "It is marked private, personal or confidential. Give it the category Salesforce to save it all the same."
+        }
+        IssueCode::Unreadable => {
+            "The mail server did not show it. Open it in Outlook to see whether it is whole, then try again."
+        }
+        IssueCode::StorageFull => {
+            "Your organisation’s storage in Salesforce is full. Your administrator can make room; then try again."
+        }
+        IssueCode::UnknownValue => {
+            "It has a status or a priority that your organisation does not know. Your administrator can say which one is \
+             meant."
+        }
+        IssueCode::EmailsUnavailable => {
+            "Your organisation keeps no e-mails, or you may not. Your administrator can switch that on."
+        }
+        IssueCode::OtherSyncTool => {
+            "Another tool syncs the same mailbox or user, and two of them fight. Switch one of them off."
+        }
+        IssueCode::NothingMoved => {
+            "Nothing was carried over for a day, although there were changes on both sides. Tell your administrator."
+        }
+        IssueCode::NoMatch => {
+            "Nobody in Salesforce has one of its addresses. Add the person there, or choose where it belongs."
+        }
+        IssueCode::TooManyPeople => "It has more people than Salesforce can hold. The first ones are there.",
     }
 }
 
@@ -556,6 +605,12 @@ pub const fn cure(cure: IssueCure) -> &'static str {
         IssueCure::Ignore => "Ignore",
         IssueCure::BringBack => "Bring back",
         IssueCure::DeleteThere => "Delete in Salesforce too",
+        IssueCure::PickMatch => "This is the same",
+        IssueCure::KeepMine => "Keep mine",
+        IssueCure::KeepTheirs => "Keep theirs",
+        IssueCure::LinkTo => "Save it there",
+        IssueCure::OpenInSalesforce => "Open in Salesforce",
+        IssueCure::OpenInOutlook => "Open in Outlook",
     }
 }
 
@@ -714,36 +769,21 @@ pub fn crm_host(account: &CrmAccount) -> String {
 
 /// The settings in use, as rows of a table.
 pub fn settings_rows(settings: &Settings) -> Vec<(&'static str, String)> {
-    let direction = match settings.contacts {
-        Direction::TwoWay => "both ways",
-        Direction::ToCrm => "only to Salesforce",
-        Direction::ToMailbox => "only to the mailbox",
-        Direction::Off => "off",
-    };
-    let scope = match settings.contact_scope {
-        ContactScope::Mine => "those that you own",
-        ContactScope::AllVisible => "all that you can see",
-    };
-    let conflicts = match settings.contact_conflicts {
-        ConflictPolicy::Newest => "the newest change wins",
-        ConflictPolicy::Mailbox => "the mailbox wins",
-        ConflictPolicy::Crm => "Salesforce wins",
-        ConflictPolicy::Ask => "you are asked",
-    };
-    let deleted = match settings.contact_deleted_in_mailbox {
-        DeletedInMailbox::Ask => "kept in Salesforce, you are asked",
-        DeletedInMailbox::Recreate => "created again in the mailbox",
-        DeletedInMailbox::DeleteOwn => "deleted in Salesforce too, if you own it",
-    };
-    vec![
-        ("Contacts", direction.to_owned()),
-        ("Contacts from Salesforce", scope.to_owned()),
+    let mut rows = contact_rows(settings);
+    rows.extend(event_rows(settings));
+    rows.extend([
+        ("Tasks", direction(settings.tasks).to_owned()),
         (
-            "Contacts per mailbox",
-            format!("{} at most", number(settings.contact_limit)),
+            "Tasks changed on both sides",
+            conflicts(settings.task_conflicts).to_owned(),
         ),
-        ("Changed on both sides", conflicts.to_owned()),
-        ("Deleted in the mailbox", deleted.to_owned()),
+        (
+            "Tasks deleted in the mailbox",
+            deleted(settings.task_deleted_in_mailbox).to_owned(),
+        ),
+    ]);
+    rows.extend(email_rows(settings));
+    rows.extend([
         (
             "Stops and asks",
             format!(
@@ -757,6 +797,107 @@ pub fn settings_rows(settings: &Settings) -> Vec<(&'static str, String)> {
             "Syncs every",
             count(settings.interval_minutes, "minute", "minutes"),
         ),
+    ]);
+    rows
+}
+
+const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::TwoWay => "both ways",
+        Direction::ToCrm => "only to Salesforce",
+        Direction::ToMailbox => "only to the mailbox",
+        Direction::Off => "off",
+    }
+}
+
+const fn conflicts(policy: ConflictPolicy) -> &'static str {
+    match policy {
+        ConflictPolicy::Newest => "the newest change wins",
+        ConflictPolicy::Mailbox => "the mailbox wins",
+        ConflictPolicy::Crm => "Salesforce wins",
+        ConflictPolicy::Ask => "you are asked",
+    }
+}
+
+const fn deleted(deleted: DeletedInMailbox) -> &'static str {
+    match deleted {
+        DeletedInMailbox::Ask => "kept in Salesforce, you are asked",
+        DeletedInMailbox::Recreate => "created again in the mailbox",
+        DeletedInMailbox::DeleteOwn => "deleted in Salesforce too, if you own it",
+    }
+}
+
+fn contact_rows(settings: &Settings) -> Vec<(&'static str, String)> {
+    let scope = match settings.contact_scope {
+        ContactScope::Mine => "those that you own",
+        ContactScope::AllVisible => "all that you can see",
+        ContactScope::ListView => "those of one list view",
+    };
+    vec![
+        ("Contacts", direction(settings.contacts).to_owned()),
+        ("Contacts from Salesforce", scope.to_owned()),
+        (
+            "Contacts per mailbox",
+            format!("{} at most", number(settings.contact_limit)),
+        ),
+        (
+            "Contacts changed on both sides",
+            conflicts(settings.contact_conflicts).to_owned(),
+        ),
+        (
+            "Contacts deleted in the mailbox",
+            deleted(settings.contact_deleted_in_mailbox).to_owned(),
+        ),
+    ]
+}
+
+fn event_rows(settings: &Settings) -> Vec<(&'static str, String)> {
+    let saved = match (settings.save_meetings, settings.save_appointments) {
+        (true, true) => "meetings with somebody who is known, and appointments",
+        (true, false) => "meetings with somebody who is known",
+        (false, true) => "appointments",
+        (false, false) => "none",
+    };
+    let mails = if settings.send_invitations {
+        "are sent for your own meetings"
+    } else {
+        "are never sent by the sync"
+    };
+    vec![
+        ("Events", direction(settings.events).to_owned()),
+        (
+            "Events from",
+            format!(
+                "{} back to {} ahead",
+                count(settings.event_days_back, "day", "days"),
+                count(settings.event_days_ahead, "day", "days")
+            ),
+        ),
+        ("Events saved by themselves", saved.to_owned()),
+        (
+            "Events changed on both sides",
+            conflicts(settings.event_conflicts).to_owned(),
+        ),
+        ("Invitations and updates", mails.to_owned()),
+    ]
+}
+
+fn email_rows(settings: &Settings) -> Vec<(&'static str, String)> {
+    let saved = match (settings.save_emails, settings.save_threads) {
+        (true, _) => "those with somebody who is known",
+        (false, true) => "later ones of a conversation that was saved",
+        (false, false) => "none",
+    };
+    let attachments = if settings.attachments.save {
+        let megabytes = settings.attachments.max_bytes.div_ceil(1024 * 1024);
+        format!("saved up to {megabytes} MB each")
+    } else {
+        "left out".to_owned()
+    };
+    vec![
+        ("E-mails", direction(settings.emails).to_owned()),
+        ("E-mails saved by themselves", saved.to_owned()),
+        ("Attachments", attachments),
     ]
 }
 

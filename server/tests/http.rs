@@ -22,9 +22,11 @@ use sha2::{Digest as _, Sha256};
 use tandem_server::app::App;
 use tandem_server::config;
 use tandem_store::{MailboxSecret, NewUser, WebSessionNew};
-use tandem_sync::ports::{Closing, Pick, Store as _};
+use tandem_sync::model::ItemId;
+use tandem_sync::ports::{Closing, Commit, Issue, IssueKey, Pick, Store as _};
 use tandem_types::{
-    ConnectionId, MailboxAccount, MailboxServer, SessionOutcome, StateReason, SyncState, UserId,
+    ConnectionId, IssueCode, IssueCure, ItemKind, MailboxAccount, MailboxServer, SessionOutcome, Side,
+    StateReason, SyncState, UserId,
 };
 use tower::ServiceExt as _;
 
@@ -662,6 +664,7 @@ async fn no_click_sends_a_refused_password_again() {
         preview: None,
         brake: None,
         release_used: false,
+        stop_org: false,
         note: String::new(),
     };
     store.close(&lease, refused).await.unwrap();
@@ -688,4 +691,96 @@ async fn no_click_sends_a_refused_password_again() {
         .await
         .unwrap();
     assert!(claimed.is_none());
+}
+
+#[tokio::test]
+async fn no_click_moves_an_organisation_that_is_stopped() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let signed_in = [("cookie", cookie.as_str())];
+    let id = server.activate().await;
+    let store = &server.app.store;
+    let now = server.app.clock.now();
+    let claim = async |session: &str, pick| {
+        store
+            .claim(
+                &pick,
+                "worker",
+                session.repeat(32).parse().unwrap(),
+                now.plus_seconds(60),
+                TTL,
+            )
+            .await
+            .unwrap()
+    };
+    let lease = claim("a", Pick::This(id.clone())).await.unwrap();
+    let issue = Issue {
+        id: "e".repeat(32).parse().unwrap(),
+        key: IssueKey {
+            kind: ItemKind::Contact,
+            side: Side::Mailbox,
+            item: ItemId("AAA".into()),
+            code: IssueCode::SeveralMatches,
+        },
+        title: "Ana".into(),
+        detail: String::new(),
+        cures: vec![IssueCure::PickMatch, IssueCure::OpenInOutlook],
+    };
+    let commit = Commit {
+        issues: vec![issue],
+        ..Commit::default()
+    };
+    store.commit(&lease, now, commit).await.unwrap();
+    let stopped = Closing {
+        outcome: SessionOutcome::StoppedByBrake,
+        counts: Vec::new(),
+        state: SyncState::Active,
+        reason: Some(StateReason::OrgBrake),
+        rejections: 0,
+        failures: 0,
+        next_due: None,
+        ended: now,
+        preview: None,
+        brake: None,
+        release_used: false,
+        stop_org: true,
+        note: String::new(),
+    };
+    store.close(&lease, stopped).await.unwrap();
+
+    let cure = format!("issue={}&cure=pick_match", "e".repeat(32));
+    let with_choice = format!("{cure}&choice=003000000000001AAA");
+    let opened = format!("issue={}&cure=open_in_outlook", "e".repeat(32));
+    for (path, body) in [
+        ("/api/sync_now", ""),
+        ("/api/release", ""),
+        ("/api/cure", cure.as_str()),
+        ("/api/cure", with_choice.as_str()),
+        ("/api/cure", opened.as_str()),
+    ] {
+        let answer = server.call(path, &signed_in, body).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::CONFLICT,
+            "{path} {body}: {}",
+            answer.text()
+        );
+    }
+    for path in ["/api/pause", "/api/start"] {
+        assert_eq!(server.call(path, &signed_in, "").await.status, StatusCode::OK);
+    }
+    let view = server.call("/api/pane", &signed_in, "").await;
+    assert_eq!(view.json()["connection"]["reason"], "org_brake");
+    assert!(claim("b", Pick::Due).await.is_none());
+
+    // The administrator has looked. What needs a choice is not done without one, and takes nothing but an id.
+    let org = "00D000000000001AAA".parse().unwrap();
+    assert!(store.release_org(&org, now).await.unwrap());
+    let unchosen = server.call("/api/cure", &signed_in, &cure).await;
+    assert_eq!(unchosen.status, StatusCode::CONFLICT, "{}", unchosen.text());
+    let empty = server
+        .call("/api/cure", &signed_in, &format!("{cure}&choice="))
+        .await;
+    assert_eq!(empty.status, StatusCode::CONFLICT, "{}", empty.text());
+    assert!(claim("c", Pick::Due).await.is_some(), "it is due again");
 }

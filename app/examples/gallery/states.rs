@@ -7,8 +7,8 @@ use tandem_app::Backend;
 use tandem_types::{
     ActivateExchange, ActivationFailure, ApiError, BrakeView, ConnectionView, Counts, CrmAccount,
     InvalidField, IssueCode, IssueCure, IssueId, IssueView, ItemKind, MailboxAccount, MailboxServer,
-    OpCounts, PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, Settings,
-    StateReason, SyncState, Ticket, Timestamp, ViewerView,
+    OpCounts, PaneView, PreviewView, Progress, ProgressPhase, SessionId, SessionOutcome, SessionView,
+    Settings, StateReason, SyncState, Ticket, Timestamp, UndoView, ViewerView,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -203,6 +203,7 @@ fn base() -> ConnectionView {
         issues_total: 0,
         preview: None,
         brake: None,
+        backfill: None,
     }
 }
 
@@ -362,7 +363,12 @@ impl Backend for Fake {
     async fn deactivate(&self) -> Result<PaneView, ApiError> {
         self.go("deactivated")
     }
-    async fn cure(&self, issue: IssueId, _cure: IssueCure) -> Result<PaneView, ApiError> {
+    async fn cure(
+        &self,
+        issue: IssueId,
+        _cure: IssueCure,
+        _choice: Option<String>,
+    ) -> Result<PaneView, ApiError> {
         let mut shown = self.view.lock().map_err(|_| ApiError::Unavailable)?;
         let connection = shown.connection.as_mut().ok_or(ApiError::SignedOut)?;
         let before = connection.issues.len();
@@ -373,6 +379,18 @@ impl Backend for Fake {
         connection.issues_total -= 1;
         shown.now = shown.now.plus_seconds(1);
         Ok(shown.clone())
+    }
+    async fn undo_session(&self, _session: SessionId) -> Result<UndoView, ApiError> {
+        Err(ApiError::WrongState)
+    }
+    async fn estimate_backfill(&self, _from: String, _to: String) -> Result<u32, ApiError> {
+        Ok(1_200)
+    }
+    async fn start_backfill(&self, _from: String, _to: String) -> Result<PaneView, ApiError> {
+        self.go("progress")
+    }
+    async fn cancel_backfill(&self) -> Result<PaneView, ApiError> {
+        self.go("in-step")
     }
     async fn sign_out(&self) -> Result<PaneView, ApiError> {
         self.go("signed-out")

@@ -30,6 +30,7 @@ fn connection(state: SyncState, reason: Option<StateReason>) -> ConnectionView {
         issues_total: 0,
         preview: None,
         brake: None,
+        backfill: None,
     }
 }
 
@@ -86,6 +87,7 @@ fn the_status_line_of_each_state() {
         (StateReason::StoppedByBrake, "Stopped: please look at the changes"),
         (StateReason::WaitingForPreview, "Ready for the first sync"),
         (StateReason::Quota, "Waiting: Salesforce’s limit is used up"),
+        (StateReason::OrgBrake, "Stopped: your administrator has to look"),
     ] {
         assert_eq!(said(SyncState::Active, Some(reason)).1, text);
     }
@@ -274,6 +276,7 @@ fn each_reason_has_words_of_its_own() {
         InvalidField::Password,
         InvalidField::EwsUrl,
         InvalidField::Code,
+        InvalidField::Dates,
     ];
     let mut errors: Vec<ApiError> = failures.into_iter().map(ApiError::Activation).collect();
     errors.extend(fields.map(ApiError::Invalid));
@@ -293,29 +296,49 @@ fn each_reason_has_words_of_its_own() {
 
 #[test]
 fn each_issue_has_words_of_its_own() {
-    // Every word that the store may hold; a new one shows up here by `parse`.
-    let words = [
-        "last_name_missing",
-        "several_matches",
-        "lead_exists",
-        "deleted_in_mailbox",
-        "fate_unknown",
-        "conflict",
-        "differences",
-        "company_changed",
-        "refused",
-        "duplicate_rule",
-        "no_permission",
-        "create_in_doubt",
-        "over_limit",
-        "merged_into_linked",
-        "replaced_unseen",
-    ];
-    let texts: std::collections::HashSet<&str> = words
-        .iter()
-        .map(|word| issue(IssueCode::parse(word).expect(word)))
-        .collect();
-    assert_eq!(texts.len(), words.len());
+    let texts: std::collections::HashSet<&str> = IssueCode::ALL.iter().map(|code| issue(*code)).collect();
+    assert_eq!(texts.len(), IssueCode::ALL.len());
+    for text in texts {
+        assert!(text.ends_with('.') && text.len() < 200, "{text}");
+    }
+}
+
+#[test]
+fn settings_are_told_kind_by_kind() {
+    let told = |settings: &Settings, name: &str| {
+        let rows = settings_rows(settings);
+        let row = rows.into_iter().find(|(n, _)| *n == name);
+        row.expect(name).1
+    };
+    let built_in = Settings::default();
+    assert_eq!(told(&built_in, "Contacts"), "both ways");
+    assert_eq!(told(&built_in, "Events from"), "14 days back to 60 days ahead");
+    assert_eq!(
+        told(&built_in, "Invitations and updates"),
+        "are never sent by the sync"
+    );
+    assert_eq!(told(&built_in, "E-mails"), "only to Salesforce");
+    assert_eq!(told(&built_in, "Attachments"), "saved up to 10 MB each");
+    let mut other = Settings {
+        tasks: Direction::Off,
+        save_meetings: false,
+        save_emails: false,
+        save_threads: false,
+        event_days_back: 1,
+        ..built_in
+    };
+    other.attachments.save = false;
+    assert_eq!(told(&other, "Tasks"), "off");
+    assert_eq!(told(&other, "Events saved by themselves"), "none");
+    assert_eq!(told(&other, "Events from"), "1 day back to 60 days ahead");
+    assert_eq!(told(&other, "E-mails saved by themselves"), "none");
+    assert_eq!(told(&other, "Attachments"), "left out");
+    let names: std::collections::HashSet<_> = settings_rows(&other).into_iter().map(|(n, _)| n).collect();
+    assert_eq!(
+        names.len(),
+        settings_rows(&other).len(),
+        "each row has a name of its own"
+    );
 }
 
 #[test]

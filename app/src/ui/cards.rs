@@ -107,6 +107,12 @@ pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + u
             text::QUOTA_LEAD,
             Offer::Nothing,
         ),
+        (_, Some(StateReason::OrgBrake)) => (
+            Tone::Attention,
+            text::ORG_BRAKE_TITLE,
+            text::ORG_BRAKE_LEAD,
+            Offer::Nothing,
+        ),
         (_, None) if c.rejections > 0 => {
             refused = true;
             (
@@ -351,6 +357,7 @@ fn issue_row(ui: Ui, issue: &IssueView) -> impl IntoView + use<> {
                 {issue
                     .cures
                     .iter()
+                    .filter(|cure| by_itself(**cure))
                     .map(|&cure| {
                         act(
                             ui,
@@ -367,6 +374,22 @@ fn issue_row(ui: Ui, issue: &IssueView) -> impl IntoView + use<> {
     }
 }
 
+/// A button alone does it: nothing has to be chosen first, and nothing is opened elsewhere.
+const fn by_itself(cure: tandem_types::IssueCure) -> bool {
+    use tandem_types::IssueCure;
+    match cure {
+        IssueCure::Retry
+        | IssueCure::Ignore
+        | IssueCure::BringBack
+        | IssueCure::DeleteThere
+        | IssueCure::KeepMine
+        | IssueCure::KeepTheirs => true,
+        IssueCure::PickMatch | IssueCure::LinkTo | IssueCure::OpenInSalesforce | IssueCure::OpenInOutlook => {
+            false
+        }
+    }
+}
+
 /// As serde writes it.
 const fn cure_word(cure: tandem_types::IssueCure) -> &'static str {
     use tandem_types::IssueCure;
@@ -375,6 +398,12 @@ const fn cure_word(cure: tandem_types::IssueCure) -> &'static str {
         IssueCure::Ignore => "ignore",
         IssueCure::BringBack => "bring_back",
         IssueCure::DeleteThere => "delete_there",
+        IssueCure::PickMatch => "pick_match",
+        IssueCure::KeepMine => "keep_mine",
+        IssueCure::KeepTheirs => "keep_theirs",
+        IssueCure::LinkTo => "link_to",
+        IssueCure::OpenInSalesforce => "open_in_salesforce",
+        IssueCure::OpenInOutlook => "open_in_outlook",
     }
 }
 

@@ -1,13 +1,19 @@
 //! The command line. One file per command.
 
+mod backfill;
 mod connection;
 mod doctor;
 mod healthcheck;
+mod issue;
 mod migrate;
+mod org;
+mod salesforce;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
 mod session;
+mod settings;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +53,23 @@ enum Command {
     /// Connections between a mailbox and a Salesforce user.
     #[command(subcommand)]
     Connection(connection::Command),
+    /// What is not synced, and what can be done about it.
+    #[command(subcommand)]
+    Issue(issue::Command),
+    /// Explain one item, synced or not: which rule decided, and what the next session would do.
+    Why(why::Args),
+    /// Saving of older mails.
+    #[command(subcommand)]
+    Backfill(backfill::Command),
+    /// What a Salesforce organisation needs.
+    #[command(subcommand)]
+    Salesforce(salesforce::Command),
+    /// Organisations: how they stand, and letting one go on that the brake has stopped.
+    #[command(subcommand)]
+    Org(org::Command),
+    /// What is synced, and how: for an organisation, or for one connection.
+    #[command(subcommand)]
+    Settings(settings::Command),
 }
 
 /// Runs the command line.
@@ -84,7 +107,13 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => migrate::run(quiet(cli.config.as_ref())?, args).await,
         Command::Healthcheck => healthcheck::run(quiet(cli.config.as_ref())?).await,
         Command::Session(command) => session::run(quiet(cli.config.as_ref())?, command).await,
+        Command::Issue(command) => issue::run(quiet(cli.config.as_ref())?, command).await,
+        Command::Why(args) => why::run(quiet(cli.config.as_ref())?, args).await,
+        Command::Backfill(command) => backfill::run(quiet(cli.config.as_ref())?, command).await,
         Command::Connection(command) => connection::run(quiet(cli.config.as_ref())?, command).await,
+        Command::Salesforce(command) => salesforce::run(quiet(cli.config.as_ref())?, command).await,
+        Command::Org(command) => org::run(quiet(cli.config.as_ref())?, command).await,
+        Command::Settings(command) => settings::run(quiet(cli.config.as_ref())?, command).await,
     }
 }
 

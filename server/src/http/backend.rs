@@ -7,18 +7,23 @@ use secrecy::SecretString;
 use tandem_app::Backend;
 use tandem_mailbox::ActivationError;
 use tandem_store::{ConnectionRow, GrantSecret, MailboxSecret, UserRow};
+use tandem_sync::model::Window;
 use tandem_sync::ports::StoreError;
+use tandem_sync::undo::{LeftReason, UndoReport};
 use tandem_types::{
-    ActivateExchange, ActivationFailure, ApiError, ConnectionId, ConnectionView, CrmAccount, InvalidField,
-    IssueCure, IssueId, MailboxAccount, MailboxServer, PaneView, Progress, ProgressPhase, StateReason,
-    SyncState, Ticket, Timestamp, ViewerView,
+    ActivateExchange, ActivationFailure, ApiError, BackfillView, ConnectionId, ConnectionView, CrmAccount,
+    InvalidField, IssueCure, IssueId, ItemKind, MailboxAccount, MailboxServer, PaneView, Progress,
+    ProgressPhase, SessionId, StateReason, SyncState, Ticket, Timestamp, UndoLeftView, UndoReason, UndoView,
+    ViewerView,
 };
 
 use super::App;
 use super::events;
 use super::session::{self, By, Viewer};
 use crate::patience;
-use crate::worker::cure;
+use crate::worker::backfill;
+use crate::worker::cure::{self, Cured};
+use crate::worker::undo::{self, Undone};
 
 const SESSIONS_SHOWN: u32 = 10;
 const ISSUES_SHOWN: u32 = 50;
@@ -122,7 +127,20 @@ impl RequestBackend {
             issues_total,
             preview: row.preview.clone(),
             brake: row.brake.clone(),
+            backfill: row.backfill.as_ref().map(|backfill| BackfillView {
+                from: backfill.from,
+                to: backfill.to,
+                done: backfill.done,
+                total: backfill.total,
+                saved: backfill.saved,
+                finished: backfill.finished,
+            }),
         })
+    }
+
+    /// A range of days, as a form writes them.
+    fn days(&self, from: &str, to: &str) -> Result<Window, ApiError> {
+        backfill::days(from, to, self.app.clock.now()).ok_or(ApiError::Invalid(InvalidField::Dates))
     }
 
     /// The view as it is now, told to the user's other panes too.
@@ -131,7 +149,7 @@ impl RequestBackend {
         self.pane().await
     }
 
-    async fn audit(&self, known: &Known, action: &str) -> Result<(), ApiError> {
+    async fn audit(&self, known: &Known, action: &str, detail: &str) -> Result<(), ApiError> {
         let now = self.app.clock.now();
         self.app
             .store
@@ -139,7 +157,7 @@ impl RequestBackend {
                 &known.viewer.session.org_id,
                 &known.viewer.session.user_id,
                 action,
-                "",
+                detail,
                 now,
             )
             .await
@@ -165,6 +183,29 @@ impl RequestBackend {
     }
 }
 
+fn told(report: &UndoReport) -> UndoView {
+    UndoView {
+        undone: report.undone,
+        left: report
+            .left
+            .iter()
+            .map(|left| UndoLeftView {
+                side: left.side,
+                kind: left.kind,
+                item: left.item.0.clone(),
+                reason: match left.reason {
+                    LeftReason::ChangedSince => UndoReason::ChangedSince,
+                    LeftReason::Gone => UndoReason::Gone,
+                    LeftReason::GoneForGood => UndoReason::GoneForGood,
+                    LeftReason::Refused(_) => UndoReason::Refused,
+                    LeftReason::InDoubt => UndoReason::InDoubt,
+                    LeftReason::NotReached => UndoReason::NotReached,
+                },
+            })
+            .collect(),
+    }
+}
+
 fn crm_account(user: &UserRow) -> CrmAccount {
     let host = url::Url::parse(&user.instance_url)
         .ok()
@@ -186,11 +227,6 @@ fn asks(row: &ConnectionRow) -> bool {
             SyncState::NeedsActivation => row.reason != Some(StateReason::SalesforceSignInEnded),
             SyncState::Activating | SyncState::Active | SyncState::Paused | SyncState::Deactivated => false,
         }
-}
-
-/// Whether a session may be made due now. Not with a password that was refused: once more could lock the account.
-fn may_run(row: &ConnectionRow) -> bool {
-    row.state == SyncState::Active && row.rejections == 0 && row.reason != Some(StateReason::StoppedByBrake)
 }
 
 /// By what trials are counted: `nina@contoso.example`, `CONTOSO\nina` and `nina` are one mailbox, and its account is
@@ -291,7 +327,7 @@ impl Backend for RequestBackend {
                     // No password reached a server: this costs the user none of the three.
                     store.forget_trial(&subject, now).await.map_err(unavailable)?;
                 }
-                self.audit(&known, "activation_refused").await?;
+                self.audit(&known, "activation_refused", "").await?;
                 return Err(ApiError::Activation(*cause));
             }
         };
@@ -313,7 +349,7 @@ impl Backend for RequestBackend {
             Err(StoreError::Taken(_)) => return Err(ApiError::Activation(ActivationFailure::MailboxTaken)),
             Err(error) => return Err(unavailable(error)),
         }
-        self.audit(&known, "activated").await?;
+        self.audit(&known, "activated", "").await?;
         self.app.hub.wake_worker();
         self.after(&known).await
     }
@@ -342,7 +378,7 @@ impl Backend for RequestBackend {
             .release(&known.row.id, self.app.clock.now())
             .await
             .map_err(unavailable)?;
-        self.audit(&known, "released").await?;
+        self.audit(&known, "released", "").await?;
         self.app.hub.wake_worker();
         self.after(&known).await
     }
@@ -351,14 +387,14 @@ impl Backend for RequestBackend {
         let known = self.need().await?;
         self.shift(&known, &[SyncState::Active], SyncState::Paused, None, None)
             .await?;
-        self.audit(&known, "held").await?;
+        self.audit(&known, "held", "").await?;
         self.after(&known).await
     }
 
     async fn sync_now(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
         let row = &known.row;
-        if row.state != SyncState::Active || row.reason == Some(StateReason::StoppedByBrake) {
+        if row.state != SyncState::Active || cure::braked(row) {
             return Err(ApiError::WrongState);
         }
         if row.rejections > 0 {
@@ -392,7 +428,7 @@ impl Backend for RequestBackend {
         let known = self.need().await?;
         self.shift(&known, &[SyncState::Active], SyncState::Paused, None, None)
             .await?;
-        self.audit(&known, "paused").await?;
+        self.audit(&known, "paused", "").await?;
         self.after(&known).await
     }
 
@@ -405,7 +441,7 @@ impl Backend for RequestBackend {
         let reason = patience::reason(&known.row);
         self.shift(&known, &[SyncState::Paused], SyncState::Active, reason, Some(due))
             .await?;
-        self.audit(&known, "started").await?;
+        self.audit(&known, "started", "").await?;
         self.app.hub.wake_worker();
         self.after(&known).await
     }
@@ -420,7 +456,7 @@ impl Backend for RequestBackend {
             .deactivate(&known.row.id, now)
             .await
             .map_err(unavailable)?;
-        self.audit(&known, "deactivated").await?;
+        self.audit(&known, "deactivated", "").await?;
         if let Some((grant, _)) = grant {
             let (app, connection) = (self.app.clone(), known.row.id.clone());
             // A task of its own: a pane that is closed meanwhile must not leave the grant alive there.
@@ -432,46 +468,87 @@ impl Backend for RequestBackend {
         self.after(&known).await
     }
 
-    async fn cure(&self, issue: IssueId, cure: IssueCure) -> Result<PaneView, ApiError> {
+    async fn cure(
+        &self,
+        issue: IssueId,
+        cure: IssueCure,
+        choice: Option<String>,
+    ) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
-        let store = &self.app.store;
-        let id = &known.row.id;
-        let (view, key) = store
-            .issue(id, &issue)
-            .await
-            .map_err(unavailable)?
-            .ok_or(ApiError::WrongState)?;
-        if !view.cures.contains(&cure) {
+        let cured = cure::carry_out(&self.app, &known.row, &issue, cure, choice.as_deref());
+        match cured.await.map_err(unavailable)? {
+            Cured::Done => {}
+            Cured::Running(_) => self.audit(&known, "cured", "").await?,
+            Cured::No => return Err(ApiError::WrongState),
+        }
+        self.after(&known).await
+    }
+
+    async fn undo_session(&self, session: SessionId) -> Result<UndoView, ApiError> {
+        let known = self.need().await?;
+        let row = &known.row;
+        let of = self.app.store.journal_of(&session).await.map_err(unavailable)?;
+        // Another connection's session is none that this viewer knows of.
+        if of.is_none_or(|(connection, _)| connection != row.id) || !cure::may_run(row) && !cure::braked(row)
+        {
             return Err(ApiError::WrongState);
         }
-        let now = self.app.clock.now();
-        match cure {
-            IssueCure::Ignore => {
-                store.ignore_issue(id, &issue, now).await.map_err(unavailable)?;
-            }
-            IssueCure::Retry => {
-                store.solve_issue(id, &issue, now).await.map_err(unavailable)?;
-                // An item without a pair is met again only where everything is listed.
-                store.request_full_round(id, now).await.map_err(unavailable)?;
-                // As with *Sync now*; a password that was refused is not sent again for this.
-                if may_run(&known.row) {
-                    store.wake(id, now).await.map_err(unavailable)?;
-                    self.app.hub.wake_worker();
-                }
-            }
-            IssueCure::BringBack | IssueCure::DeleteThere => {
-                if !may_run(&known.row) {
-                    return Err(ApiError::WrongState);
-                }
-                if !cure::begin(&self.app, id, &key, cure)
-                    .await
-                    .map_err(unavailable)?
-                {
-                    return Err(ApiError::WrongState);
-                }
-                self.audit(&known, "cured").await?;
-            }
+        // Before it begins: who ordered it stands there, however it ends.
+        self.audit(&known, "undone", session.as_str()).await?;
+        let (app, connection) = (self.app.clone(), row.id.clone());
+        // A task of its own: a pane that is closed meanwhile does not break it off.
+        let running = tokio::spawn(async move { undo::run(&app, &connection, &session, false).await });
+        let undone = running.await.map_err(|error| {
+            tracing::error!(%error, "an undo broke off");
+            ApiError::Unavailable
+        })?;
+        self.app.hub.changed(&row.id);
+        match undone.map_err(unavailable)? {
+            Undone::Done(report) => Ok(told(&report)),
+            Undone::Busy => Err(ApiError::WrongState),
+            Undone::Broken => Err(ApiError::Unavailable),
         }
+    }
+
+    async fn estimate_backfill(&self, from: String, to: String) -> Result<u32, ApiError> {
+        let known = self.need().await?;
+        let window = self.days(&from, &to)?;
+        if !cure::may_run(&known.row) {
+            return Err(ApiError::WrongState);
+        }
+        backfill::estimate(&self.app, &known.row.id, window)
+            .await
+            .map_err(unavailable)?
+            .ok_or(ApiError::WrongState)
+    }
+
+    async fn start_backfill(&self, from: String, to: String) -> Result<PaneView, ApiError> {
+        let known = self.need().await?;
+        let window = self.days(&from, &to)?;
+        let emails = known.row.settings.direction(ItemKind::Email);
+        if !cure::may_run(&known.row) || !emails.writes_crm() {
+            return Err(ApiError::WrongState);
+        }
+        let estimate = backfill::estimate(&self.app, &known.row.id, window);
+        let total = estimate.await.map_err(unavailable)?.ok_or(ApiError::WrongState)?;
+        match backfill::start(&self.app, &known.row.id, window, total).await {
+            Ok(()) => {}
+            Err(StoreError::Taken(_) | StoreError::NotFound(_)) => return Err(ApiError::WrongState),
+            Err(error) => return Err(unavailable(error)),
+        }
+        self.audit(&known, "backfill_started", &format!("{from} {to}"))
+            .await?;
+        self.after(&known).await
+    }
+
+    async fn cancel_backfill(&self) -> Result<PaneView, ApiError> {
+        let known = self.need().await?;
+        let now = self.app.clock.now();
+        let cancelled = self.app.store.cancel_backfill(&known.row.id, now);
+        if !cancelled.await.map_err(unavailable)? {
+            return Err(ApiError::WrongState);
+        }
+        self.audit(&known, "backfill_cancelled", "").await?;
         self.after(&known).await
     }
 

@@ -41,7 +41,7 @@ pub(super) async fn open(app: &App, row: &ConnectionRow) -> Result<Ends, StoreEr
         Account {
             org: row.org_id.clone(),
             user: row.user_id.clone(),
-            scope: row.settings.contact_scope,
+            settings: row.settings.clone(),
         },
     );
     Ok(Ends {

@@ -1,9 +1,12 @@
 //! Runs sessions when they are due: tokio tasks around the rules in `tandem-sync`.
 
+pub(crate) mod backfill;
 pub(crate) mod cure;
 mod endpoints;
 mod observe;
 pub mod session;
+pub(crate) mod undo;
+pub(crate) mod why;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use tandem_store::ConnectionRow;
 use tandem_sync::due;
 use tandem_sync::ports::{Closing, Lease, Store as _, StoreError};
 use tandem_sync::session::{Context, Limits, Report};
-use tandem_types::SessionOutcome;
+use tandem_types::{OrgId, SessionOutcome};
 
 use super::endpoints;
 use super::observe::Watcher;
@@ -26,20 +26,41 @@ pub enum Mode {
 
 /// Runs the session of a lease; `None` where it could not be brought to an end that the store knows.
 pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
-    let connection = lease.connection.clone();
-    let session = lease.session.clone();
-    let observer = Watcher::new(app.clone(), connection.clone());
-    app.hub.changed(&connection);
-    let ran = tokio::select! {
-        ran = attempt(app, lease.clone(), mode, &observer) => ran,
-        never = keep(app, &lease) => match never {},
+    let observer = Watcher::new(app.clone(), lease.connection.clone());
+    let report = watched(
+        app,
+        &lease,
+        &observer,
+        Box::pin(attempt(app, lease.clone(), mode, &observer)),
+    )
+    .await?;
+    tracing::info!(
+        connection = %lease.connection,
+        session = %lease.session,
+        outcome = report.outcome().as_str(),
+        note = report.closing.note,
+        "session ended"
+    );
+    Some(report)
+}
+
+/// Does something under a lease, which is kept meanwhile; `None` where it broke off: its lease then ends by itself.
+pub(super) async fn watched<T>(
+    app: &App,
+    lease: &Lease,
+    observer: &Watcher,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Option<T> {
+    let connection = &lease.connection;
+    let session = &lease.session;
+    app.hub.changed(connection);
+    let done = tokio::select! {
+        done = work => done,
+        never = keep(app, lease) => match never {},
         never = observer.follow() => match never {},
     };
-    match ran {
-        Ok(report) => {
-            tracing::info!(%connection, %session, outcome = report.outcome().as_str(), note = report.closing.note, "session ended");
-            Some(report)
-        }
+    match done {
+        Ok(done) => Some(done),
         Err(StoreError::LeaseLost) => {
             tracing::warn!(%connection, %session, "another worker has taken the connection over, or it was deactivated");
             None
@@ -65,43 +86,99 @@ async fn keep(app: &App, lease: &Lease) -> Infallible {
     }
 }
 
+/// What a session runs with.
+pub(super) struct Ready {
+    row: ConnectionRow,
+    ends: endpoints::Ends,
+}
+
+/// Whether a session has what it runs with.
+pub(super) enum Opened {
+    Ready(Box<Ready>),
+    /// It has not, and is closed.
+    Closed(Box<Report>),
+}
+
+impl Ready {
+    pub(super) async fn open(app: &App, lease: &Lease) -> Result<Opened, StoreError> {
+        let row = app.store.connection(&lease.connection).await?;
+        let row = row.ok_or(StoreError::NotFound("connection"))?;
+        match endpoints::open(app, &row).await {
+            Ok(ends) => Ok(Opened::Ready(Box::new(Self { row, ends }))),
+            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            // Without its end it would be due again, and fail again, each time that the lease runs out.
+            Err(error) => Ok(Opened::Closed(Box::new(
+                unopened(app, lease, &row, &error).await?,
+            ))),
+        }
+    }
+
+    pub(super) fn context<'a>(&'a self, app: &'a App, observer: &'a Watcher, dry_run: bool) -> Context<'a> {
+        Context {
+            mailbox: self.ends.mailbox.as_ref(),
+            crm: self.ends.crm.as_ref(),
+            store: &app.store,
+            clock: app.clock.as_ref(),
+            rng: app.rng.as_ref(),
+            observer,
+            dry_run,
+            limits: Limits {
+                lease: app.config.worker_lease,
+                ..Limits::default()
+            },
+        }
+    }
+
+    /// Gives the lease back as it came, after a look.
+    pub(super) async fn hand_back(
+        self,
+        app: &App,
+        lease: &Lease,
+        mut closing: Closing,
+    ) -> Result<(), StoreError> {
+        hand_back(&mut closing, self.row);
+        app.store.close(lease, closing).await
+    }
+}
+
+/// The quota is the organisation's: its other connections would only be refused too. `wait`: if it was said how long.
+pub(super) async fn hold_org(app: &App, lease: &Lease, wait: Option<Duration>) -> Result<(), StoreError> {
+    let until = app
+        .clock
+        .now()
+        .plus_seconds(wait.map_or(ORG_PAUSE_SECONDS, whole_seconds));
+    app.store.hold_org(&lease.org, until).await.map(drop)
+}
+
 async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Result<Report, StoreError> {
-    let row = app.store.connection(&lease.connection).await?;
-    let row = row.ok_or(StoreError::NotFound("connection"))?;
-    let ends = match endpoints::open(app, &row).await {
-        Ok(ends) => ends,
-        Err(error @ StoreError::Unavailable(_)) => return Err(error),
-        // Without its end it would be due again, and fail again, each time that the lease runs out.
-        Err(error) => return unopened(app, &lease, &row, &error).await,
+    let ready = match Ready::open(app, &lease).await? {
+        Opened::Ready(ready) => ready,
+        Opened::Closed(report) => return Ok(*report),
     };
-    let context = Context {
-        mailbox: ends.mailbox.as_ref(),
-        crm: ends.crm.as_ref(),
-        store: &app.store,
-        clock: app.clock.as_ref(),
-        rng: app.rng.as_ref(),
-        observer,
-        dry_run: mode == Mode::DryRun,
-        limits: Limits {
-            lease: app.config.worker_lease,
-            ..Limits::default()
-        },
-    };
+    let context = ready.context(app, observer, mode == Mode::DryRun);
     let mut report = tandem_sync::session::run(&context, lease.clone()).await?;
     if let Some(wait) = report.whole_org {
-        // The quota is the organisation's: its other connections would only be refused too.
-        let until = app
-            .clock
-            .now()
-            .plus_seconds(wait.map_or(ORG_PAUSE_SECONDS, whole_seconds));
-        app.store.hold_org(&lease.org, until).await?;
+        hold_org(app, &lease, wait).await?;
+    }
+    if report.closing.stop_org && mode == Mode::Real {
+        tell_of_stop(app, &lease.org).await;
     }
     if mode == Mode::DryRun {
         // The engine has written nothing, not even its own end: the lease goes back as it came.
-        hand_back(&mut report.closing, row);
+        hand_back(&mut report.closing, ready.row);
         app.store.close(&lease, report.closing.clone()).await?;
     }
     Ok(report)
+}
+
+/// Every pane of the organisation shows something else now, and the operator has to look.
+async fn tell_of_stop(app: &App, org: &OrgId) {
+    tracing::error!(%org, "very many deletes within an hour: the organisation is stopped until `tandem org release`");
+    match app.store.connections(Some(org), u32::MAX).await {
+        Ok(rows) => rows.iter().for_each(|row| app.hub.changed(&row.id)),
+        // Panes ask again by themselves.
+        Err(error) => tracing::debug!(%error, "the organisation's panes were not told"),
+    }
 }
 
 /// Rounded up: not a moment too early.
@@ -142,6 +219,7 @@ async fn unopened(
         preview: row.preview.clone(),
         brake: row.brake.clone(),
         release_used: false,
+        stop_org: false,
         note: format!("the stored login cannot be used: {error}"),
     };
     app.store.close(lease, closing.clone()).await?;

@@ -1,0 +1,76 @@
+//! `tandem org list|settings|release`: an organisation as a whole.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use tandem_types::OrgId;
+
+use super::connection::when;
+use super::settings;
+use crate::app::App;
+use crate::config::Config;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// One line each: connections, deletes of the last hour, and whether the brake has stopped it.
+    List,
+    /// Show the organisation's settings, or replace them with those of a file.
+    Settings {
+        org: OrgId,
+        /// A JSON object of what differs from the built-in defaults; `-` reads it from the standard input.
+        #[arg(long, value_name = "FILE")]
+        set: Option<PathBuf>,
+    },
+    /// Let the connections go on that the organisation's brake has stopped.
+    Release { org: OrgId },
+}
+
+pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
+    let app = App::start(config).await?;
+    match command {
+        Command::List => list(&app).await,
+        Command::Settings { org, set: None } => settings::show_org(&app, &org).await,
+        Command::Settings { org, set: Some(file) } => {
+            settings::replace(&app, &settings::Whose::org(org), &file).await
+        }
+        Command::Release { org } => release(&app, &org).await,
+    }
+}
+
+async fn list(app: &App) -> anyhow::Result<ExitCode> {
+    let orgs = app.store.orgs(app.clock.now()).await?;
+    println!(
+        "{:<18}  {:<32}  {:>11}  {:>6}  {:>7}  STOPPED",
+        "ORGANISATION", "NAME", "CONNECTIONS", "ACTIVE", "DELETES"
+    );
+    for org in &orgs {
+        println!(
+            "{:<18}  {:<32}  {:>11}  {:>6}  {:>7}  {}",
+            org.id,
+            org.name,
+            org.connections,
+            org.active,
+            org.deletes,
+            when(org.stopped)
+        );
+    }
+    println!("organisations: {}", orgs.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn release(app: &App, org: &OrgId) -> anyhow::Result<ExitCode> {
+    let now = app.clock.now();
+    let Some(row) = app.store.org(org, now).await? else {
+        bail!("there is no organisation {org}");
+    };
+    if app.store.release_org(org, now).await? {
+        println!(
+            "{} goes on, connections that sync: {}; what was deleted so far counts no more for the brake",
+            row.name, row.active
+        );
+    } else {
+        println!("{} was not stopped", row.name);
+    }
+    Ok(ExitCode::SUCCESS)
+}
