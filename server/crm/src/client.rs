@@ -185,13 +185,13 @@ impl Rest {
         Ok(base.trim_start_matches("/services/data/v").to_owned())
     }
 
-    /// Sends an envelope to the SOAP API; what comes back, with its status. Refreshes the token once if Salesforce
-    /// refuses it.
+    /// Sends an envelope to the SOAP API; what comes back, with its status and how long it asks to wait. Refreshes the
+    /// token once if Salesforce refuses it.
     pub(crate) async fn soap(
         &self,
         path: &str,
         envelope: impl Fn(&SecretString) -> String + Send + Sync,
-    ) -> Result<(u16, String), Failure> {
+    ) -> Result<(u16, Option<Duration>, String), Failure> {
         let mut access = self.access().await?;
         let mut refreshed = false;
         loop {
@@ -205,12 +205,14 @@ impl Rest {
                 .body(envelope(&access.token).into_bytes());
             let response = self.net.send(request).await.map_err(Failure::from_net)?;
             let body = String::from_utf8_lossy(&response.body).into_owned();
-            if !refreshed && !response.status.is_success() && body.contains("INVALID_SESSION_ID") {
+            let refused = response.status.as_u16() == 401
+                || (!response.status.is_success() && body.contains("INVALID_SESSION_ID"));
+            if refused && !refreshed {
                 refreshed = true;
                 access = self.refresh(access.version).await?;
                 continue;
             }
-            return Ok((response.status.as_u16(), body));
+            return Ok((response.status.as_u16(), response.retry_after(), body));
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_contentversion.htm>
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,10 +52,9 @@ impl Salesforce {
             }
         }
         let mut outcomes = Vec::with_capacity(files.len());
-        for file in files {
-            let title = title_of(file);
+        for (file, title) in files.iter().zip(titles(files)) {
             let size = u64::try_from(file.bytes.len()).unwrap_or(u64::MAX);
-            // Two of the same name and size beside each other are one file sent twice.
+            // It was put before, or stands twice in this mail.
             if !there.insert((title.clone(), size)) {
                 outcomes.push(Ok(()));
                 continue;
@@ -87,18 +86,28 @@ impl Salesforce {
         let Err(failure) = answer else {
             return Ok(Ok(()));
         };
-        // A file's own fault stands in the answer; everything else is the whole session's.
-        let own = !failure.errors.is_empty()
-            && !failure.fault.in_doubt
-            && !matches!(
-                failure.fault.kind,
-                FaultKind::RateLimited { .. } | FaultKind::SignInEnded | FaultKind::Transient { .. }
-            )
-            && !failure.code.starts_with("API_");
-        if !own {
+        let whole = matches!(
+            failure.fault.kind,
+            FaultKind::RateLimited { .. } | FaultKind::SignInEnded | FaultKind::Rejected
+        );
+        if whole || failure.code.starts_with("API_") {
             return Err(failure);
         }
         let email = ItemKind::Email;
+        // A file's own fault stands in the answer. Anything else may be this file's too (a filter on the way that does
+        // not let it pass): it is tried again, and nothing else waits for it.
+        let told = !failure.errors.is_empty()
+            && !failure.fault.in_doubt
+            && !matches!(failure.fault.kind, FaultKind::Transient { .. });
+        if !told {
+            tracing::info!(fault = %failure.fault, "a file could not be put");
+            return Ok(Err(refusal(
+                email,
+                IssueCode::AttachmentLeftOut,
+                &failure.errors,
+                true,
+            )));
+        }
         Ok(Err(match of_row(email, &failure.errors, None) {
             RowProblem::Final(tandem_sync::model::Outcome::Refused(refusal)) => refusal,
             RowProblem::Locked => refusal(email, IssueCode::AttachmentLeftOut, &failure.errors, true),
@@ -107,6 +116,39 @@ impl Salesforce {
             }
         }))
     }
+}
+
+/// A title for each. Different files of one name and size are numbered, so that each is known when it is put again.
+fn titles(files: &[File]) -> Vec<String> {
+    let mut firsts: HashMap<(String, usize), Vec<&[u8]>> = HashMap::new();
+    files
+        .iter()
+        .map(|file| {
+            let title = title_of(file);
+            let alike = firsts.entry((title.clone(), file.bytes.len())).or_default();
+            let at = alike
+                .iter()
+                .position(|bytes| *bytes == file.bytes)
+                .unwrap_or_else(|| {
+                    alike.push(&file.bytes);
+                    alike.len() - 1
+                });
+            if at == 0 { title } else { numbered(&title, at + 1) }
+        })
+        .collect()
+}
+
+/// `offer.pdf`, the second: `offer (2).pdf`.
+fn numbered(title: &str, number: usize) -> String {
+    let (stem, ending) = match title.rfind('.') {
+        Some(dot) if dot > 0 => title.split_at(dot),
+        _ => (title, ""),
+    };
+    let mark = format!(" ({number})");
+    let room = TITLE.saturating_sub(mark.chars().count() + ending.chars().count());
+    let stem: String = stem.chars().take(room).collect();
+    let whole = format!("{stem}{mark}{ending}");
+    whole.chars().take(TITLE).collect()
 }
 
 /// The whole name: two files that differ in their ending alone are two.
@@ -122,6 +164,42 @@ fn title_of(file: &File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn different_files_of_one_name_and_size_are_numbered() {
+        let file = |name: &str, bytes: &[u8]| File {
+            name: name.to_owned(),
+            content_type: String::new(),
+            bytes: bytes.to_vec(),
+        };
+        let long = format!("{}.pdf", "x".repeat(300));
+        let files = [
+            file("a.pdf", b"one"),
+            file("a.pdf", b"two"),
+            file("a.pdf", b"one"),
+            file("a.pdf", b"longer"),
+            file("a.pdf", b"six"),
+            file("", b"x"),
+            file("", b"y"),
+            file(&long, b"1"),
+            file(&long, b"2"),
+        ];
+        let titles = titles(&files);
+        assert_eq!(
+            titles[..7],
+            [
+                "a.pdf",
+                "a (2).pdf",
+                "a.pdf",
+                "a.pdf",
+                "a (3).pdf",
+                "attachment",
+                "attachment (2)"
+            ]
+        );
+        assert_ne!(titles[7], titles[8]);
+        assert!(titles.iter().all(|title| title.chars().count() <= TITLE));
+    }
 
     #[test]
     fn every_file_has_a_title_that_fits() {

@@ -2,14 +2,13 @@
 //!
 //! <https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_calls_undelete.htm>
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 use secrecy::{ExposeSecret as _, SecretString};
 use tandem_sync::model::{ItemId, Outcome, Trace};
-use tandem_sync::{Fault, FaultKind};
 use tandem_types::{IssueCode, ItemKind};
 
 use crate::ids::id18;
@@ -120,7 +119,6 @@ impl Salesforce {
         let ids: Vec<ItemId> = gone.iter().map(|trace| trace.id.clone()).collect();
         let valid: Vec<&str> = valid_ids(&ids).into_iter().collect();
         let mut refusals: HashMap<String, Said> = HashMap::new();
-        let mut doubtful: HashSet<String> = HashSet::new();
         let mut asked = false;
         for some in valid.chunks(BATCH) {
             match self.undelete_some(some).await {
@@ -129,12 +127,8 @@ impl Salesforce {
                     let failed = some.iter().zip(said).filter(|(_, said)| !said.success);
                     refusals.extend(failed.map(|(id, said)| ((*id).to_owned(), said)));
                 }
-                Err(failure) if failure.fault.in_doubt => {
-                    doubtful.extend(some.iter().map(|id| (*id).to_owned()));
-                }
-                Err(failure) if asked => {
-                    tracing::warn!(fault = %failure.fault, "the rest was not taken back");
-                    doubtful.extend(some.iter().map(|id| (*id).to_owned()));
+                Err(failure) if failure.fault.in_doubt || asked => {
+                    tracing::warn!(fault = %failure.fault, "whether the rest was taken back is in doubt");
                 }
                 Err(failure) => return Err(failure),
             }
@@ -157,7 +151,8 @@ impl Salesforce {
                     replaced: std::collections::BTreeMap::new(),
                 },
                 (None, Some(said)) => told(trace.kind, said),
-                (None, None) if doubtful.contains(&trace.id.0) => Outcome::InDoubt,
+                // Doubtful, or taken back and not to be seen yet.
+                (None, None) if valid.contains(&trace.id.0.as_str()) => Outcome::InDoubt,
                 (None, None) => Outcome::Missing,
             })
             .collect())
@@ -166,7 +161,7 @@ impl Salesforce {
     async fn undelete_some(&self, ids: &[&str]) -> Result<Vec<Said>, Failure> {
         let version = self.rest.version(&self.cache).await?;
         let path = format!("/services/Soap/u/{version}");
-        let (status, body) = self.rest.soap(&path, |token| envelope(token, ids)).await?;
+        let (status, retry_after, body) = self.rest.soap(&path, |token| envelope(token, ids)).await?;
         match read(&body) {
             Some(Answer::Results(said)) if said.len() == ids.len() => Ok(said),
             Some(Answer::Results(_)) => Err(Failure::malformed("not a result for each id")),
@@ -179,13 +174,9 @@ impl Salesforce {
                 let status = if code == "INVALID_SESSION_ID" { 401 } else { 400 };
                 Err(Failure::from_status(status, &[error], None))
             }
-            None if status >= 500 => Err(Failure::from_status(status, &[], None)),
             None if (200..300).contains(&status) => Err(Failure::malformed("not an answer to undelete")),
-            None => Err(Fault::new(
-                FaultKind::Transient { retry_after: None },
-                format!("something before Salesforce's API answers (HTTP {status})"),
-            )
-            .into()),
+            // Something before the API answers.
+            None => Err(Failure::from_status(status, &[], retry_after)),
         }
     }
 }

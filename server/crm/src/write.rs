@@ -71,6 +71,11 @@ struct Written {
     replaced: BTreeMap<Field, FieldValue>,
 }
 
+/// Whether it is refused for a word that a picklist of the organisation lacks.
+fn lacks_word(outcome: Option<&Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Refused(refusal)) if refusal.code == IssueCode::UnknownValue)
+}
+
 /// The state of one call.
 struct Progress {
     outcomes: Vec<Option<Outcome>>,
@@ -137,6 +142,21 @@ impl Salesforce {
         let mut to_relate: Vec<(usize, Written, Work)> = Vec::new();
         let mut described_anew = false;
         let mut waited = 0;
+        // A word that the organisation lacks by an old description: it may have been added since.
+        let lacking: Vec<usize> = indexes
+            .iter()
+            .copied()
+            .filter(|&index| lacks_word(progress.outcomes[index].as_ref()))
+            .collect();
+        if !lacking.is_empty() {
+            described_anew = true;
+            let (anew, again) = self
+                .prepare_anew(kind, writes, &lacking, &mut progress.outcomes)
+                .await
+                .map_err(harmless)?;
+            described = anew;
+            jobs.extend(again);
+        }
         while !jobs.is_empty() {
             // What is all relations needs no write of its own row.
             let (bare, mut sent): (Vec<_>, Vec<_>) = jobs.into_iter().partition(Planned::is_bare);
@@ -172,7 +192,13 @@ impl Salesforce {
             for (mut planned, said) in sent.drain(..).zip(said) {
                 let index = planned.index;
                 match said {
-                    Said::Done(outcome) => progress.outcomes[index] = Some(outcome),
+                    Said::Done(outcome) => {
+                        // The description that it was prepared by is old: a new one tells which word is missing.
+                        if lacks_word(Some(&outcome)) {
+                            stale.push(index);
+                        }
+                        progress.outcomes[index] = Some(outcome);
+                    }
                     Said::Written(mut written) => {
                         written.replaced.append(&mut planned.replaced);
                         if planned.work.is_none() {

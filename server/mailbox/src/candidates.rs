@@ -129,10 +129,7 @@ impl Ews {
         let open: Vec<String> = keys
             .iter()
             .filter(|key| !held.iter().filter_map(event).any(|event| is(event, key)))
-            .flat_map(|key| match key {
-                MatchKey::Meeting { uid, .. } => object_ids(uid),
-                _ => Vec::new(),
-            })
+            .flat_map(|key| ids_of(key))
             .collect();
         let moved = self.moved_meetings(&places.calendar, &open).await?;
         let more = self.once(&moved, ItemKind::Event).await?;
@@ -151,6 +148,16 @@ impl Ews {
                 .collect()
         };
         Ok(keys.iter().map(same).collect())
+    }
+
+    /// The ids of what stands around the planned starts of these meetings in a calendar: what is of their series.
+    pub(crate) async fn planned(&self, calendar: &str, keys: &[&MatchKey]) -> Result<Vec<String>, Fault> {
+        let mut rows = Vec::new();
+        for (from, to) in spans(keys) {
+            self.rows(calendar, from, to, &mut rows).await?;
+        }
+        rows.retain(|row| keys.iter().any(|key| may_be(row, key)));
+        Ok(rows.into_iter().map(|row| row.head.id).collect())
     }
 
     /// A table of a stretch of the calendar, cut in halves as often as it is too long.
@@ -196,7 +203,7 @@ impl Ews {
     }
 }
 
-fn event(held: &Held) -> Option<&Event> {
+pub(crate) fn event(held: &Held) -> Option<&Event> {
     match held {
         Held::Event(event) if !event.is_master() => Some(event),
         _ => None,
@@ -256,7 +263,7 @@ fn may_be(row: &Event, key: &MatchKey) -> bool {
     }
 }
 
-fn is(event: &Event, key: &MatchKey) -> bool {
+pub(crate) fn is(event: &Event, key: &MatchKey) -> bool {
     match key {
         MatchKey::Event { subject, start } => {
             !subject.trim().is_empty()
@@ -276,6 +283,14 @@ fn is(event: &Event, key: &MatchKey) -> bool {
 
 fn same_uid(a: &str, b: &str) -> bool {
     !a.trim().is_empty() && a.trim().eq_ignore_ascii_case(b.trim())
+}
+
+/// What a meeting's `PidLidCleanGlobalObjectId` may be.
+pub(crate) fn ids_of(key: &MatchKey) -> Vec<String> {
+    match key {
+        MatchKey::Meeting { uid, .. } => object_ids(uid),
+        _ => Vec::new(),
+    }
 }
 
 /// What every global object id begins with.

@@ -9,8 +9,8 @@
 //! - Mails: no `SyncFolderItems`. Its state would have to be walked to through the whole Inbox, on every full round;
 //!   and most of what it tells is that something was read. The subscription names the mails that came, were moved or were
 //!   categorised, and these are read; where there is no subscription or it was lost, a search by dates says which they
-//!   are: those that came since the beginning and were changed since the last one seen. An Inbox of 100,000 mails
-//!   costs what its last days cost.
+//!   are: those that came since the beginning and were changed since the last one seen, and older ones that the user
+//!   has marked or moved to our folder since then. An Inbox of 100,000 mails costs what its last days cost.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
@@ -24,7 +24,7 @@ use crate::error::CallError;
 use crate::ews::calendar;
 use crate::ews::find_item::{self, ItemPage};
 use crate::ews::get_item::Shape;
-use crate::ews::message::{self, Range};
+use crate::ews::message::{self, Older, Range};
 use crate::ews::notifications::{self, Events, Subscription};
 use crate::ews::sync_items::{self, Listed, SyncPage};
 use crate::held::Held;
@@ -363,7 +363,7 @@ impl Ews {
         self.mails(state, &named, want.mails_since, items).await
     }
 
-    /// Reads mails, and keeps those that came or went since then, in a folder that is looked at.
+    /// Reads mails, and keeps those that came or went since then, or that are marked, in a folder that is looked at.
     async fn mails(
         &self,
         state: &mut State,
@@ -377,13 +377,16 @@ impl Ews {
         for (id, got) in ids.iter().zip(self.get(ids, Shape::Of(ItemKind::Email)).await?) {
             match got {
                 Got::Item(Held::Mail(mail)) => {
-                    let modified = timestamp(&mail.head.modified).seconds();
+                    let (at, modified) = (mail.at(), timestamp(&mail.head.modified).seconds());
                     state.mails_seen = state.mails_seen.max(Some(modified));
                     let looked_at = state
                         .of(ItemKind::Email)
                         .any(|folder| folder.id == mail.head.folder);
-                    if looked_at && mail.at() >= since {
-                        items.push(Change::Present(Box::new(mail.snapshot(&state.places))));
+                    let mail = mail.snapshot(&state.places);
+                    // Who marks an old one, or moves it to our folder, means it.
+                    if looked_at && (at >= since || mail.marked) {
+                        self.remember_size(id, &mail);
+                        items.push(Change::Present(Box::new(mail)));
                     }
                 }
                 Got::Unreadable(refusal) => self.note_unreadable(ItemKind::Email, id, refusal),
@@ -561,6 +564,11 @@ impl Ews {
                         from: write_instant(Timestamp::from_seconds(since)),
                         to: None,
                         modified: modified.map(|at| write_instant(Timestamp::from_seconds(at - OVERLAP))),
+                        older: if state.places.ours(ItemKind::Email) == Some(folder.as_str()) {
+                            Older::Unsaved
+                        } else {
+                            Older::Marked
+                        },
                     };
                     let (ids, next) = self.mail_page(&folder, &range, offset).await?;
                     if let Some(next) = next {

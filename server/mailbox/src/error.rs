@@ -62,6 +62,8 @@ impl ResponseError {
             "ErrorItemNotFound"
                 | "ErrorCalendarOccurrenceIsDeletedFromRecurrence"
                 | "ErrorRecurrenceHasNoOccurrence"
+                // An id that cannot be one names nothing.
+                | "ErrorInvalidIdMalformed"
         )
     }
 

@@ -66,6 +66,18 @@ impl Held {
         }
     }
 
+    /// A row of a search does not tell its folder; the search does.
+    pub(crate) fn lying_in(mut self, folder: &str) -> Self {
+        let place = match &mut self {
+            Self::Contact(contact) => &mut contact.folder,
+            Self::Event(event) => &mut event.head.folder,
+            Self::Task(task) => &mut task.head.folder,
+            Self::Mail(mail) => &mut mail.head.folder,
+        };
+        folder.clone_into(place);
+        self
+    }
+
     /// As the item carries it. An occurrence shows its series' and has none of its own.
     pub(crate) fn key(&self) -> Option<&str> {
         match self {

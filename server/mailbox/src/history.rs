@@ -8,7 +8,7 @@ use tandem_types::ItemKind;
 use crate::client::{Effect, grave};
 use crate::ews::find_item::{self, ItemPage};
 use crate::ews::get_item::Shape;
-use crate::ews::message::{self, Range};
+use crate::ews::message::{self, Older, Range};
 use crate::held::Held;
 use crate::mailbox::Ews;
 use crate::places::Places;
@@ -116,5 +116,6 @@ fn range(window: Window) -> Range {
         from: write_instant(window.from),
         to: Some(write_instant(window.to)),
         modified: None,
+        older: Older::None,
     }
 }

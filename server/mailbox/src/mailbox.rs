@@ -46,6 +46,8 @@ pub(crate) struct Known {
     /// The chosen folders of mail, as the settings name them.
     pub(crate) paths: Vec<String>,
     pub(crate) kinds: HashMap<String, ItemKind>,
+    /// How large the mails are that this session has read, those that can be read.
+    pub(crate) sizes: HashMap<String, u64>,
     /// What the events of this round told, folder by folder.
     pub(crate) told: BTreeMap<String, Vec<Vec<String>>>,
     pub(crate) window: Option<Window>,

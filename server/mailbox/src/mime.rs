@@ -143,7 +143,9 @@ fn text_of(parsed: &Parsed<'_>) -> Option<String> {
     (!parts.is_empty()).then(|| crate::map::plain(&parts.join("\n\n")).trim_end().to_owned())
 }
 
+/// Characters that are none (a terminal's commands, a zero) are no text; the length is bounded.
 fn cut(mut text: String) -> String {
+    text.retain(|c| matches!(c, '\n' | '\r' | '\t') || !c.is_control());
     if text.len() > MAX_TEXT {
         let mut end = MAX_TEXT;
         while !text.is_char_boundary(end) {

@@ -1,11 +1,12 @@
 //! What is there, and what became of an item.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tandem_sync::Fault;
-use tandem_sync::model::{Fate, ItemId, LinkKey, Refusal, Snapshot, Trace};
+use tandem_sync::model::{Fate, ItemId, LinkKey, MatchKey, MeetingId, Refusal, Snapshot, Trace};
 use tandem_types::{IssueCode, ItemKind};
 
+use crate::candidates;
 use crate::client::{Effect, grave};
 use crate::error::{CallError, ResponseError, shown};
 use crate::ews::find_item::{self, ItemPage, Wanted};
@@ -22,7 +23,7 @@ const FIND_FOLDERS: usize = 40;
 /// Alternatives in one restriction.
 const FIND_WANTED: usize = 20;
 /// Kinds of items that one session remembers.
-const MOST_REMEMBERED: usize = 50_000;
+pub(crate) const MOST_REMEMBERED: usize = 50_000;
 
 /// One item asked for by its id.
 pub(crate) enum Got {
@@ -36,6 +37,11 @@ pub(crate) enum Got {
 }
 
 impl Got {
+    /// There, and not shown.
+    fn is_hidden(&self) -> bool {
+        matches!(self, Self::Unreadable(_))
+    }
+
     pub(crate) fn held(self) -> Option<Held> {
         match self {
             Self::Item(held) => Some(held),
@@ -198,7 +204,7 @@ impl Ews {
                 let open: Vec<&str> = asked
                     .iter()
                     .zip(&fates)
-                    .filter(|(trace, fate)| trace.kind == kind && fate.is_none() && !trace.key.0.is_empty())
+                    .filter(|(trace, fate)| trace.kind == kind && fate.is_none() && may_carry(trace))
                     .map(|(trace, _)| trace.key.0.as_str())
                     .collect();
                 if open.is_empty() || folders.is_empty() {
@@ -219,12 +225,10 @@ impl Ews {
                     .filter(|(folder, _)| tree.is_deleted(folder))
                     .filter_map(|(_, held)| Some((held.key()?.to_owned(), deleted())))
                     .collect();
-                for held in self
-                    .get(&alive, Shape::Of(kind))
-                    .await?
-                    .into_iter()
-                    .filter_map(Got::held)
-                {
+                let alive = self.get(&alive, Shape::Of(kind)).await?;
+                // Found alive, and not to be read: whose it is cannot be told.
+                failed[kind as usize] += alive.iter().filter(|got| got.is_hidden()).count();
+                for held in alive.into_iter().filter_map(Got::held) {
                     // A copy that is alive outweighs one that is deleted.
                     if let Some(key) = held.key() {
                         by_key.insert(key.to_owned(), Fate::Here(Box::new(held.snapshot(&tree.places))));
@@ -237,15 +241,69 @@ impl Ews {
                 }
             }
         }
+        self.by_meetings(asked, &mut fates).await?;
         Ok(asked
             .iter()
             .zip(fates)
             .map(|(trace, fate)| {
-                // Gone by its id and by its key, everywhere: that is the proof.
-                let proved = failed[trace.kind as usize] == 0 && !trace.key.0.is_empty();
+                // Gone by its id and by the key that it carried, everywhere: that is the proof. A move gives another
+                // id, so for one without a key the id alone proves nothing.
+                let proved = failed[trace.kind as usize] == 0 && trace.carried && !trace.key.0.is_empty();
                 fate.unwrap_or_else(|| if proved { deleted() } else { Fate::Unproved })
             })
             .collect())
+    }
+
+    /// Events that carry no key, as no occurrence does: by what every calendar knows them by, in every folder but the
+    /// deleted ones.
+    async fn by_meetings(&self, asked: &[Trace], fates: &mut [Option<Fate>]) -> Result<(), Fault> {
+        let tree = self.tree().await?;
+        let open: Vec<(usize, MatchKey)> = asked
+            .iter()
+            .enumerate()
+            .filter(|(at, trace)| fates[*at].is_none() && trace.kind == ItemKind::Event && !trace.carried)
+            .filter_map(|(at, trace)| Some((at, meeting(trace.meeting.as_ref()?)?)))
+            .collect();
+        let ids: BTreeSet<String> = open.iter().flat_map(|(_, key)| candidates::ids_of(key)).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (likely, others) = tree.likely_and_others(ItemKind::Event);
+        let folders: Vec<&str> = likely
+            .into_iter()
+            .chain(others)
+            .filter(|folder| !tree.is_deleted(folder))
+            .collect();
+        let wanted: Vec<Wanted<'_>> = ids.iter().map(|id| Wanted::Meeting(id)).collect();
+        let search = self.search(&folders, &wanted).await?;
+        let mut got = self.get(&search.ids(), Shape::Of(ItemKind::Event)).await?;
+        let keys: Vec<&MatchKey> = open.iter().map(|(_, key)| key).collect();
+        let mut occurrences = BTreeSet::new();
+        for got in &got {
+            let Got::Item(Held::Event(series)) = got else {
+                continue;
+            };
+            if series.is_master() {
+                occurrences.extend(series.exceptions.iter().cloned());
+                occurrences.extend(self.planned(&series.head.folder, &keys).await?);
+            }
+        }
+        let occurrences: Vec<String> = occurrences.into_iter().collect();
+        got.extend(self.get(&occurrences, Shape::Of(ItemKind::Event)).await?);
+        let proved = search.failed == 0 && !got.iter().any(Got::is_hidden);
+        let held: Vec<Held> = got.into_iter().filter_map(Got::held).collect();
+        for (at, key) in &open {
+            let alive = held
+                .iter()
+                .filter(|held| !tree.is_deleted(held.folder()))
+                .find(|held| candidates::event(held).is_some_and(|event| candidates::is(event, key)));
+            fates[*at] = Some(match alive {
+                Some(held) => Fate::Here(Box::new(held.snapshot(&tree.places))),
+                None if proved => deleted(),
+                None => Fate::Unproved,
+            });
+        }
+        Ok(())
     }
 
     pub(crate) async fn find_created(
@@ -266,8 +324,28 @@ impl Ews {
                 "not every folder could be searched for what was made before",
             ));
         }
-        let found = self.once(&search.ids(), kind).await?;
-        Ok(found.iter().map(|held| held.snapshot(&places)).collect())
+        let mut seen = HashSet::new();
+        let rows: Vec<Held> = search
+            .found
+            .into_iter()
+            .map(|(folder, held)| held.lying_in(&folder))
+            .filter(|held| seen.insert(held.id().to_owned()))
+            .collect();
+        let ids: Vec<String> = rows.iter().map(|held| held.id().to_owned()).collect();
+        let mut found = Vec::with_capacity(rows.len());
+        for (row, got) in rows.iter().zip(self.get(&ids, Shape::Of(kind)).await?) {
+            match got {
+                Got::Item(held) if held.kind() == kind => found.push(held.snapshot(&places)),
+                // It is there, or it would be made twice: what can be told of it is its id and its key.
+                Got::Unreadable(_) => {
+                    let mut snapshot = row.snapshot(&places);
+                    snapshot.record.fields.clear();
+                    found.push(snapshot);
+                }
+                Got::Item(_) | Got::Missing | Got::Other => {}
+            }
+        }
+        Ok(found)
     }
 
     /// Items by id, without those that are gone meanwhile or cannot be read, none twice.
@@ -362,6 +440,8 @@ fn got(message: Result<Item, ResponseError>) -> Got {
         Err(error) if error.is_missing_item() => Got::Missing,
         Err(error) => {
             tracing::debug!(code = shown(&error.code), "an item cannot be read");
+            // An id that is none will never be one.
+            let retry = !error.code.starts_with("ErrorInvalidId");
             let message = if error.text.trim().is_empty() {
                 shown(&error.code).to_owned()
             } else {
@@ -371,10 +451,25 @@ fn got(message: Result<Item, ResponseError>) -> Got {
                 code: IssueCode::Unreadable,
                 message,
                 fields: vec![],
-                retry: true,
+                retry,
             })
         }
     }
+}
+
+/// Whether a search by its key may find it: occurrences never have one.
+fn may_carry(trace: &Trace) -> bool {
+    let of_series = trace.meeting.as_ref().is_some_and(|m| m.original_start.is_some());
+    !trace.key.0.is_empty() && (trace.carried || !of_series)
+}
+
+/// `None`: a UID that no search can ask for.
+fn meeting(id: &MeetingId) -> Option<MatchKey> {
+    let key = MatchKey::Meeting {
+        uid: id.uid.clone(),
+        original_start: id.original_start.clone(),
+    };
+    (!candidates::ids_of(&key).is_empty()).then_some(key)
 }
 
 fn deleted() -> Fate {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tandem_sync::Fault;
-use tandem_sync::model::{Outcome, Trace};
+use tandem_sync::model::{Outcome, Refusal, Trace};
 use tandem_types::ItemKind;
 
 use crate::client::Effect;
@@ -22,9 +22,10 @@ impl Ews {
             return Ok(Vec::new());
         }
         let tree = self.tree().await?;
-        let mut found: Vec<Option<Held>> = self.by_ids(gone).await?;
-        self.by_keys(gone, &mut found).await?;
+        // Gone for good is what no id and no key leads to; of one that cannot be read or looked for nothing is said.
         let mut outcomes: Vec<Outcome> = gone.iter().map(|_| Outcome::Missing).collect();
+        let mut found: Vec<Option<Held>> = self.by_ids(gone, &mut outcomes).await?;
+        self.by_keys(gone, &mut found, &mut outcomes).await?;
         for kind in ItemKind::ALL {
             let mut asked: Vec<(usize, &str)> = Vec::new();
             for (at, held) in found.iter().enumerate() {
@@ -49,15 +50,30 @@ impl Ews {
         Ok(outcomes)
     }
 
-    async fn by_ids(&self, gone: &[Trace]) -> Result<Vec<Option<Held>>, Fault> {
+    async fn by_ids(&self, gone: &[Trace], outcomes: &mut [Outcome]) -> Result<Vec<Option<Held>>, Fault> {
         let ids: Vec<String> = gone.iter().map(|trace| trace.id.0.clone()).collect();
         let shapes: Vec<Shape> = gone.iter().map(|trace| Shape::Of(trace.kind)).collect();
-        let got = self.get_shaped(&ids, &shapes).await?;
-        Ok(got.into_iter().map(Got::held).collect())
+        let mut found = Vec::with_capacity(gone.len());
+        for (outcome, got) in outcomes.iter_mut().zip(self.get_shaped(&ids, &shapes).await?) {
+            found.push(match got {
+                Got::Item(held) => Some(held),
+                Got::Unreadable(refusal) if refusal.retry => {
+                    *outcome = Outcome::Refused(refusal);
+                    None
+                }
+                Got::Unreadable(_) | Got::Missing | Got::Other => None,
+            });
+        }
+        Ok(found)
     }
 
     /// A move to Deleted Items gives an item another id: there it is found by its key.
-    async fn by_keys(&self, gone: &[Trace], found: &mut [Option<Held>]) -> Result<(), Fault> {
+    async fn by_keys(
+        &self,
+        gone: &[Trace],
+        found: &mut [Option<Held>],
+        outcomes: &mut [Outcome],
+    ) -> Result<(), Fault> {
         let tree = self.tree().await?;
         for kind in ItemKind::ALL {
             let open: Vec<&str> = gone
@@ -73,21 +89,37 @@ impl Ews {
             let (likely, _) = tree.likely_and_others(kind);
             let search = self.search(&likely, &wanted).await?;
             let mut by_key: HashMap<String, Held> = HashMap::new();
-            for held in self.once(&search.ids(), kind).await? {
-                let Some(key) = held.key().map(str::to_owned) else {
+            let mut unreadable: HashMap<String, Refusal> = HashMap::new();
+            let ids = search.ids();
+            for ((_, row), got) in search.found.iter().zip(self.get(&ids, Shape::Of(kind)).await?) {
+                let Some(key) = row.key().map(str::to_owned) else {
                     continue;
                 };
-                // One that is alive outweighs one that is deleted.
-                let better = by_key
-                    .get(&key)
-                    .is_none_or(|other| tree.is_deleted(other.folder()));
-                if better {
-                    by_key.insert(key, held);
+                match got {
+                    // One that is alive outweighs one that is deleted.
+                    Got::Item(held) => {
+                        let better = by_key
+                            .get(&key)
+                            .is_none_or(|other| tree.is_deleted(other.folder()));
+                        if better {
+                            by_key.insert(key, held);
+                        }
+                    }
+                    Got::Unreadable(refusal) => {
+                        unreadable.insert(key, refusal);
+                    }
+                    Got::Missing | Got::Other => {}
                 }
             }
-            for (trace, held) in gone.iter().zip(found.iter_mut()) {
-                if trace.kind == kind && held.is_none() {
-                    *held = by_key.get(&trace.key.0).cloned();
+            for (at, trace) in gone.iter().enumerate() {
+                if trace.kind != kind || found[at].is_some() {
+                    continue;
+                }
+                found[at] = by_key.get(&trace.key.0).cloned();
+                if let Some(refusal) = unreadable.get(&trace.key.0) {
+                    outcomes[at] = Outcome::Refused(refusal.clone());
+                } else if search.failed > 0 && !trace.key.0.is_empty() && outcomes[at] == Outcome::Missing {
+                    outcomes[at] = Outcome::InDoubt;
                 }
             }
         }

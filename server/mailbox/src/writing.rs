@@ -33,6 +33,8 @@ struct Trace {
     replaced: BTreeMap<Field, FieldValue>,
     /// The server said that the version moved: nothing was written.
     conflict: bool,
+    /// It was not there before.
+    made: bool,
 }
 
 /// A batch under way.
@@ -357,6 +359,7 @@ impl Ews {
                     id,
                     replaced: BTreeMap::new(),
                     conflict: false,
+                    made: true,
                 }),
                 // Made, and no id told.
                 Ok(_) => batch.settle(at, Outcome::InDoubt),
@@ -410,6 +413,7 @@ impl Ews {
                     .map(|field| (*field, value_of(held, *field, places)))
                     .collect(),
                 conflict: false,
+                made: false,
             };
             if update.is_empty() {
                 batch.written.push(trace);
@@ -581,8 +585,9 @@ impl Ews {
                         }
                     }
                 }
-                Got::Missing => Outcome::Missing,
-                Got::Other | Got::Unreadable(_) => Outcome::InDoubt,
+                // Made, and moved or not to be seen yet: said to be missing, it would be made again.
+                Got::Missing if !trace.made => Outcome::Missing,
+                Got::Missing | Got::Other | Got::Unreadable(_) => Outcome::InDoubt,
             };
             batch.settle(trace.at, outcome);
         }

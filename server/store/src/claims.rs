@@ -58,10 +58,18 @@ pub(crate) async fn write(
         match step {
             Some(claim) => {
                 let mut values = own;
-                values.extend(vals![claim.crm_id.as_ref().map(|id| id.0.as_str()), &claim.key.0]);
+                values.extend(vals![
+                    claim.crm_id.as_ref().map(|id| id.0.as_str()),
+                    &claim.key.0,
+                    &lease.user,
+                    claim.since
+                ]);
                 tx.exec(
-                    "UPDATE claims SET crm_id = $5, link_key = $6 \
-                     WHERE org_id = $1 AND kind = $2 AND hash = $3 AND holder = $4",
+                    "INSERT INTO claims (org_id, kind, hash, holder, crm_id, link_key, user_id, since) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                     ON CONFLICT (org_id, kind, hash) DO UPDATE SET \
+                     crm_id = excluded.crm_id, link_key = excluded.link_key \
+                     WHERE claims.holder = excluded.holder",
                     values,
                 )
                 .await?;

@@ -278,7 +278,7 @@ impl Store {
         let changed = tx
             .exec(
                 "UPDATE connections SET state = 'deactivated', reason = NULL, due_at = NULL, woken = 0, \
-                 ask_activation = 0, skipped = 0, rejections = 0, failures = 0, released = 0, \
+                 ask_activation = 0, skipped = 0, rejections = 0, failures = 0, released = 0, org_pass = 0, \
                  preview = NULL, brake = NULL, mailbox = NULL, mailbox_taken = NULL, \
                  credentials_key = NULL, credentials = NULL, fence = fence + 1, \
                  held_reason = NULL, held_due = NULL, \
@@ -302,12 +302,13 @@ impl Store {
         tx.commit().await
     }
 
-    /// The next session lists both sides in full, as it does once a day.
+    /// The next session lists both sides in full, as it does once a day; a first round that is going on goes on.
     pub async fn request_full_round(&self, id: &ConnectionId, now: Timestamp) -> Result<(), StoreError> {
         let changed = self
             .db
             .exec(
-                "UPDATE connections SET last_full = NULL, updated_at = $2 WHERE id = $1",
+                "UPDATE connections SET last_full = CASE WHEN last_full IS NULL THEN last_full ELSE 0 END, \
+                 updated_at = $2 WHERE id = $1",
                 vals![id, now],
             )
             .await?;

@@ -36,6 +36,9 @@ macro_rules! held {
 }
 pub(crate) use held;
 
+/// `org_pass` of a connection whose plan stopped the organisation and was let through.
+const ORG_RELEASED: i64 = 2;
+
 const DUE: &str = "FROM connections WHERE state = 'active' AND due_at <= $1 \
      AND (lease_until IS NULL OR lease_until <= $1) AND NOT EXISTS \
      (SELECT 1 FROM orgs o WHERE o.id = connections.org_id AND o.stopped_at IS NOT NULL)";
@@ -50,12 +53,11 @@ impl Store {
                 );
                 tx.row(sql, vals![now]).await
             }
-            Pick::This(id) => {
+            Pick::This(id) | Pick::Aside(id) => {
                 let sql = format!(
                     "SELECT id, org_id, user_id FROM connections WHERE id = $2 \
                      AND state NOT IN ('deactivated', 'not_activated') \
-                     AND (lease_until IS NULL OR lease_until <= $1) AND NOT EXISTS \
-                     (SELECT 1 FROM orgs o WHERE o.id = connections.org_id AND o.stopped_at IS NOT NULL){}",
+                     AND (lease_until IS NULL OR lease_until <= $1){}",
                     tx.for_update()
                 );
                 tx.row(sql, vals![now, id]).await
@@ -89,6 +91,12 @@ impl ports::Store for Store {
             return Ok(None);
         };
         let id = found.parsed("id")?;
+        // Asked for in a statement of its own, now that the row is locked: one that waited for the lock would still see
+        // the organisation as it was before the stop that it waited for.
+        let aside = matches!(pick, Pick::Aside(_));
+        if !aside && org::stopped(&mut tx, &found.parsed("org_id")?).await? {
+            return Ok(None);
+        }
         let until = until(now, ttl);
         let claimed = tx
             .row(
@@ -158,13 +166,14 @@ impl ports::Store for Store {
             .row(
                 format!(
                     "SELECT state, reason, settings, mailbox_cursor, crm_cursor, journal_key, rejections, \
-                     failures, first_round_done, released, last_full, pair, backfill, last_moved, \
+                     failures, first_round_done, released, org_pass, last_full, pair, backfill, last_moved, \
                      COALESCE(activated_at, created_at) AS activated, \
                      (SELECT COUNT(*) FROM links l WHERE l.connection_id = $1 AND l.org_id = $2 \
                      AND l.user_id = $3 AND l.pair = connections.pair AND l.state = 'live') AS live, \
                      (SELECT o.settings FROM orgs o WHERE o.id = $2) AS org_settings, \
                      (SELECT o.claims_key FROM orgs o WHERE o.id = $2) AS claims_key, \
                      (SELECT o.released_at FROM orgs o WHERE o.id = $2) AS released_at, \
+                     (SELECT o.stopped_at FROM orgs o WHERE o.id = $2) AS stopped_at, \
                      (SELECT s.started_at FROM sessions s WHERE s.id = $5) AS started_at \
                      FROM connections WHERE {HELD}"
                 ),
@@ -194,6 +203,8 @@ impl ports::Store for Store {
             last_full: row.opt_time("last_full")?,
             org_key,
             org_deletes: self.org_deletes(&lease.org, since).await?,
+            org_stopped: row.opt_time("stopped_at")?.is_some(),
+            org_released: row.int("org_pass")? == ORG_RELEASED,
             last_moved: row.opt_time("last_moved")?,
             backfill: backfill.filter(|b| !b.finished),
             activated: row.time("activated")?,
@@ -242,7 +253,8 @@ impl ports::Store for Store {
             org::lock_connections(&mut tx, &lease.org).await?;
         }
         let select = format!(
-            "SELECT state, reason, due_at, woken, lease_state, held_due FROM connections WHERE {HELD}{}",
+            "SELECT state, reason, due_at, woken, lease_state, held_reason, held_due FROM connections \
+             WHERE {HELD}{}",
             tx.for_update()
         );
         let row = tx.row(select, held![lease]).await?.ok_or(StoreError::LeaseLost)?;
@@ -252,6 +264,7 @@ impl ports::Store for Store {
             due: row.opt_time("due_at")?,
             woken: row.flag("woken")?,
             at_claim: row.word("lease_state", SyncState::parse)?,
+            held_reason: row.opt_word("held_reason", StateReason::parse)?,
             held_due: row.opt_time("held_due")?,
         };
         if closing.stop_org {
@@ -268,6 +281,7 @@ impl ports::Store for Store {
                  last_success = CASE WHEN $14 = 1 THEN $15 ELSE last_success END, \
                  ask_activation = CASE WHEN $6 = 'needs_activation' THEN 1 ELSE ask_activation END, \
                  held_reason = $16, held_due = $17, \
+                 org_pass = CASE WHEN $18 = 1 THEN 1 WHEN $13 = 1 AND org_pass = 2 THEN 0 ELSE org_pass END, \
                  lease_session = NULL, lease_worker = NULL, lease_until = NULL, lease_state = NULL, \
                  updated_at = $15 WHERE {HELD}"
             ),
@@ -285,6 +299,7 @@ impl ports::Store for Store {
                 closing.ended,
                 settled.held_reason.map(StateReason::as_str),
                 settled.held_due,
+                closing.stop_org,
             ],
         )
         .await?;

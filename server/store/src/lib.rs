@@ -17,6 +17,7 @@ mod connections;
 mod db;
 mod flows;
 mod grants;
+mod issues;
 mod lease;
 mod links;
 mod memory;

@@ -19,6 +19,7 @@ use tandem_types::{
     SessionId, SessionOutcome, SessionView, Settings, StateReason, SyncState, Timestamp, UserId,
 };
 
+use crate::issues::{self, Kept};
 use crate::lease::until;
 use crate::rules::{
     GIVEN_UP, NOTE_CUT, NOTE_EXPIRED, Standing, deletes_since, due_after_release, goes_on, pair_of, pending,
@@ -239,6 +240,8 @@ struct Row {
     backfill: Option<Backfill>,
     first_round_done: bool,
     released: bool,
+    /// As the column `org_pass`.
+    org_pass: OrgPass,
     rejections: u32,
     failures: u32,
     preview: Option<PreviewView>,
@@ -250,6 +253,14 @@ struct Row {
     numbers: BTreeMap<SessionId, usize>,
     journal: Vec<(SessionId, Timestamp, JournalEntry)>,
     created: Timestamp,
+}
+
+/// Whether a connection's plan stopped its organisation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OrgPass {
+    No,
+    Stopped,
+    LetThrough,
 }
 
 #[derive(Clone)]
@@ -297,6 +308,7 @@ impl Row {
             backfill: None,
             first_round_done: false,
             released: false,
+            org_pass: OrgPass::No,
             rejections: 0,
             failures: 0,
             preview: None,
@@ -604,6 +616,7 @@ impl MemoryStore {
         row.mailbox = Some(mailbox);
         row.activated = row.activated.or(Some(now));
         row.released = false;
+        row.org_pass = OrgPass::No;
         row.preview = None;
         row.brake = None;
         row.under(stopped);
@@ -623,6 +636,7 @@ impl MemoryStore {
         row.rejections = 0;
         row.failures = 0;
         row.released = false;
+        row.org_pass = OrgPass::No;
         row.preview = None;
         row.brake = None;
         row.mailbox = None;
@@ -700,7 +714,7 @@ impl MemoryStore {
 
     /// As [`Store::request_full_round`](crate::Store::request_full_round).
     pub fn request_full_round(&self, id: &ConnectionId) -> Result<(), StoreError> {
-        self.with(id, |row| row.last_full = None)
+        self.with(id, |row| row.last_full = row.last_full.and(Some(Timestamp(0))))
     }
 
     /// As [`Store::set_settings`](crate::Store::set_settings).
@@ -714,6 +728,7 @@ impl MemoryStore {
         let settings = settings::resolve(&org.overrides, overrides).map_err(SettingsFault::Refused)?;
         row.about.overrides = overrides.clone();
         row.settings = settings.clone();
+        row.last_full = row.last_full.and(Some(Timestamp(0)));
         Ok(settings)
     }
 
@@ -738,7 +753,9 @@ impl MemoryStore {
             .ok_or(StoreError::NotFound("organisation"))?;
         Arc::make_mut(stored).overrides = overrides.clone();
         for (id, settings) in resolved {
-            row_of(&mut all.rows, &id)?.settings = settings;
+            let row = row_of(&mut all.rows, &id)?;
+            row.settings = settings;
+            row.last_full = row.last_full.and(Some(Timestamp(0)));
         }
         Ok(())
     }
@@ -757,6 +774,11 @@ impl MemoryStore {
         let stopped = Arc::make_mut(stopped);
         stopped.stopped = None;
         stopped.released = Some(now);
+        for row in all.rows.values_mut() {
+            if row.about.org_id == *org && row.org_pass == OrgPass::Stopped {
+                Arc::make_mut(row).org_pass = OrgPass::LetThrough;
+            }
+        }
         let braked = |row: &Row| {
             row.about.org_id == *org
                 && row.state == SyncState::Active
@@ -871,14 +893,15 @@ impl MemoryStore {
     pub fn issues(&self, id: &ConnectionId) -> Vec<IssueView> {
         let views = self.see(id, |row| {
             row.open_issues()
-                .map(|r| IssueView {
-                    id: r.issue.id.clone(),
-                    kind: r.issue.key.kind,
-                    code: r.issue.key.code,
-                    title: r.issue.title.clone(),
-                    detail: r.issue.detail.clone(),
-                    since: r.since,
-                    cures: r.issue.cures.clone(),
+                .map(|r| {
+                    let kept = Kept {
+                        id: r.issue.id.clone(),
+                        title: r.issue.title.clone(),
+                        detail: r.issue.detail.clone(),
+                        since: r.since,
+                        cures: r.issue.cures.clone(),
+                    };
+                    issues::view(&r.issue.key, kept)
                 })
                 .collect::<Vec<_>>()
         });
@@ -939,8 +962,10 @@ impl ports::Store for MemoryStore {
         ttl: Duration,
     ) -> Result<Option<Lease>, StoreError> {
         let mut all = self.all();
-        let to_be_had =
-            |row: &Row| !all.stopped(&row.about.org_id) && (row.free(now) || mutant::on(Mutant::SkipLease));
+        let aside = matches!(pick, Pick::Aside(_));
+        let to_be_had = |row: &Row| {
+            (aside || !all.stopped(&row.about.org_id)) && (row.free(now) || mutant::on(Mutant::SkipLease))
+        };
         let picked = match pick {
             Pick::Due => all
                 .rows
@@ -951,7 +976,7 @@ impl ports::Store for MemoryStore {
                 .map(|(due, row)| (due, &row.about.id))
                 .min()
                 .map(|(_, id)| id.clone()),
-            Pick::This(id) => all
+            Pick::This(id) | Pick::Aside(id) => all
                 .rows
                 .get(id)
                 .filter(|row| row.open() && to_be_had(row))
@@ -1027,6 +1052,8 @@ impl ports::Store for MemoryStore {
             last_full: row.last_full,
             org_key: org.key.clone(),
             org_deletes: all.deletes(&lease.org, since),
+            org_stopped: org.stopped.is_some(),
+            org_released: row.org_pass == OrgPass::LetThrough,
             last_moved: row.last_moved,
             backfill: row.backfill.clone().filter(|b| !b.finished),
             activated: row.activated.unwrap_or(row.created),
@@ -1084,11 +1111,14 @@ impl ports::Store for MemoryStore {
             row.backfill = Some(backfill);
         }
         for made in commit.claims {
-            let own = org
+            let claim = org
                 .claims
-                .get_mut(&(made.kind, made.hash.0))
-                .filter(|claim| claim.holder == lease.connection);
-            if let Some(claim) = own {
+                .entry((made.kind, made.hash.0))
+                .or_insert_with(|| Claim {
+                    holder: lease.connection.clone(),
+                    ..made.clone()
+                });
+            if claim.holder == lease.connection {
                 claim.crm_id = made.crm_id;
                 claim.key = made.key;
             }
@@ -1189,6 +1219,7 @@ impl ports::Store for MemoryStore {
             due: row.due,
             woken: row.woken,
             at_claim,
+            held_reason: row.held_reason,
             held_due: row.held_due,
         };
         let settled = standing.settle(&closing, stopped);
@@ -1203,6 +1234,11 @@ impl ports::Store for MemoryStore {
         row.preview = closing.preview;
         row.brake = closing.brake;
         row.released &= !closing.release_used;
+        if closing.stop_org {
+            row.org_pass = OrgPass::Stopped;
+        } else if closing.release_used && row.org_pass == OrgPass::LetThrough {
+            row.org_pass = OrgPass::No;
+        }
         row.ask_activation |= row.state == SyncState::NeedsActivation;
         if succeeded(closing.outcome) {
             row.last_success = Some(closing.ended);

@@ -137,6 +137,12 @@ impl Store {
         if changed == 0 {
             return Ok(false);
         }
+        // What stopped it has been looked at: planned again, it would only stop everybody once more.
+        tx.exec(
+            "UPDATE connections SET org_pass = 2 WHERE org_id = $1 AND org_pass = 1",
+            vals![org],
+        )
+        .await?;
         tx.exec(
             "UPDATE connections SET reason = held_reason, \
              due_at = COALESCE(due_at, CASE WHEN held_due < $2 THEN $2 ELSE held_due END), \
@@ -213,6 +219,12 @@ impl Store {
                 ))
             })?;
         }
+        tx.exec(
+            "UPDATE connections SET last_full = CASE WHEN last_full IS NULL THEN last_full ELSE 0 END \
+             WHERE org_id = $1",
+            vals![org],
+        )
+        .await?;
         Ok(tx.commit().await?)
     }
 
@@ -249,7 +261,9 @@ impl Store {
         let defaults: Value = from_json(&row.text("settings")?, "settings")?;
         let settings = settings::resolve(&defaults, overrides).map_err(SettingsFault::Refused)?;
         tx.exec(
-            "UPDATE connections SET settings = $2, updated_at = $3 WHERE id = $1",
+            // What lies in a wider window or in another scope moves no cursor: it is met where everything is listed.
+            "UPDATE connections SET settings = $2, updated_at = $3, \
+             last_full = CASE WHEN last_full IS NULL THEN last_full ELSE 0 END WHERE id = $1",
             vals![id, json(overrides)?, now],
         )
         .await?;

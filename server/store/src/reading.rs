@@ -8,6 +8,7 @@ use tandem_types::{
 
 use crate::commit::issue_aad;
 use crate::db::{Row, Val, vals};
+use crate::issues::{self, Kept};
 use crate::links::side;
 use crate::seal::DataKey;
 use crate::{Store, StoreError};
@@ -292,15 +293,14 @@ impl Store {
             &issue_aad(id, issue.as_str(), "detail"),
             &row.blob("detail")?,
         )?;
-        Ok(IssueView {
+        let kept = Kept {
             id: issue,
-            kind: row.word("kind", ItemKind::parse)?,
-            code: row.word("code", IssueCode::parse)?,
             title,
             detail,
             since: row.time("since")?,
             cures: row.json("cures")?,
-        })
+        };
+        Ok(issues::view(&issue_key(row)?, kept))
     }
 
     /// The issue is over, until a session raises it again. False: it is not open.

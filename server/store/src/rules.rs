@@ -14,7 +14,8 @@ pub(crate) struct Standing {
     pub(crate) woken: bool,
     /// The state at the claim.
     pub(crate) at_claim: SyncState,
-    /// What the organisation's brake took the due time's place of, if it did while the session ran.
+    /// What the organisation's brake took the place of, before the session or while it ran.
+    pub(crate) held_reason: Option<StateReason>,
     pub(crate) held_due: Option<Timestamp>,
 }
 
@@ -33,6 +34,13 @@ impl Standing {
     /// State, reason and due time after the session. What the user did meanwhile is stronger than what the session
     /// concludes, and the organisation's brake stronger than both.
     pub(crate) fn settle(&self, closing: &Closing, org_stopped: bool) -> Settled {
+        if closing.reason == Some(StateReason::OrgBrake)
+            && !closing.stop_org
+            && closing.state == SyncState::Active
+            && self.state == SyncState::Active
+        {
+            return self.aside(closing, org_stopped);
+        }
         let standing = self.due.or(self.held_due);
         let (state, reason, due) = if self.state == self.at_claim {
             let due = if self.woken { standing } else { closing.next_due };
@@ -58,6 +66,27 @@ impl Standing {
             due: None,
             held_reason: own,
             held_due: back,
+        }
+    }
+
+    /// After a look, or an undo, in a stopped organisation: what the stop took the place of is still to come back, or
+    /// has come back meanwhile.
+    fn aside(&self, closing: &Closing, org_stopped: bool) -> Settled {
+        if org_stopped {
+            return Settled {
+                state: self.state,
+                reason: Some(StateReason::OrgBrake),
+                due: None,
+                held_reason: self.held_reason,
+                held_due: self.due.or(self.held_due).or(closing.next_due),
+            };
+        }
+        Settled {
+            state: self.state,
+            reason: self.reason,
+            due: self.due,
+            held_reason: None,
+            held_due: None,
         }
     }
 }

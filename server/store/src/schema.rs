@@ -10,6 +10,7 @@ use crate::db::{Db, failed};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "activities", include_str!("../migrations/0002_activities.sql")),
+    (3, "org_pass", include_str!("../migrations/0003_org_pass.sql")),
 ];
 
 /// All versions there are.

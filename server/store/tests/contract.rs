@@ -164,6 +164,8 @@ port_cases![
     shared: an_organisations_deletes_are_counted,
     shared: an_organisation_stops_as_a_whole,
     shared: two_that_stop_their_organisation_at_once,
+    shared: what_stopped_an_organisation_is_let_through_once,
+    shared: a_stopped_organisation_takes_back_and_looks,
     shared: settings_reach_the_next_session,
 ];
 

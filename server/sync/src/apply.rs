@@ -3,12 +3,14 @@
 mod mail;
 mod make;
 mod remove;
+mod tries;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_types::{IssueCure, IssueId, ItemKind, ProgressPhase, Side};
 
+use crate::brake::{Load, stops_org};
 use crate::facts::Seen;
 use crate::link::{BaseHash, Intent, Link, LinkState};
 use crate::meeting;
@@ -32,8 +34,14 @@ pub(crate) struct Applied {
     pub(crate) issues: u32,
     /// Something was sent, and it is not known what became of it.
     pub(crate) in_doubt: bool,
+    /// How long what is in doubt waits for the next session, in seconds.
+    pub(crate) wait: Option<i64>,
     /// Something was carried over.
     pub(crate) moved: bool,
+    /// Faults that were taken for a single item's.
+    own_faults: u8,
+    /// It ended because the organisation has deleted too much: all its connections are to stop.
+    pub(crate) stops_org: bool,
     total: usize,
     done: usize,
 }
@@ -51,10 +59,19 @@ impl Applied {
             counts,
             issues: 0,
             in_doubt: false,
+            wait: None,
             moved: false,
+            own_faults: 0,
+            stops_org: false,
             total: 0,
             done: 0,
         }
+    }
+
+    /// The next session comes after so many seconds to look what became of a write.
+    fn doubt(&mut self, seconds: i64) {
+        self.in_doubt = true;
+        self.wait = Some(self.wait.map_or(seconds, |wait| wait.min(seconds)));
     }
 
     fn on(&mut self, kind: ItemKind, side: Side) -> &mut tandem_types::OpCounts {
@@ -139,53 +156,77 @@ impl Round<'_> {
     }
 
     async fn pass(&mut self, plan: Plan, applied: &mut Applied) -> Result<bool, Halt> {
-        let (notes, writes): (Vec<Job>, Vec<Job>) = plan
+        let now = self.cx.clock.now();
+        let (mut notes, mut writes): (Vec<Job>, Vec<Job>) = plan
             .jobs
             .into_iter()
             .partition(|job| matches!(job.step, Step::Note));
+        // What is owed stays owed: a later session comes to it.
+        writes.retain(|job| !tries::is_held(job, now));
+        for job in &mut notes {
+            if job.link.intent.is_none() && !tries::owes_files(&job.link) {
+                tries::succeeded(&mut job.link);
+            }
+        }
         applied.total += writes.len();
-        self.register(notes.iter().chain(&writes)).await?;
+        self.register(notes.iter_mut().chain(&mut writes).collect())
+            .await?;
         if !self.notes(notes, plan.issues, plan.solved, applied).await? {
             return Ok(false);
         }
-        let mut works: Vec<Work> = writes.into_iter().map(Work::new).collect();
+        // Mails come last: their contents are large and of all sorts, and nothing else waits for them.
+        let (mut mails, mut others): (Vec<Work>, Vec<Work>) = writes
+            .into_iter()
+            .map(Work::new)
+            .partition(|work| work.job.link.kind == ItemKind::Email);
+        if !self.carry(&mut others, applied).await? || !self.carry(&mut mails, applied).await? {
+            return Ok(false);
+        }
+        self.attachments(&mut mails, applied).await
+    }
+
+    async fn carry(&mut self, works: &mut [Work], applied: &mut Applied) -> Result<bool, Halt> {
         for side in [Side::Crm, Side::Mailbox] {
-            if !self.makes(side, &mut works, applied).await? {
+            if !self.makes(side, works, applied).await? {
                 return Ok(false);
             }
         }
         for side in [Side::Crm, Side::Mailbox] {
-            if !self.updates(side, &mut works, applied).await? {
+            if !self.updates(side, works, applied).await? {
                 return Ok(false);
             }
         }
         for side in [Side::Mailbox, Side::Crm] {
-            if !self.removes(side, &mut works, applied).await? {
+            if !self.removes(side, works, applied).await? {
                 return Ok(false);
             }
         }
-        self.attachments(&mut works, applied).await
+        Ok(true)
     }
 
     /// Names the records of pairs for the organisation: whoever has a copy of the meeting finds them.
-    async fn register(&mut self, jobs: impl Iterator<Item = &Job>) -> Result<(), Halt> {
-        let named: Vec<(ItemKind, BaseHash, LinkKey, ItemId)> = jobs
+    async fn register(&mut self, jobs: Vec<&mut Job>) -> Result<(), Halt> {
+        let mut named: Vec<(ItemKind, BaseHash, LinkKey, ItemId, &mut Job)> = jobs
+            .into_iter()
             .filter_map(|job| {
                 let link = &job.link;
-                Some((link.kind, job.register?, link.key.clone(), link.crm_id.clone()?))
+                let (key, record) = (link.key.clone(), link.crm_id.clone()?);
+                Some((link.kind, job.register?, key, record, job))
             })
             .collect();
-        for chunk in named.chunks(NOTES_MAX) {
+        for chunk in named.chunks_mut(NOTES_MAX) {
             let now = self.cx.clock.now();
             let lease = self.keeper.lease();
             let wishes: Vec<(ItemKind, BaseHash, LinkKey)> = chunk
                 .iter()
-                .map(|(kind, hash, key, _)| (*kind, *hash, key.clone()))
+                .map(|(kind, hash, key, ..)| (*kind, *hash, key.clone()))
                 .collect();
             let stale = meeting::stale_before(now, self.opening.settings.interval_minutes);
             let claims = self.cx.store.claims(&lease, now, &wishes, stale).await?;
             let mut commit = Commit::default();
-            for (claim, (.., record)) in claims.into_iter().zip(chunk) {
+            for (claim, (.., record, job)) in claims.into_iter().zip(chunk) {
+                // Another is making it: whether he finds this one is asked again.
+                job.link.traits.claimed = claim.crm_id.is_some() || claim.holder == lease.connection;
                 if claim.holder == lease.connection && claim.crm_id.is_none() {
                     commit.claims.push(Claim {
                         crm_id: Some(record.clone()),
@@ -214,6 +255,24 @@ impl Round<'_> {
         Ok(true)
     }
 
+    /// Whether the next batch may delete, or empty, so much. Others of the organisation delete at the same time, and
+    /// none of them sees the others' plans.
+    async fn may_delete(&self, n: u32, applied: &mut Applied) -> Result<bool, Halt> {
+        if n == 0 {
+            return Ok(true);
+        }
+        let now = self.cx.store.open(&self.keeper.lease()).await?;
+        if now.org_stopped {
+            return Ok(mutant::on(Mutant::NoBrake));
+        }
+        let load = Load {
+            deletes: n,
+            ..Load::default()
+        };
+        applied.stops_org = !self.opening.org_released && stops_org(&load, now.org_deletes);
+        Ok(!applied.stops_org)
+    }
+
     async fn notes(
         &mut self,
         jobs: Vec<Job>,
@@ -229,7 +288,8 @@ impl Round<'_> {
                 return Ok(false);
             }
             let mut commit = Commit::default();
-            for job in jobs.by_ref().take(NOTES_MAX) {
+            for mut job in jobs.by_ref().take(NOTES_MAX) {
+                self.remember(&mut job, &mut commit);
                 applied.counts.of(job.link.kind).adopted += u32::from(job.adopted);
                 commit.journal.extend(job.journal);
                 self.links.put(job.link.clone());
@@ -242,6 +302,21 @@ impl Round<'_> {
             self.commit(commit).await?;
         }
         Ok(true)
+    }
+
+    /// Of a saved mail, its conversation is remembered in the same step.
+    fn remember(&self, job: &mut Job, commit: &mut Commit) {
+        if let (Some(hash), Some(_)) = (job.thread, &job.link.crm_id) {
+            job.thread = None;
+            commit.claims.push(Claim {
+                kind: job.link.kind,
+                hash,
+                holder: self.keeper.lease().connection,
+                key: LinkKey(own_id(self.cx.rng)),
+                crm_id: None,
+                since: self.cx.clock.now(),
+            });
+        }
     }
 
     fn hashed<'f>(
@@ -261,6 +336,13 @@ impl Round<'_> {
             .write(writes)
             .await
             .map_err(|fault| Halt::Fault(side, fault))?;
+        if mutant::on(Mutant::PoisonEnds)
+            && outcomes
+                .iter()
+                .any(|outcome| matches!(outcome, Outcome::Refused(_)))
+        {
+            return Err(Halt::Fault(side, crate::Fault::fatal("an item is refused")));
+        }
         if outcomes.len() == writes.len() {
             Ok(outcomes)
         } else {

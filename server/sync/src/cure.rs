@@ -39,6 +39,10 @@ pub fn cure(link: &Link, cure: IssueCure, now: Timestamp, key: LinkKey) -> Optio
                 at: now,
             });
         }
+        // It is owed already, and only waits.
+        (IssueCure::Retry, LinkState::Live | LinkState::Dormant) if link.traits.not_before.is_some() => {
+            cured.traits.not_before = None;
+        }
         (IssueCure::Retry, LinkState::Live | LinkState::Dormant) if link.intent.is_none() => {
             let side = if link.crm_id.is_none() {
                 Side::Crm
@@ -160,6 +164,63 @@ pub fn pick(
     link.changed = now;
     link.intent = Some(Intent { side: other, at: now });
     Some(link)
+}
+
+/// An item that the item of an issue could be paired with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub side: Side,
+    pub id: ItemId,
+    /// What the user calls it; empty where that is not known.
+    pub title: String,
+}
+
+impl std::fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Candidate")
+            .field("side", &self.side)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The candidates as an issue's detail keeps them: a line each, `crm 003… Ada Lovelace`.
+#[must_use]
+pub fn candidates_to_detail(candidates: &[Candidate]) -> String {
+    let lines: Vec<String> = candidates
+        .iter()
+        .map(|Candidate { side, id, title }| {
+            // A title of several lines would be several candidates.
+            let title: String = title
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect();
+            format!("{} {id} {}", side.as_str(), title.trim())
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// What [`candidates_to_detail`] wrote; none where the detail says anything else.
+#[must_use]
+pub fn candidates_of_detail(detail: &str) -> Vec<Candidate> {
+    let candidate = |line: &str| {
+        let (side, rest) = line.split_once(' ')?;
+        let side = Side::BOTH.into_iter().find(|known| known.as_str() == side)?;
+        let (id, title) = rest.split_once(' ').unwrap_or((rest, ""));
+        (!id.is_empty() && !id.contains(',')).then(|| Candidate {
+            side,
+            id: ItemId(id.to_owned()),
+            title: title.to_owned(),
+        })
+    };
+    detail
+        .lines()
+        .map(candidate)
+        .collect::<Option<Vec<_>>>()
+        .unwrap_or_default()
 }
 
 fn id_mut(link: &mut Link, side: Side) -> &mut Option<ItemId> {

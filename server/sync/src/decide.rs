@@ -8,6 +8,7 @@ mod task;
 use tandem_types::{DeletedInMailbox, Direction, ItemKind, Side};
 
 use crate::link::{EndReason, LinkState};
+use crate::mutant::{self, Mutant};
 
 /// Where a link's mailbox item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,6 +213,38 @@ impl Decision {
 /// The decision for a pair. Total: every combination has an answer.
 #[must_use]
 pub fn decide(link: LinkState, mailbox: MailboxState, crm: CrmState, terms: Terms) -> Decision {
+    let decision = decided(link, mailbox, crm, terms);
+    mutant::count(|| {
+        let (kind, decision) = (terms.kind.as_str(), format!("{decision:?}"));
+        let word = decision.split([' ', '(', '{']).next().unwrap_or_default();
+        format!("{kind} {link:?} {mailbox:?} {crm:?}: {word}")
+    });
+    spoilt(mailbox, terms, decision)
+}
+
+/// The decision, but for deliberate bugs.
+fn spoilt(mailbox: MailboxState, terms: Terms, decision: Decision) -> Decision {
+    match decision {
+        Decision::Remake { on } if mutant::on(Mutant::DeleteBeatsEdit) => {
+            let end = match on {
+                Side::Mailbox => EndReason::DeletedInMailbox,
+                Side::Crm => EndReason::DeletedInCrm,
+            };
+            Decision::Delete { on: on.other(), end }
+        }
+        _ if mailbox == MailboxState::Past && mutant::on(Mutant::WindowDeletes) => Decision::Delete {
+            on: Side::Crm,
+            end: EndReason::DeletedInMailbox,
+        },
+        _ if terms.direction == Direction::Off && mutant::on(Mutant::OffDeletes) => Decision::Delete {
+            on: Side::Crm,
+            end: EndReason::DeletedInMailbox,
+        },
+        _ => decision,
+    }
+}
+
+fn decided(link: LinkState, mailbox: MailboxState, crm: CrmState, terms: Terms) -> Decision {
     match terms.kind {
         ItemKind::Contact => contact::decide(link, mailbox, crm, terms),
         ItemKind::Event => event::decide(link, mailbox, crm, terms),

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tandem_types::{ItemKind, LinkId, Side, Timestamp};
 
-use crate::model::{Field, ItemId, LinkKey, Version};
+use crate::model::{Field, ItemId, LinkKey, MeetingId, Snapshot, Trace, Version};
 
 /// The pairing of one mailbox item with one Salesforce record. Never forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,18 @@ pub struct Traits {
     /// Saved with the links that the user chose: the linker does not move them.
     #[serde(skip_serializing_if = "is_default")]
     pub links_chosen: bool,
+    /// Writes of it, or of its attachments, that came to nothing, or of which nobody knows, in a row. See `apply::tries`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub attempts: u8,
+    /// Nothing is sent for it before then.
+    #[serde(skip_serializing_if = "is_default")]
+    pub not_before: Option<Timestamp>,
+    /// The mailbox item was last seen without this link's key: not finding the key proves nothing.
+    #[serde(skip_serializing_if = "is_default")]
+    pub keyless: bool,
+    /// How a calendar finds the mailbox item when its id is gone.
+    #[serde(skip_serializing_if = "is_default")]
+    pub meeting: Option<MeetingId>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -72,6 +84,27 @@ impl Link {
             Side::Mailbox => self.mailbox_id.as_ref(),
             Side::Crm => self.crm_id.as_ref(),
         }
+    }
+
+    /// How its item is looked for that was known as `id`.
+    pub fn trace(&self, id: &ItemId) -> Trace {
+        Trace {
+            carried: !self.traits.keyless,
+            meeting: self.traits.meeting.clone(),
+            ..Trace::new(self.kind, id.clone(), self.key.clone())
+        }
+    }
+
+    /// By what the mailbox item, as it is now, will be found again.
+    pub(crate) fn note_marks(&mut self, item: &Snapshot) {
+        self.traits.keyless = item.key.as_ref() != Some(&self.key);
+        let event = item.extra.event.as_deref();
+        self.traits.meeting = event.and_then(|event| {
+            Some(MeetingId {
+                uid: event.uid.clone()?,
+                original_start: event.original_start.clone(),
+            })
+        });
     }
 }
 

@@ -7,6 +7,7 @@ use tandem_types::{ConflictPolicy, Direction, Side, Timestamp};
 use crate::hash::Hasher;
 use crate::link::{Base, BaseHash};
 use crate::model::{Access, Field, FieldRule, FieldValue, Profile, Record};
+use crate::mutant::{self, Mutant};
 use crate::normalise::{self, fit, image, normalise};
 
 /// Two stamps closer than this do not tell who was last: the clocks of two servers are compared.
@@ -86,10 +87,15 @@ impl FieldCase<'_> {
     /// The canonical values, as far as they can be read.
     fn now(&self) -> Both<FieldValue> {
         let readable = |side: Side| {
-            if self.rule.on(side).access == Access::None {
+            let value = if self.rule.on(side).access == Access::None {
                 FieldValue::Unknown
             } else {
                 normalise(self.field, self.value.on(side))
+            };
+            if value.is_unknown() && mutant::on(Mutant::UnknownIsEmpty) {
+                FieldValue::Empty
+            } else {
+                value
             }
         };
         Both::new(readable(Side::Mailbox), readable(Side::Crm))
@@ -132,7 +138,7 @@ pub fn merge_field(hasher: &Hasher, case: &FieldCase<'_>) -> Verdict {
         (true, false) => return one_sided(case, Side::Crm),
         (false, false) => {}
     }
-    if agree(case, &now) {
+    if agree(case, &now) && !(mutant::on(Mutant::LossTravelsBack) && now.mailbox != now.crm) {
         return Verdict::Settled;
     }
     let (Some(base_mailbox), Some(base_crm)) = (case.base.mailbox, case.base.crm) else {
@@ -142,6 +148,7 @@ pub fn merge_field(hasher: &Hasher, case: &FieldCase<'_>) -> Verdict {
     let crm_changed = hasher.of_normal(field, &now.crm) != Some(base_crm);
     match (mailbox_changed, crm_changed) {
         // Different, and known to be: a loss of the mapping, or a difference that was left alone.
+        (false, false) if mutant::on(Mutant::LossTravelsBack) => carry(case, &now, Side::Mailbox),
         (false, false) => Verdict::Settled,
         (true, false) => carry(case, &now, Side::Crm),
         (false, true) => carry(case, &now, Side::Mailbox),
@@ -176,6 +183,9 @@ fn adopt(case: &FieldCase<'_>, now: &Both<FieldValue>) -> Verdict {
             };
         }
     }
+    if mutant::on(Mutant::OverwriteOnAdopt) {
+        return carry(case, now, Side::Crm);
+    }
     Verdict::Different
 }
 
@@ -205,6 +215,7 @@ fn conflict(case: &FieldCase<'_>, now: &Both<FieldValue>) -> Verdict {
         (true, false) => Side::Mailbox,
         (false, true) => Side::Crm,
         (true, true) => match case.winner {
+            Some(winner) if mutant::on(Mutant::SwapMerge) => winner,
             Some(winner) => winner.other(),
             None => return Verdict::Asked,
         },

@@ -358,6 +358,32 @@ pub struct Trace {
     pub id: ItemId,
     /// Finds one that was moved or copied, where the side holds keys.
     pub key: LinkKey,
+    /// The item was last seen carrying the key. Of one that never did, the key proves nothing.
+    pub carried: bool,
+    /// By which an event is found that carries no key.
+    pub meeting: Option<MeetingId>,
+}
+
+impl Trace {
+    /// Of an item that carries its key.
+    pub fn new(kind: ItemKind, id: ItemId, key: LinkKey) -> Self {
+        Self {
+            kind,
+            id,
+            key,
+            carried: true,
+            meeting: None,
+        }
+    }
+}
+
+/// What every calendar knows an event by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct MeetingId {
+    /// Of an occurrence, its series'.
+    pub uid: String,
+    /// The start that the series planned, as [`EventFacts::original_start`]; `None`: not of a series.
+    pub original_start: Option<String>,
 }
 
 /// What has become of an item that is no longer listed.

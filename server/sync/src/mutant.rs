@@ -100,11 +100,13 @@ mutants! {
 
 #[cfg(feature = "mutants")]
 mod switch {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
+    use std::collections::BTreeMap;
 
     use super::Mutant;
 
     thread_local! {
+        static SEEN: RefCell<BTreeMap<String, u64>> = const { RefCell::new(BTreeMap::new()) };
         static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
         static HITS: Cell<u64> = const { Cell::new(0) };
     }
@@ -118,6 +120,16 @@ mod switch {
     /// How often the bug's place was reached since it was switched on.
     pub fn hits() -> u64 {
         HITS.get()
+    }
+
+    /// Counts that a place was reached, for this thread.
+    pub fn count(what: impl FnOnce() -> String) {
+        SEEN.with_borrow_mut(|seen| *seen.entry(what()).or_default() += 1);
+    }
+
+    /// What was counted since the last time.
+    pub fn counted() -> BTreeMap<String, u64> {
+        SEEN.take()
     }
 
     /// Whether this bug is on.
@@ -139,6 +151,10 @@ mod switch {
     pub const fn on(_: Mutant) -> bool {
         false
     }
+
+    /// Counts nothing.
+    #[inline]
+    pub fn count(_: impl FnOnce() -> String) {}
 }
 
 pub use switch::*;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::model::{Access, Field, FieldRule, FieldValue, Relations, When, instant, parse_instant};
+use crate::mutant::{self, Mutant};
 
 /// Kept beside every base. It grows whenever [`normalise`] changes its mind about any value.
 pub const VERSION: u16 = 1;
@@ -78,6 +79,9 @@ pub fn fit(field: Field, value: &FieldValue, rule: FieldRule) -> FieldValue {
     if canonical.is_empty() {
         return FieldValue::Empty;
     }
+    if field == Field::When && canonical.len() == 21 && mutant::on(Mutant::ShiftAllDay) {
+        return FieldValue::Known(a_day_early(&canonical));
+    }
     if let Some(first) = rule.words.first()
         && !rule.words.contains(&canonical.as_str())
     {
@@ -100,6 +104,18 @@ pub fn fit(field: Field, value: &FieldValue, rule: FieldRule) -> FieldValue {
     let cut: String = canonical.chars().take(max).collect();
     // A piece of something that has a form may have another form.
     FieldValue::from_text(text_form(field, cut.trim_end()))
+}
+
+/// What becomes of whole days that are taken for midnight somewhere.
+fn a_day_early(days: &str) -> String {
+    match days.parse::<When>() {
+        Ok(When::AllDay { first, until }) => When::AllDay {
+            first: first.yesterday().unwrap_or(first),
+            until: until.yesterday().unwrap_or(until),
+        }
+        .to_string(),
+        _ => days.to_owned(),
+    }
 }
 
 /// The canonical form of what a side would hold if `value` was written to it. [`Access::None`] holds

@@ -257,6 +257,7 @@ impl<'a> Planner<'a> {
         let mut kept = link.clone();
         if let Some(now) = items.mailbox {
             kept.mailbox_id = Some(now.id.clone());
+            kept.note_marks(now);
             if noted.mailbox {
                 kept.mailbox_version = Some(now.version.clone());
             }
@@ -321,12 +322,21 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// So many of a side's items go over. A series that was moved has as many new occurrences as it lost: its side is
+    /// not empty.
+    fn new_on(&self, side: Side, kind: ItemKind) -> u32 {
+        let new = |job: &&Job| {
+            job.link.kind == kind && matches!(job.step, Step::Make { on, .. } if on == side.other())
+        };
+        u32::try_from(self.plan.jobs.iter().filter(new).count()).unwrap_or(u32::MAX)
+    }
+
     fn finish(mut self) -> Plan {
         self.plan.load.side_empty = ItemKind::ALL.into_iter().any(|kind| {
             let live = live(self.view.links, kind, self.setting.live_links);
             Side::BOTH.into_iter().any(|side| {
                 let vanished = self.vanished.on(side).get(&kind).copied().unwrap_or(0);
-                vanished > 0 && vanished >= live
+                vanished > 0 && vanished >= live && self.new_on(side, kind) < vanished
             })
         });
         self.plan.both_sides_moved = self.moved.mailbox && self.moved.crm;
@@ -471,6 +481,9 @@ pub(crate) fn on_side(counts: &mut Counts, side: Side) -> &mut OpCounts {
 /// Notes an item and its version on a link, or takes it off.
 pub(crate) fn set_item(link: &mut Link, side: Side, item: Option<&Snapshot>) {
     let (id, version) = (item.map(|i| i.id.clone()), item.map(|i| i.version.clone()));
+    if let (Side::Mailbox, Some(item)) = (side, item) {
+        link.note_marks(item);
+    }
     match side {
         Side::Mailbox => (link.mailbox_id, link.mailbox_version) = (id, version),
         Side::Crm => (link.crm_id, link.crm_version) = (id, version),

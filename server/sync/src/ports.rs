@@ -161,6 +161,8 @@ pub enum Pick {
     /// This one, whatever is due, in any state but deactivated and not activated. Not while its organisation is stopped
     /// ([`Closing::stop_org`]): no session of it begins then.
     This(ConnectionId),
+    /// As [`Pick::This`], to take something back or only to look: while its organisation is stopped too.
+    Aside(ConnectionId),
 }
 
 /// Why the store did not do it.
@@ -185,6 +187,10 @@ pub enum StoreError {
 
 /// What a session starts from.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what a session starts from: each is a column of its own"
+)]
 pub struct Opening {
     pub state: SyncState,
     pub reason: Option<StateReason>,
@@ -209,6 +215,10 @@ pub struct Opening {
     pub org_key: HashKey,
     /// Deletes and emptied fields of the whole organisation in the last hour.
     pub org_deletes: u32,
+    /// The organisation's brake has stopped it: by another session, while this one runs, or this is [`Pick::Aside`].
+    pub org_stopped: bool,
+    /// This connection stopped the organisation, and an administrator let it go on: this round is let through.
+    pub org_released: bool,
     /// When something was carried over last, in either direction.
     pub last_moved: Option<Timestamp>,
     /// A back-fill that is under way.
@@ -272,7 +282,8 @@ pub struct Commit {
     pub last_full: Option<Timestamp>,
     /// Set with the first round's last commit.
     pub first_round_done: bool,
-    /// Claims of this connection: set once made, or (no longer wanted) let go of. Only its own are touched.
+    /// Claims of this connection: set once made (a new row where none stands), or (no longer wanted) let go of. Only its
+    /// own are touched.
     pub claims: Vec<Claim>,
     pub unclaimed: Vec<(ItemKind, BaseHash)>,
     /// Deletes and emptied fields that this step did: counted for the organisation's brake.
@@ -351,7 +362,7 @@ pub struct Closing {
     /// Shown until the user answers or the round is through; `None` clears it.
     pub preview: Option<PreviewView>,
     pub brake: Option<BrakeView>,
-    /// The release was used up by this round.
+    /// The release, the user's own or the organisation's, was used up by this round.
     pub release_used: bool,
     /// The organisation's brake: every connection of it stops, until an administrator lets them go on.
     pub stop_org: bool,

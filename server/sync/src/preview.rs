@@ -66,6 +66,8 @@ mod tests {
             last_full: None,
             org_key: HashKey([0; 32]),
             org_deletes: 0,
+            org_stopped: false,
+            org_released: false,
             last_moved: None,
             backfill: None,
             activated: NOW,

@@ -16,6 +16,15 @@ pub const PRIVATE_SUBJECT: &str = "Private";
 /// What a mask hides.
 const MASKED: [Field; 3] = [Field::Subject, Field::Body, Field::Location];
 
+/// What an event that was made private no longer shows there.
+pub(crate) const HIDDEN: [Field; 5] = [
+    Field::Subject,
+    Field::Body,
+    Field::Location,
+    Field::Relations,
+    Field::Private,
+];
+
 /// The profiles, narrowed to what this pair may carry. A snapshot that is `None` is not there (yet).
 #[must_use]
 pub fn rules(
@@ -95,10 +104,17 @@ pub fn is_follower(link: &Link, crm: Option<&Snapshot>) -> bool {
 #[must_use]
 pub fn masked(link: &Link, mailbox: &Snapshot) -> bool {
     mailbox.record.kind == ItemKind::Event
-        && link.crm_id.is_some()
+        && was_saved(link)
         && !link.traits.private_on_purpose
         && mailbox.record.get(Field::Private).known() == Some("yes")
         && !mutant::on(Mutant::LeakPrivate)
+}
+
+/// Whether the CRM holds it, has held it, or may hold it: a create may have been done whose answer was lost.
+fn was_saved(link: &Link) -> bool {
+    link.crm_id.is_some()
+        || link.made_on == Some(Side::Crm)
+        || link.intent.is_some_and(|intent| intent.side == Side::Crm)
 }
 
 /// What the CRM may see of an event that was made private: its times, and that it is private.

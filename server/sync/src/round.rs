@@ -23,6 +23,8 @@ use crate::{Fault, FaultKind, due, lease};
 
 /// A task that was completed longer ago than this is history.
 const TASK_DAYS: u32 = 14;
+/// A full listing shows mails again that came or were marked so long before the last one, in seconds.
+const MAILS_AGAIN_SECONDS: i64 = 7 * 24 * 3600;
 
 /// Why a session cannot go on.
 #[derive(Debug)]
@@ -150,7 +152,12 @@ impl<'a> Round<'a> {
     }
 
     pub(crate) fn truncated(&self) -> bool {
-        self.truncated || self.unknown
+        self.truncated
+    }
+
+    /// Something could not be found out.
+    pub(crate) fn unknown(&self) -> bool {
+        self.unknown
     }
 
     /// Reads both sides' changes, both at once.
@@ -261,12 +268,20 @@ impl<'a> Round<'a> {
     ) -> Result<Reading, Halt> {
         let fault = |fault| Halt::Fault(side, fault);
         let endpoint = self.cx.side(side);
-        let want = self.want();
+        let mut want = self.want();
         let mut since = since;
         let mut anew = since.is_none();
+        let recent = self
+            .opening
+            .last_full
+            .map(|last| last.plus_seconds(-MAILS_AGAIN_SECONDS));
         self.start(side, anew).await?;
         let mut reading: Option<Reading> = None;
         loop {
+            if let (true, Some(recent)) = (anew, recent) {
+                // What came long before the last full listing was told then.
+                want.mails_since = want.mails_since.max(recent);
+            }
             let page = match endpoint.changes(since.as_ref(), &want).await {
                 Err(error) if error.kind == FaultKind::CursorExpired && !anew => {
                     anew = true;
@@ -416,8 +431,12 @@ impl<'a> Round<'a> {
         plan
     }
 
-    pub(crate) async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+    pub(crate) async fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {
         let now = self.cx.clock.now();
+        if self.opening.org_released {
+            // An administrator has seen them: they stop nobody else.
+            commit.deletes = 0;
+        }
         self.cx.store.commit(&self.keeper.lease(), now, commit).await
     }
 
@@ -460,7 +479,7 @@ fn frame(cx: &Context<'_>, keeper: &Keeper<'_>, opening: &Opening) -> Frame {
         now,
         kinds: ItemKind::ALL
             .into_iter()
-            .filter(|kind| settings.direction(*kind) != Direction::Off)
+            .filter(|kind| settings.direction(*kind) != Direction::Off || mutant::on(Mutant::OffDeletes))
             .collect(),
         window: Window {
             from: now.plus_seconds(-days(settings.event_days_back)),

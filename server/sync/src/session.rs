@@ -8,9 +8,10 @@ use tandem_types::{
 };
 
 use crate::apply::Applied;
-use crate::brake::{brake, stops_org};
+use crate::brake::{Load, brake, stops_org};
 use crate::hash::Hasher;
 use crate::model::ItemId;
+use crate::mutant::{self, Mutant};
 use crate::plan::{Plan, own_id, parse_own};
 use crate::ports::{
     Clock, Closing, Commit, Crm, Endpoint, Issue, IssueKey, Lease, Mailbox, Observer, Opening, Rng, Store,
@@ -108,8 +109,13 @@ enum End {
     /// A back-fill goes on: the next session is due at once.
     More,
     Partial,
+    /// Something could not be found out: the next session meets the same questions.
+    Unknown,
     /// Through, but for answers that never came.
-    InDoubt,
+    InDoubt {
+        /// In seconds.
+        wait: i64,
+    },
     Preview {
         view: PreviewView,
     },
@@ -222,11 +228,22 @@ async fn go(
     }
     let mut applied = Applied::new(&plan);
     let both_wanted = plan.both_sides_moved;
+    let load = plan.load.clone();
+    if mutant::on(Mutant::CursorFirst) {
+        let cursors = round.last_commit();
+        round.commit(cursors).await?;
+    }
     let result = round.apply(plan, &mut applied).await;
     told.counts = applied.counts.list();
     told.issues += applied.issues;
     if !result? {
-        return Ok(End::Partial);
+        return Ok(if applied.stops_org {
+            End::StoppedOrg {
+                view: org_view(&load, &planned),
+            }
+        } else {
+            End::Partial
+        });
     }
     let mut commit = round.last_commit();
     told.issues += nothing_moves(cx, opening, both_wanted, applied.moved, &mut commit);
@@ -234,10 +251,14 @@ async fn go(
     if !is_nothing(&commit) {
         round.commit(commit).await?;
     }
-    Ok(if round.truncated() {
+    Ok(if round.unknown() {
+        End::Unknown
+    } else if round.truncated() {
         End::Partial
     } else if applied.in_doubt {
-        End::InDoubt
+        End::InDoubt {
+            wait: applied.wait.unwrap_or(IN_DOUBT_SECONDS),
+        }
     } else if more {
         End::More
     } else {
@@ -257,15 +278,20 @@ fn looked(cx: &Context<'_>, opening: &Opening, plan: &Plan) -> End {
     End::Looked { view, stop }
 }
 
+fn org_view(load: &Load, planned: &[Counts]) -> BrakeView {
+    BrakeView {
+        counts: planned.to_vec(),
+        overwritten: load.overwritten,
+        side_empty: load.side_empty,
+    }
+}
+
 /// The preview and the brake, before the first write.
 fn held_back(cx: &Context<'_>, opening: &Opening, plan: &Plan, planned: &[Counts]) -> Option<End> {
-    if !opening.released && stops_org(&plan.load, opening.org_deletes) {
+    // What the user lets through is his own: only an administrator answers for the organisation.
+    if !opening.org_released && stops_org(&plan.load, opening.org_deletes) {
         return Some(End::StoppedOrg {
-            view: BrakeView {
-                counts: planned.to_vec(),
-                overwritten: plan.load.overwritten,
-                side_empty: plan.load.side_empty,
-            },
+            view: org_view(&plan.load, planned),
         });
     }
     let stop = brake(opening.settings.brake, &plan.load, opening.live_links, planned);
@@ -342,6 +368,7 @@ fn closed(
 ) -> Closing {
     let usual = due::after_success(now, &opening.settings, cx.rng);
     let standing = accepted(before);
+    let let_through = opening.released || opening.org_released;
     let mut closing = Closing {
         outcome: SessionOutcome::Done,
         counts,
@@ -358,20 +385,27 @@ fn closed(
         note: String::new(),
     };
     match end {
-        End::Done => closing.release_used = opening.released,
+        End::Done => closing.release_used = let_through,
         End::More => {
-            closing.release_used = opening.released;
+            closing.release_used = let_through;
             closing.next_due = Some(now);
         }
         End::Partial => {
             closing.outcome = SessionOutcome::Partial;
             closing.next_due = Some(now);
         }
-        End::InDoubt => {
+        End::Unknown => {
             closing.outcome = SessionOutcome::Partial;
-            closing.release_used = opening.released;
+            closing.failures = before.failures.saturating_add(1);
+            closing.next_due = Some(due::after_failure(now, closing.failures, None, cx.rng));
+        }
+        End::InDoubt { wait } => {
+            closing.outcome = SessionOutcome::Partial;
+            closing.release_used = let_through;
             // Soon, but not at once: what broke an answer off may last a moment.
-            closing.next_due = Some(now.plus_seconds(IN_DOUBT_SECONDS));
+            // What fails again and again hurries nobody.
+            let soon = now.plus_seconds(IN_DOUBT_SECONDS);
+            closing.next_due = Some(usual.min(now.plus_seconds(wait)).max(soon));
         }
         End::Preview { view } => {
             closing.outcome = SessionOutcome::Preview;

@@ -8,7 +8,7 @@
 
 mod deeds;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use tandem_types::{
@@ -18,7 +18,7 @@ use tandem_types::{
 use crate::fault::Fault;
 use crate::hash::Hasher;
 use crate::link::{BaseHash, EndReason, Link, LinkState};
-use crate::model::{Fate, Field, FieldValue, ItemId, Mark, Outcome, Record, Snapshot, Trace, Write};
+use crate::model::{Fate, Field, FieldValue, ItemId, Mark, Outcome, Record, Scope, Snapshot, Trace, Write};
 use crate::mutant::{self, Mutant};
 use crate::normalise::{self, normalise};
 use crate::ports::{
@@ -26,7 +26,7 @@ use crate::ports::{
 };
 use crate::round::{Halt, Keeper};
 use crate::session::{Context, progress};
-use crate::{FaultKind, aside};
+use crate::{FaultKind, aside, roles};
 
 use deeds::{Deed, deeds};
 
@@ -60,6 +60,8 @@ pub struct UndoLeft {
 pub enum LeftReason {
     /// It holds something else than the session wrote.
     ChangedSince,
+    /// Its event was made private: what it held is not shown again.
+    MadePrivate,
     /// It is no longer there, or not to be seen.
     Gone,
     /// It was deleted, and cannot be brought back: its bin was emptied.
@@ -77,6 +79,7 @@ impl LeftReason {
     pub const fn text(self) -> &'static str {
         match self {
             Self::ChangedSince => "it was changed since",
+            Self::MadePrivate => "the event is private: what it held stays hidden",
             Self::Gone => "it is no longer there, or you may no longer see it",
             Self::GoneForGood => "it was deleted for good",
             Self::Refused(_) => "the change was refused",
@@ -220,16 +223,26 @@ impl Undo<'_> {
 
     /// The items as they are now: by the id that the journal knows, else, where they were moved, by the link's key.
     async fn now(&self, side: Side, deeds: &[&Deed]) -> Result<Vec<Option<Snapshot>>, Halt> {
+        let ids = deeds.iter().map(|deed| deed.item.clone()).collect();
+        let traces = deeds.iter().map(|deed| self.trace(deed)).collect();
+        self.find(side, ids, traces).await
+    }
+
+    async fn find(
+        &self,
+        side: Side,
+        ids: Vec<ItemId>,
+        traces: Vec<Option<Trace>>,
+    ) -> Result<Vec<Option<Snapshot>>, Halt> {
         let fault = |fault| Halt::Fault(side, fault);
         let endpoint = self.cx.side(side);
-        let ids: Vec<ItemId> = deeds.iter().map(|deed| deed.item.clone()).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let mut found = endpoint.read(&ids).await.map_err(fault)?;
         same_number(side, ids.len(), found.len())?;
         let missing: Vec<usize> = (0..found.len()).filter(|n| found[*n].is_none()).collect();
-        let traces: Vec<Trace> = missing.iter().filter_map(|n| self.trace(deeds[*n])).collect();
+        let traces: Vec<Trace> = missing.iter().filter_map(|n| traces[*n].clone()).collect();
         if traces.len() == missing.len() && !traces.is_empty() {
             let fates = endpoint.fates(&traces).await.map_err(fault)?;
             same_number(side, traces.len(), fates.len())?;
@@ -244,18 +257,45 @@ impl Undo<'_> {
 
     fn trace(&self, deed: &Deed) -> Option<Trace> {
         let link = self.links.get(&deed.link)?;
-        Some(Trace {
-            kind: deed.kind,
-            id: deed.item.clone(),
-            key: link.key.clone(),
-        })
+        Some(link.trace(&deed.item))
+    }
+
+    /// Of these, the links whose events were made private after they were saved, or whose privacy is not known now: the
+    /// CRM gets nothing back of what it held before. An event that is in the mailbox no more hides nothing.
+    async fn hidden(&self, side: Side, deeds: &[&Deed]) -> Result<HashSet<LinkId>, Halt> {
+        let mut asked: Vec<&Link> = Vec::new();
+        if side == Side::Crm {
+            let events = deeds.iter().filter(|deed| deed.kind == ItemKind::Event);
+            asked.extend(events.filter_map(|deed| self.links.get(&deed.link)));
+        }
+        asked.retain(|link| link.mailbox_id.is_some() && !link.traits.private_on_purpose);
+        let ids: Vec<ItemId> = asked.iter().filter_map(|link| link.mailbox_id.clone()).collect();
+        let traces = asked
+            .iter()
+            .zip(&ids)
+            .map(|(link, id)| Some(link.trace(id)))
+            .collect();
+        let found = self.find(Side::Mailbox, ids, traces).await?;
+        let is_hidden = |link: &Link, now: &Snapshot| {
+            roles::masked(link, now)
+                || now.scope == Scope::Private
+                || now.record.get(Field::Private).is_unknown()
+        };
+        Ok(asked
+            .into_iter()
+            .zip(found)
+            .filter(|(link, now)| now.as_ref().is_some_and(|now| is_hidden(link, now)))
+            .map(|(link, _)| link.id.clone())
+            .collect())
     }
 
     /// What was deleted comes back.
     async fn restore(&mut self, side: Side, deeds: &[&Deed]) -> Result<(), Halt> {
+        let hidden = self.hidden(side, deeds).await?;
         let mut known = Vec::new();
         for deed in deeds {
             match self.trace(deed) {
+                Some(_) if hidden.contains(&deed.link) => self.leave(deed, LeftReason::MadePrivate),
                 Some(trace) => known.push((*deed, trace)),
                 None => self.leave(deed, LeftReason::Gone),
             }
@@ -344,6 +384,7 @@ impl Undo<'_> {
     /// What was changed gets its old values back.
     async fn write_back(&mut self, side: Side, deeds: &[&Deed]) -> Result<(), Halt> {
         let found = self.now(side, deeds).await?;
+        let hidden = self.hidden(side, deeds).await?;
         self.accepted(side);
         let mut ready = Vec::new();
         let mut ahead = Commit::default();
@@ -352,7 +393,7 @@ impl Undo<'_> {
                 self.leave(deed, LeftReason::Gone);
                 continue;
             };
-            let set: BTreeMap<Field, FieldValue> = deed
+            let mut set: BTreeMap<Field, FieldValue> = deed
                 .old
                 .iter()
                 .filter(|(_, value)| !value.is_unknown())
@@ -364,6 +405,16 @@ impl Undo<'_> {
             if !self.as_written(deed, &now.record) {
                 self.leave(deed, LeftReason::ChangedSince);
                 continue;
+            }
+            if hidden.contains(&deed.link) {
+                let before = set.len();
+                set.retain(|field, _| !roles::HIDDEN.contains(field));
+                if set.len() < before {
+                    self.leave(deed, LeftReason::MadePrivate);
+                }
+                if set.is_empty() || self.holds(&now.record, &set) {
+                    continue;
+                }
             }
             let mut moved = link.clone();
             self.rebase(&mut moved, side, set.iter().map(|(field, value)| (*field, value)));

@@ -65,8 +65,13 @@ impl Ties {
         self.0.get(activity).map_or(&[], Vec::as_slice)
     }
 
+    /// A row that is listed twice is one.
     pub(crate) fn add(&mut self, activity: String, tie: Tie) {
-        self.0.entry(activity).or_default().push(tie);
+        let ties = self.0.entry(activity).or_default();
+        match ties.iter_mut().find(|other| other.row == tie.row) {
+            Some(other) => *other = tie,
+            None => ties.push(tie),
+        }
     }
 }
 

@@ -211,6 +211,11 @@ fn is_done(errors: &[ApiError]) -> bool {
         .is_some_and(|error| matches!(error.code.as_str(), "DUPLICATE_VALUE" | "ENTITY_IS_DELETED"))
 }
 
+/// By the key prefix of users.
+fn is_user(id: &str) -> bool {
+    id.starts_with("005")
+}
+
 impl Changes {
     #[expect(
         clippy::too_many_arguments,
@@ -231,7 +236,10 @@ impl Changes {
         if let Some(invited) = invited {
             wanted.extend(invited.iter().map(|(id, answer)| (id.0.as_str(), *answer)));
             wanted.remove(me);
-            let others = now.iter().filter(|tie| tie.invitee && tie.to != me);
+            // A colleague joins and leaves by himself: his answer is his own connection's to write.
+            let others = now
+                .iter()
+                .filter(|tie| tie.invitee && tie.to != me && !is_user(&tie.to));
             unwanted.extend(
                 others
                     .map(|tie| tie.to.as_str())
@@ -352,7 +360,19 @@ mod tests {
         assert!(made.deletes.is_empty(), "the user's own invitation stays");
         let none = changes(Some(&[]), Reply::Keep, &now);
         let deleted: Vec<&str> = none.deletes.iter().map(|(_, id)| id.as_str()).collect();
-        assert_eq!(deleted, ["0RE000000000003AAA", "0RE000000000005AAA"]);
+        assert_eq!(
+            deleted,
+            Vec::<&str>::new(),
+            "colleagues have joined by themselves"
+        );
+        let guests = [
+            tie(6, "003000000000006AAA", true, false, "New"),
+            tie(7, "00Q000000000007AAA", true, false, "New"),
+            tie(8, "005000000000008AAA", true, false, "Accepted"),
+        ];
+        let none = changes(Some(&[]), Reply::Keep, &guests);
+        let deleted: Vec<&str> = none.deletes.iter().map(|(_, id)| id.as_str()).collect();
+        assert_eq!(deleted, ["0RE000000000006AAA", "0RE000000000007AAA"]);
     }
 
     #[test]

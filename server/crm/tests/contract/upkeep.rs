@@ -17,6 +17,8 @@ fn trace(kind: ItemKind, id: &ItemId) -> Trace {
         kind,
         id: id.clone(),
         key: key(1),
+        carried: true,
+        meeting: None,
     }
 }
 

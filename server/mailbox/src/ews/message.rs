@@ -10,6 +10,7 @@ use super::item::{Head, field, flag, read_mailbox, read_person};
 use super::soap::envelope;
 use super::{FolderRef, item_id};
 use crate::mail::Mail;
+use crate::map::CATEGORY;
 use crate::xml::{Element, Reader, Xml, XmlError};
 
 /// The headers that tell a machine's mail from a person's.
@@ -121,6 +122,19 @@ pub(crate) struct Range {
     pub(crate) to: Option<String>,
     /// And was changed from then on.
     pub(crate) modified: Option<String>,
+    /// And older ones that the user asks for.
+    pub(crate) older: Older,
+}
+
+/// Which mails are listed that came before the range begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Older {
+    #[default]
+    None,
+    /// Those with our category that were changed since then: those saved long ago have it, too.
+    Marked,
+    /// Those that were changed since then or have no category of ours: so many lie in our folder.
+    Unsaved,
 }
 
 /// A page of the mails in several folders, oldest first, so that what comes meanwhile stands at the end. Ids only:
@@ -138,28 +152,7 @@ pub(crate) fn find(folders: &[&str], range: &Range, offset: u32, page: u32) -> V
             ],
         );
         xml.element("m:Restriction", &[], |xml| {
-            if range.to.is_none() && range.modified.is_none() {
-                return compare(
-                    xml,
-                    "t:IsGreaterThanOrEqualTo",
-                    "item:DateTimeReceived",
-                    &range.from,
-                );
-            }
-            xml.element("t:And", &[], |xml| {
-                compare(
-                    xml,
-                    "t:IsGreaterThanOrEqualTo",
-                    "item:DateTimeReceived",
-                    &range.from,
-                );
-                if let Some(to) = &range.to {
-                    compare(xml, "t:IsLessThan", "item:DateTimeReceived", to);
-                }
-                if let Some(modified) = &range.modified {
-                    compare(xml, "t:IsGreaterThanOrEqualTo", "item:LastModifiedTime", modified);
-                }
-            });
+            restriction(xml, range);
         });
         xml.element("m:SortOrder", &[], |xml| {
             xml.element("t:FieldOrder", &[("Order", "Ascending")], |xml| {
@@ -172,6 +165,46 @@ pub(crate) fn find(folders: &[&str], range: &Range, offset: u32, page: u32) -> V
             }
         });
     })
+}
+
+fn restriction(xml: &mut Xml, range: &Range) {
+    let changed = range.modified.as_deref().unwrap_or(&range.from);
+    match range.older {
+        Older::None => dates(xml, range),
+        Older::Marked => xml.element("t:Or", &[], |xml| {
+            dates(xml, range);
+            xml.element("t:And", &[], |xml| {
+                since(xml, "item:LastModifiedTime", changed);
+                compare(xml, "t:IsEqualTo", "item:Categories", CATEGORY);
+            });
+        }),
+        Older::Unsaved => xml.element("t:Or", &[], |xml| {
+            dates(xml, range);
+            since(xml, "item:LastModifiedTime", changed);
+            xml.element("t:Not", &[], |xml| {
+                compare(xml, "t:IsEqualTo", "item:Categories", CATEGORY);
+            });
+        }),
+    }
+}
+
+fn dates(xml: &mut Xml, range: &Range) {
+    if range.to.is_none() && range.modified.is_none() {
+        return since(xml, "item:DateTimeReceived", &range.from);
+    }
+    xml.element("t:And", &[], |xml| {
+        since(xml, "item:DateTimeReceived", &range.from);
+        if let Some(to) = &range.to {
+            compare(xml, "t:IsLessThan", "item:DateTimeReceived", to);
+        }
+        if let Some(modified) = &range.modified {
+            since(xml, "item:LastModifiedTime", modified);
+        }
+    });
+}
+
+fn since(xml: &mut Xml, uri: &str, at: &str) {
+    compare(xml, "t:IsGreaterThanOrEqualTo", uri, at);
 }
 
 fn compare(xml: &mut Xml, how: &str, uri: &str, value: &str) {

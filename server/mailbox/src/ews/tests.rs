@@ -216,6 +216,7 @@ fn requests_for_events_tasks_and_mails() {
         from: "2026-11-01T00:00:00Z".to_owned(),
         to: Some("2026-12-01T00:00:00Z".to_owned()),
         modified: Some("2026-11-20T00:00:00Z".to_owned()),
+        older: message::Older::None,
     };
     insta::assert_snapshot!("find_mails", pretty(message::find(&["I", "S"], &range, 250, 250)));
     insta::assert_snapshot!("mail_sizes", pretty(message::sizes(&["A"])));

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 use tandem_mailbox::Ews;
 use tandem_sync::model::{
-    Answer, Candidate, Cursor, Fate, Field, FieldValue, ItemId, Kinds, MatchKey, Outcome, Part, Record,
-    Scope, SeriesPart, Snapshot, Write,
+    Answer, Candidate, Cursor, Fate, Field, FieldValue, ItemId, Kinds, MatchKey, MeetingId, Outcome, Part,
+    Record, Scope, SeriesPart, Snapshot, Trace, Write,
 };
 use tandem_sync::ports::{Endpoint as _, Mailbox as _};
 use tandem_types::{IssueCode, ItemKind};
@@ -246,6 +246,93 @@ async fn a_series_is_its_occurrences_and_any_change_of_it_lists_all() {
     assert!(full && found.is_empty());
     let fates = ews.fates(&[trace(plain[0])]).await.unwrap();
     assert!(!matches!(fates[0], Fate::Here(_)), "{:?}", fates[0]);
+    assert_eq!(world.mails_sent().await, 0);
+}
+
+#[tokio::test]
+async fn a_series_that_is_filed_elsewhere_is_followed_and_nothing_of_it_counts_as_deleted() {
+    let world = World::new().await;
+    let cursor = settled(&world).await;
+    world
+        .control(
+            "POST",
+            &format!("/exchange/mailboxes/{}/folders", world.user.mailbox),
+            json!({ "name": "Team", "class": "IPF.Appointment" }),
+        )
+        .await;
+    let series = world.add_item("events", weekly(4)).await;
+    let single = world
+        .add_item(
+            "events",
+            json!({ "subject": "Alone", "start": "2026-11-24T10:00:00Z", "end": "2026-11-24T11:00:00Z" }),
+        )
+        .await;
+    world
+        .change_item("events", &series, json!({ "original_start": "2026-11-26T08:00:00Z", "start": "2027-01-05T15:00:00Z", "end": "2027-01-05T15:15:00Z" }))
+        .await;
+    let ews = world.session();
+    let (found, ..) = full_round(&ews, Some(&cursor)).await;
+    assert_eq!(found.len(), 5);
+    // As the engine asks: under a key that none of them carries.
+    let asked: Vec<Trace> = found
+        .iter()
+        .zip(1..)
+        .map(|(of, n)| Trace {
+            carried: false,
+            meeting: Some(MeetingId {
+                uid: facts(of).uid.clone().unwrap(),
+                original_start: facts(of).original_start.clone(),
+            }),
+            ..Trace::new(ItemKind::Event, of.id.clone(), key(n))
+        })
+        .collect();
+    let moved = world.move_item("events", &series, "Team").await;
+    let alone = world.move_item("events", &single, "Team").await;
+    let ews = world.session();
+    let fates = ews.fates(&asked).await.unwrap();
+    for ((was, asked), fate) in found.iter().zip(&asked).zip(&fates) {
+        let Fate::Here(now) = fate else { panic!("{fate:?}") };
+        assert_ne!(now.id, asked.id);
+        assert_eq!(now.record, was.record);
+        assert_eq!(facts(now).original_start, facts(was).original_start);
+    }
+    // Without anything to find it by, nothing is proved.
+    let blind: Vec<Trace> = asked
+        .iter()
+        .map(|trace| Trace {
+            meeting: None,
+            ..trace.clone()
+        })
+        .collect();
+    assert!(
+        ews.fates(&blind)
+            .await
+            .unwrap()
+            .iter()
+            .all(|fate| *fate == Fate::Unproved)
+    );
+
+    // One occurrence is taken out; then all goes to Deleted Items, or is purged.
+    let of = |start: &str| {
+        let at = |trace: &&Trace| trace.meeting.as_ref().unwrap().original_start.as_deref() == Some(start);
+        asked.iter().find(at).unwrap().clone()
+    };
+    let (first, last) = (of("2026-11-24T08:00:00Z"), of("2026-11-26T08:00:00Z"));
+    world
+        .delete_item("events", &moved, "original_start=2026-11-24T08:00:00Z")
+        .await;
+    let fates = world.session().fates(&[first, last]).await.unwrap();
+    assert_eq!(fates[0], Fate::Deleted { merged_into: None });
+    assert!(matches!(fates[1], Fate::Here(_)), "{:?}", fates[1]);
+    world.delete_item("events", &moved, "").await;
+    world.delete_item("events", &alone, "hard=true").await;
+    let fates = world.session().fates(&asked).await.unwrap();
+    assert!(
+        fates
+            .iter()
+            .all(|fate| *fate == Fate::Deleted { merged_into: None }),
+        "{fates:?}"
+    );
     assert_eq!(world.mails_sent().await, 0);
 }
 

@@ -174,6 +174,63 @@ async fn without_a_subscription_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn old_mails_that_the_user_marks_are_seen_without_a_subscription() {
+    let world = World::new().await;
+    let old = |id: &str| {
+        mail(
+            id,
+            json!({ "received": "2026-01-01T10:00:00Z", "sent": "2026-01-01T10:00:00Z" }),
+        )
+    };
+    let marked = world.add_item("messages", old("marked")).await;
+    let filed = world.add_item("messages", old("filed")).await;
+    let plain = world.add_item("messages", old("plain")).await;
+    let cursor = settled(&world).await;
+    world
+        .change_item("messages", &marked, json!({ "categories": ["Salesforce"] }))
+        .await;
+    let filed = world.move_item("messages", &filed, "Salesforce Emails").await;
+    world.set_mailbox(json!({ "watermark_support": false })).await;
+    // In the round in which the subscription is found to be lost, and in one that lists everything.
+    for since in [Some(&cursor), None] {
+        let (listed, next, _) = round(&world.session(), since, &mails()).await;
+        assert!(listed.present[&marked].marked && listed.present[&filed].marked);
+        assert!(!listed.present.contains_key(&plain));
+        // What is saved has our category, and is listed again only if it changes.
+        let (listed, ..) = round(&world.session(), Some(&next), &mails()).await;
+        assert!(!listed.present.contains_key(&plain));
+    }
+}
+
+#[tokio::test]
+async fn one_mail_that_cannot_be_fetched_keeps_no_other() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(
+            world
+                .add_item("messages", mail(&format!("m{n}"), json!({})))
+                .await,
+        );
+    }
+    let ews = world.session();
+    ews.prepare().await.unwrap();
+    // The sizes are told; then the content of two, of one, and of the single mail is not.
+    for kind in [
+        json!({ "kind": "status", "code": 500, "times": 3, "skip": 1 }),
+        json!({ "kind": "item_error", "code": "ErrorInternalServerError", "times": 1, "skip": 5 }),
+    ] {
+        world.fault(Some("GetItem"), kind).await;
+        let found = ews.messages(&ids, &AttachmentRules::default()).await.unwrap();
+        world.no_faults().await;
+        assert_eq!(found.len(), 5);
+        let refused: Vec<bool> = found.iter().map(Result::is_err).collect();
+        assert_eq!(refused, [true, false, false, false, false]);
+        assert!(found[0].as_ref().unwrap_err().retry);
+    }
+}
+
+#[tokio::test]
 async fn contents_and_attachments() {
     let world = World::new().await;
     let cursor = settled(&world).await;

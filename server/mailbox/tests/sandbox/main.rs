@@ -5,7 +5,9 @@
 mod activation;
 mod events;
 mod faults;
+mod limits;
 mod mails;
+mod matrix;
 mod reading;
 mod support;
 mod tasks;

@@ -257,6 +257,8 @@ async fn fates_are_proved() {
             kind: ItemKind::Contact,
             id: s.id.clone(),
             key: key(u32::try_from(n).unwrap()),
+            carried: true,
+            meeting: None,
         })
         .collect();
     let fates = world.session().fates(&asked).await.unwrap();

@@ -339,6 +339,8 @@ pub(crate) fn trace(of: &Snapshot) -> Trace {
         kind: of.record.kind,
         id: of.id.clone(),
         key: of.key.clone().unwrap_or(LinkKey(String::new())),
+        carried: true,
+        meeting: None,
     }
 }
 

@@ -329,6 +329,8 @@ async fn items_in_deleted_items_are_gone_for_writes_and_can_be_restored() {
         kind: ItemKind::Contact,
         id: ItemId(id.to_owned()),
         key: key(n),
+        carried: true,
+        meeting: None,
     };
     // Once by its id in the bin, once by the key alone: the second time it is back already.
     for id in [&in_bin.id.0, &made.id.0, "AAMkADUAAA="] {

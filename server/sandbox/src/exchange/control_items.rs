@@ -16,7 +16,7 @@
 //! Event: `subject, body | html, location, start, end, zone, all_day, show_as, sensitivity | private,
 //! reminder_minutes (null: none), categories, properties, attendees: [{address, name?, role?, response?}],
 //! organizer: {address, name?} (makes it an invitation), my_response, cancelled, recurrence (null: none),
-//! online_meeting, uid, folder, send`. Times are RFC 3339, or the wall clock of the zone, or for whole days a date.
+//! online_meeting, uid, folder, send, raw_end` (an end that nobody checks, as broken clients store it). Times are RFC 3339, or the wall clock of the zone, or for whole days a date.
 //! With `?original_start=` (or in the body) an edit or a deletion is of that occurrence. With `send: true` guests get
 //! mail, as when the user presses *Send*.
 //!
@@ -631,7 +631,7 @@ fn apply_event(content: &mut Content, entry: &Map<String, Value>, mailbox_zone: 
             continue;
         }
         match name.as_str() {
-            "zone" | "start" | "folder" | "send" | "original_start" | "recurrence" => {}
+            "zone" | "start" | "folder" | "send" | "original_start" | "recurrence" | "raw_end" => {}
             "end" => {
                 let end = moment(name, value, &zone)?;
                 content.texts.insert("End", write_time(end));
@@ -917,6 +917,15 @@ fn attachment(value: &Value) -> Result<Piece, String> {
     })
 }
 
+/// An end as a broken client has stored it, past all checks.
+fn put_raw_end(content: &mut Content, entry: &Map<String, Value>) -> Result<(), String> {
+    if let Some(end) = entry.get("raw_end") {
+        let end = moment("raw_end", end, &content.zone())?;
+        content.texts.insert("End", write_time(end));
+    }
+    Ok(())
+}
+
 fn sends(entry: &Map<String, Value>) -> Send {
     match entry.get("send").and_then(Value::as_bool) {
         Some(true) => Send::All { copy: true },
@@ -944,6 +953,7 @@ fn add(exchange: &Exchange, address: &str, class: Class, entry: &Map<String, Val
             apply(&mut content, entry, &zone).map_err(bad)?;
             let ctx = Ctx { now, zone: &zone };
             content.settle(&Content::default(), ctx).map_err(|f| failed(&f))?;
+            put_raw_end(&mut content, entry).map_err(bad)?;
             content
         };
         let arrives = class == Class::Message && Some(folder) == mailbox.distinguished("inbox");
@@ -1002,7 +1012,9 @@ fn change(
                 wrong = Some(text);
                 return Ok(());
             }
-            content.settle(&was, ctx)
+            content.settle(&was, ctx)?;
+            wrong = put_raw_end(content, entry).err();
+            Ok(())
         })
         .map_err(|f| failed(&f))?;
         if let Some(text) = wrong {

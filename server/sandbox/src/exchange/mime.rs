@@ -529,9 +529,8 @@ mod tests {
         assert_eq!(read.text.as_deref(), Some("this is no header\r\nat all"));
         let open = parse(b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhalf");
         assert_eq!(open.text.as_deref(), Some("half"));
-        let nested: String = (0..50)
-            .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n"))
-            .collect();
+        let part = |n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n");
+        let nested = (0..50).map(part).collect::<Vec<String>>().concat();
         assert_eq!(parse(nested.as_bytes()).text, None);
         assert_eq!(decode_words("=?utf-8?X?a?= =?oops"), "=?utf-8?X?a?= =?oops");
         assert!(addresses("undisclosed-recipients:;").is_empty());

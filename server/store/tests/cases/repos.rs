@@ -844,7 +844,11 @@ pub(crate) async fn an_organisation_waits_and_lists_again(store: Store) {
     store.commit(&lease, at(1), commit).await.unwrap();
     assert_eq!(store.open(&lease).await.unwrap().last_full, Some(at(1)));
     store.request_full_round(&cid(1), at(2)).await.unwrap();
-    assert_eq!(store.open(&lease).await.unwrap().last_full, None);
+    assert_eq!(
+        store.open(&lease).await.unwrap().last_full,
+        Some(tandem_types::Timestamp(0)),
+        "due"
+    );
     assert!(matches!(
         store.request_full_round(&cid(99), at(2)).await,
         Err(StoreError::NotFound("connection"))
@@ -1254,7 +1258,10 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
             .await
             .unwrap();
     }
-    assert_eq!(store.pending_migrations().await.unwrap(), ["0002 activities"]);
+    assert_eq!(
+        store.pending_migrations().await.unwrap(),
+        ["0002 activities", "0003 org_pass"]
+    );
     store.migrate().await.unwrap();
 
     let row = store.connection(&c).await.unwrap().unwrap();

@@ -688,6 +688,86 @@ pub(crate) async fn an_organisation_stops_as_a_whole(desk: D) {
     );
 }
 
+pub(crate) async fn what_stopped_an_organisation_is_let_through_once(desk: D) {
+    for n in 1..=2 {
+        desk.active(n, T0).await;
+    }
+    let opened = async |n: u64, now: i64, used: bool| {
+        let lease = claimed(&desk, n, at(now)).await;
+        let opening = desk.port().open(&lease).await.unwrap();
+        let closing = Closing {
+            release_used: used,
+            ..done(at(now), Some(at(now)))
+        };
+        desk.port().close(&lease, closing).await.unwrap();
+        (opening.org_released, opening.org_stopped)
+    };
+    let running = claimed(&desk, 2, at(5)).await;
+    stop(&desk, 1, 10).await;
+    assert!(
+        desk.port().open(&running).await.unwrap().org_stopped,
+        "told while it runs"
+    );
+    desk.port()
+        .close(&running, done(at(11), Some(at(11))))
+        .await
+        .unwrap();
+    assert!(desk.release_org(&org(1), at(20)).await);
+    assert_eq!(opened(2, 21, true).await, (false, false), "it has stopped nobody");
+    assert_eq!(opened(1, 21, false).await, (true, false));
+    assert_eq!(
+        opened(1, 22, true).await,
+        (true, false),
+        "its round was not through"
+    );
+    assert_eq!(opened(1, 23, false).await, (false, false));
+
+    stop(&desk, 1, 30).await;
+    assert!(desk.release_org(&org(1), at(31)).await);
+    desk.activate(&cid(1), "user1@example.com", at(32)).await.unwrap();
+    assert_eq!(opened(1, 33, false).await, (false, false), "activated anew");
+}
+
+pub(crate) async fn a_stopped_organisation_takes_back_and_looks(desk: D) {
+    for n in 1..=3 {
+        desk.active(n, T0).await;
+    }
+    let waiting = Some(StateReason::MailServerRefused);
+    let active = [SyncState::Active];
+    desk.set_state(&cid(2), &active, SyncState::Active, waiting, Some(at(5000)))
+        .await;
+    stop(&desk, 1, 10).await;
+    let aside = async |n: u64, now: i64| {
+        let pick = Pick::Aside(cid(n));
+        let got = desk.port().claim(&pick, "w", new_session(), at(now), TTL).await;
+        got.unwrap()
+    };
+    let this = Pick::This(cid(2));
+    let got = desk.port().claim(&this, "w", new_session(), at(11), TTL).await;
+    assert!(got.unwrap().is_none());
+    let lease = aside(2, 11).await.expect("it may be undone");
+    assert!(aside(2, 12).await.is_none(), "one at a time");
+    let opening = desk.port().open(&lease).await.unwrap();
+    assert!(opening.org_stopped);
+    let looked = |now| Closing {
+        reason: Some(StateReason::OrgBrake),
+        ..done(at(now), Some(at(now)))
+    };
+    desk.port().close(&lease, looked(13)).await.unwrap();
+    let row = desk.row(&cid(2)).await;
+    assert_eq!((row.reason, row.next_due), (Some(StateReason::OrgBrake), None));
+    // Let go on while another undo runs: it comes back as it stood before the stop.
+    let lease = aside(3, 14).await.unwrap();
+    assert!(desk.release_org(&org(1), at(20)).await);
+    desk.port().close(&lease, looked(21)).await.unwrap();
+    let row = desk.row(&cid(2)).await;
+    assert_eq!((row.reason, row.next_due), (waiting, Some(at(5000))));
+    let row = desk.row(&cid(3)).await;
+    assert_eq!((row.reason, row.next_due), (None, Some(at(20))));
+    desk.deactivate(&cid(3), at(22)).await;
+    assert!(aside(3, 23).await.is_none());
+}
+
 pub(crate) async fn two_that_stop_their_organisation_at_once(desk: D) {
     for n in 1..=8 {
         desk.active(n, T0).await;

@@ -2,12 +2,12 @@
 
 use tandem_types::{AttachmentRules, IssueCode, IssueCure, ItemKind, Side};
 
-use super::{Applied, Work, refused};
+use super::{Applied, Work, refused, tries};
 use crate::link::LinkState;
 use crate::merge::rule;
 use crate::model::{Field, FieldValue, File, ItemId, Message, Profile, Refusal};
 use crate::normalise::fit;
-use crate::plan::{Draft, Job, Step, failed_mark, own_id, park, title};
+use crate::plan::{Draft, Job, Step, failed_mark, park, title};
 use crate::ports::{Commit, IssueKey};
 use crate::round::{Halt, Round};
 
@@ -16,6 +16,14 @@ const READ_MAX: usize = 10;
 /// Attachments that are held at once, about.
 const HELD_BYTES: usize = 32 * 1024 * 1024;
 
+/// What is attached to a mail.
+#[derive(Default)]
+struct Files {
+    put: Vec<File>,
+    /// Names of the others, and why each is left out.
+    left_out: Vec<(String, String)>,
+}
+
 impl Round<'_> {
     pub(super) async fn make_mails(
         &mut self,
@@ -23,17 +31,23 @@ impl Round<'_> {
         batch: usize,
         applied: &mut Applied,
     ) -> Result<bool, Halt> {
+        works.sort_by_key(|work| work.job.link.traits.attempts);
         let mut rest = works;
         while !rest.is_empty() {
             if !self.safe_point(applied).await? {
                 return Ok(false);
             }
-            let mut files: Vec<Vec<File>> = Vec::new();
+            let mut files: Vec<Files> = Vec::new();
             let mut held = 0;
-            while files.len() < rest.len().min(batch) && held < HELD_BYTES {
-                let end = (files.len() + READ_MAX).min(rest.len()).min(batch);
+            let most = tries::next_chunk(rest, batch);
+            while files.len() < most && held < HELD_BYTES {
+                let end = (files.len() + READ_MAX).min(most);
                 let more = self.contents(&mut rest[files.len()..end], applied).await?;
-                held += more.iter().flatten().map(|file| file.bytes.len()).sum::<usize>();
+                held += more
+                    .iter()
+                    .flat_map(|all| &all.put)
+                    .map(|file| file.bytes.len())
+                    .sum::<usize>();
                 files.extend(more);
             }
             let (chunk, later) = rest.split_at_mut(files.len());
@@ -48,12 +62,8 @@ impl Round<'_> {
         Ok(true)
     }
 
-    /// Reads the contents of these mails into what is made of them. The attachments of each, in their order.
-    async fn contents(
-        &mut self,
-        works: &mut [&mut Work],
-        applied: &mut Applied,
-    ) -> Result<Vec<Vec<File>>, Halt> {
+    /// Reads the contents of these mails into what is made of them. What is attached to each, in their order.
+    async fn contents(&mut self, works: &mut [&mut Work], applied: &mut Applied) -> Result<Vec<Files>, Halt> {
         let ids: Vec<ItemId> = works
             .iter()
             .map(|work| work.job.link.mailbox_id.clone().unwrap_or(ItemId(String::new())))
@@ -72,7 +82,7 @@ impl Round<'_> {
                 Ok(message) => self.content(work, message, &profile, &mut commit, applied),
                 Err(refusal) => {
                     self.unread(work, refusal, &mut commit, applied);
-                    Vec::new()
+                    Files::default()
                 }
             });
         }
@@ -113,7 +123,7 @@ impl Round<'_> {
         profile: &Profile,
         commit: &mut Commit,
         applied: &mut Applied,
-    ) -> Vec<File> {
+    ) -> Files {
         let job = &mut work.job;
         if let Step::Make { record, .. } = &mut job.step {
             let html = message.html.map_or(FieldValue::Empty, FieldValue::from_text);
@@ -136,8 +146,11 @@ impl Round<'_> {
                     .as_deref()
                     .and_then(|item| item.extra.mail.as_deref())
                     .is_some_and(|mail| mail.has_attachments));
-        self.left_out(job, message.left_out, commit, applied);
-        message.files
+        self.left_out(job, message.left_out.clone(), commit, applied);
+        Files {
+            put: message.files,
+            left_out: message.left_out,
+        }
     }
 
     fn unread(&mut self, work: &mut Work, refusal: Refusal, commit: &mut Commit, applied: &mut Applied) {
@@ -162,26 +175,16 @@ impl Round<'_> {
         }
     }
 
-    /// What follows a mail that was saved: its conversation is remembered, its attachments are put to it.
-    async fn saved(&mut self, job: &mut Job, files: Vec<File>, applied: &mut Applied) -> Result<(), Halt> {
-        if let Some(thread) = job.thread {
-            let now = self.cx.clock.now();
-            let key = crate::model::LinkKey(own_id(self.cx.rng));
-            let wish = [(ItemKind::Email, thread, key)];
-            let long_ago = tandem_types::Timestamp(i64::MIN);
-            self.cx
-                .store
-                .claims(&self.keeper.lease(), now, &wish, long_ago)
-                .await?;
-        }
-        if job.link.traits.files_owed && !files.is_empty() {
-            self.put_files(job, &files, applied).await?;
+    /// What follows a mail that was saved: its attachments are put to it.
+    async fn saved(&mut self, job: &mut Job, files: Files, applied: &mut Applied) -> Result<(), Halt> {
+        if job.link.traits.files_owed && !files.put.is_empty() {
+            self.put_files(job, files, applied).await?;
         }
         Ok(())
     }
 
     /// Puts attachments to a saved email. What is refused is told, and not tried again; a full storage waits.
-    async fn put_files(&mut self, job: &mut Job, files: &[File], applied: &mut Applied) -> Result<(), Halt> {
+    async fn put_files(&mut self, job: &mut Job, files: Files, applied: &mut Applied) -> Result<(), Halt> {
         let Some(record) = job.link.crm_id.clone() else {
             return Ok(());
         };
@@ -189,16 +192,23 @@ impl Round<'_> {
             return Ok(());
         }
         self.keeper.keep().await?;
-        let done = self
-            .cx
-            .crm
-            .attach(&record, files)
-            .await
-            .map_err(|fault| Halt::Fault(Side::Crm, fault))?;
+        let (done, halt) = match self.cx.crm.attach(&record, &files.put).await {
+            Ok(done) => (done, None),
+            Err(fault) if !tries::may_be_own(fault.kind) => return Err(Halt::Fault(Side::Crm, fault)),
+            // This mail waits, the others go on: but not through a server that is down.
+            Err(fault) => {
+                tracing::info!(fault = %fault, "attachments could not be put");
+                let later = files.put.iter().map(|_| Err(unanswered())).collect();
+                let halt = (!applied.takes_fault()).then_some(Halt::Fault(Side::Crm, fault));
+                (later, halt)
+            }
+        };
         let mut commit = Commit::default();
-        let mut refusals: Vec<(String, String)> = Vec::new();
+        // One issue lists all that is not there, also what was never sent.
+        let mut refusals = files.left_out;
         let mut later = false;
-        for (file, outcome) in files.iter().zip(done) {
+        let mut vain = Vec::new();
+        for (file, outcome) in files.put.iter().zip(done) {
             match outcome {
                 Ok(()) => {}
                 Err(refusal) if refusal.code == IssueCode::StorageFull => {
@@ -207,19 +217,28 @@ impl Round<'_> {
                     let draft = refused(ItemKind::Email, (Side::Crm, &record), name(job), refusal);
                     self.raise(draft, &mut commit, applied);
                 }
-                Err(refusal) if refusal.retry => later = true,
+                Err(refusal) if refusal.retry => vain.push((file.name.clone(), refusal.message)),
                 Err(refusal) => refusals.push((file.name.clone(), refusal.message)),
             }
         }
+        let now = self.cx.clock.now();
+        if vain.is_empty() {
+            tries::succeeded(&mut job.link);
+        } else if tries::files_failed(&mut job.link, now) {
+            refusals.append(&mut vain);
+            tries::succeeded(&mut job.link);
+        } else {
+            later = true;
+        }
         self.left_out(job, refusals, &mut commit, applied);
         job.link.traits.files_owed = later;
-        job.link.changed = self.cx.clock.now();
+        job.link.changed = now;
         if !later {
             self.solve(ItemKind::Email, Side::Crm, &record, &mut commit);
         }
         self.keep(&job.link, &mut commit);
         self.commit(commit).await?;
-        Ok(())
+        halt.map_or(Ok(()), Err)
     }
 
     fn left_out(
@@ -274,22 +293,35 @@ impl Round<'_> {
                 continue;
             };
             let files = match message {
-                Ok(message) => message.files,
+                Ok(message) => Files {
+                    put: message.files,
+                    left_out: message.left_out,
+                },
                 // The mail is gone, or cannot be read: nothing can be owed any more.
-                Err(refusal) if !refusal.retry => Vec::new(),
+                Err(refusal) if !refusal.retry => Files::default(),
                 Err(_) => continue,
             };
             applied.done += 1;
-            if files.is_empty() || matches!(job.link.state, LinkState::Ended(_)) {
+            if files.put.is_empty() || matches!(job.link.state, LinkState::Ended(_)) {
                 job.link.traits.files_owed = false;
                 let mut commit = Commit::default();
                 self.keep(&job.link, &mut commit);
                 self.commit(commit).await?;
             } else {
-                self.put_files(job, &files, applied).await?;
+                self.put_files(job, files, applied).await?;
             }
         }
         Ok(true)
+    }
+}
+
+/// Of a file that nothing was said of.
+fn unanswered() -> Refusal {
+    Refusal {
+        code: IssueCode::AttachmentLeftOut,
+        message: "Salesforce does not take it".to_owned(),
+        fields: Vec::new(),
+        retry: true,
     }
 }
 

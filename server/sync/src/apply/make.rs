@@ -2,7 +2,7 @@
 
 use tandem_types::{ItemKind, Side};
 
-use super::{Applied, Work, refused};
+use super::{Applied, Work, refused, tries};
 use crate::link::{BaseHash, Intent, Link, LinkState};
 use crate::meeting;
 use crate::merge::Both;
@@ -25,7 +25,7 @@ impl Round<'_> {
             .filter(|work| matches!(&work.job.step, Step::Make { on, .. } if *on == side))
             .partition(|work| work.job.link.kind == ItemKind::Email);
         let batch = self.cx.side(side).batch().max(1);
-        for chunk in others.chunks_mut(batch) {
+        for chunk in tries::chunks(&mut others, batch) {
             if !self.safe_point(applied).await? {
                 return Ok(false);
             }
@@ -75,7 +75,10 @@ impl Round<'_> {
         if !mutant::on(Mutant::SkipIntent) {
             self.commit(intents).await?;
         }
-        let outcomes = self.send(side, &writes).await?;
+        let outcomes = match self.send(side, &writes).await {
+            Ok(outcomes) => outcomes,
+            Err(halt) => self.spoilt(side, &mut chunk, halt, applied).await?,
+        };
         let mut commit = Commit::default();
         for (work, outcome) in chunk.iter_mut().zip(outcomes) {
             self.made(side, work, outcome, &mut commit, applied);
@@ -117,7 +120,7 @@ impl Round<'_> {
             work.failed = true;
             if ours {
                 // Whoever took it before may have made it: that is looked for before it is made.
-                applied.in_doubt = true;
+                applied.doubt(tries::wait(0));
                 link.key = claim.key;
                 link.intent = Some(Intent {
                     side: Side::Crm,
@@ -158,6 +161,7 @@ impl Round<'_> {
                 }
                 set_item(&mut job.link, side, Some(&now));
                 job.link.intent = None;
+                tries::succeeded(&mut job.link);
                 commit.journal.push(JournalEntry {
                     link: job.link.id.clone(),
                     kind,
@@ -171,6 +175,7 @@ impl Round<'_> {
                 if let Some(source) = source {
                     self.solve(kind, side.other(), &source.id, commit);
                 }
+                self.remember(job, commit);
                 if let Some(hash) = job.claim {
                     job.link.traits.claimed = true;
                     let lease = self.keeper.lease();
@@ -233,7 +238,8 @@ impl Round<'_> {
             }
             // The intent stays, and the next session looks for what it may have made.
             Outcome::InDoubt | Outcome::Conflict(_) | Outcome::Missing | Outcome::Deleted => {
-                applied.in_doubt = true;
+                self.in_vain(job, commit, applied);
+                self.keep(&job.link, commit);
                 work.failed = true;
             }
         }

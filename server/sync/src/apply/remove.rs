@@ -2,7 +2,7 @@
 
 use tandem_types::{IssueCode, Side};
 
-use super::{Applied, Work, owed, refused};
+use super::{Applied, Work, owed, refused, tries};
 use crate::facts::Seen;
 use crate::link::LinkState;
 use crate::model::{ItemId, Outcome, Write};
@@ -23,7 +23,7 @@ impl Round<'_> {
             .iter_mut()
             .filter(|work| matches!(&work.job.step, Step::Remove { on, .. } if *on == side))
             .collect();
-        for chunk in todo.chunks_mut(batch) {
+        for chunk in tries::chunks(&mut todo, batch) {
             if !self.safe_point(applied).await? {
                 return Ok(false);
             }
@@ -67,10 +67,17 @@ impl Round<'_> {
                     }
                 }
             }
+            let deletes = u32::try_from(writes.len()).unwrap_or(u32::MAX);
+            if !self.may_delete(deletes, applied).await? {
+                return Ok(false);
+            }
             let outcomes = if writes.is_empty() {
                 Vec::new()
             } else {
-                self.send(side, &writes).await?
+                match self.send(side, &writes).await {
+                    Ok(outcomes) => outcomes,
+                    Err(halt) => self.spoilt(side, &mut sure, halt, applied).await?,
+                }
             };
             for (work, outcome) in sure.into_iter().zip(outcomes) {
                 self.removed(side, work, outcome, &mut commit, applied);
@@ -117,6 +124,7 @@ impl Round<'_> {
                 });
                 job.link.state = then;
                 job.link.intent = None;
+                tries::succeeded(&mut job.link);
                 job.link.changed = self.cx.clock.now();
                 let ended = matches!(then, LinkState::Ended(_));
                 commit
@@ -157,7 +165,7 @@ impl Round<'_> {
                 }
             }
             Outcome::InDoubt | Outcome::Missing => {
-                applied.in_doubt = true;
+                self.in_vain(job, commit, applied);
                 self.owe(&job.link, side, commit);
             }
         }

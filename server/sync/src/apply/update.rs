@@ -4,9 +4,9 @@ use tandem_types::{IssueCode, IssueCure, Side};
 
 use std::collections::BTreeMap;
 
-use super::{Applied, Sent, Work, emptied, refused};
+use super::{Applied, Sent, Work, emptied, refused, tries};
 use crate::link::LinkState;
-use crate::model::{Field, FieldValue, Outcome, Record, Snapshot, Write};
+use crate::model::{Field, FieldValue, Mark, Outcome, Record, Snapshot, Write};
 use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
 use crate::plan::{After, Draft, Job, Step, Update, linked, name_of, set_item, title};
@@ -27,24 +27,27 @@ impl Round<'_> {
             .filter(|work| !work.failed)
             .filter(|work| matches!(&work.job.step, Step::Update(updates) if updates.on(side).is_some()))
             .collect();
-        for chunk in todo.chunks_mut(batch) {
+        for chunk in tries::chunks(&mut todo, batch) {
             if !self.safe_point(applied).await? {
                 return Ok(false);
             }
             let mut writes = Vec::with_capacity(chunk.len());
             let mut lost = Commit::default();
+            let mut clears = 0_u32;
             for work in chunk.iter() {
                 let (Step::Update(updates), Some(saw)) = (&work.job.step, work.job.saw.on(side)) else {
                     continue;
                 };
                 let Some(update) = updates.on(side) else { continue };
+                clears = clears.saturating_add(emptied(&update.set));
                 lost.journal
                     .extend(lost_to_conflict(side, &work.job, update, saw));
-                let set = update
+                let set: Sent = update
                     .set
                     .iter()
                     .map(|(f, carried)| (*f, carried.value.clone()))
                     .collect();
+                let notify = self.notify(side, Some(saw)) && is_news(&set);
                 writes.push(Write::Update {
                     kind: work.job.link.kind,
                     id: saw.id.clone(),
@@ -52,14 +55,20 @@ impl Round<'_> {
                     set,
                     key: update.key.then(|| work.job.link.key.clone()),
                     mark: update.mark,
-                    notify: self.notify(side, Some(saw)),
+                    notify,
                 });
+            }
+            if !self.may_delete(clears, applied).await? {
+                return Ok(false);
             }
             // A value that a conflict rule did not choose is in the journal before it is overwritten: nobody else has it.
             if !lost.journal.is_empty() && !mutant::on(Mutant::ForgetJournal) {
                 self.commit(lost).await?;
             }
-            let outcomes = self.send(side, &writes).await?;
+            let outcomes = match self.send(side, &writes).await {
+                Ok(outcomes) => outcomes,
+                Err(halt) => self.spoilt(side, chunk, halt, applied).await?,
+            };
             let mut commit = Commit::default();
             let mut rest = Vec::new();
             for ((work, write), outcome) in chunk.iter_mut().zip(writes).zip(outcomes) {
@@ -117,10 +126,18 @@ impl Round<'_> {
         match outcome {
             Outcome::Written { now, replaced } => {
                 *due.on_mut(side) = false;
+                if !tries::owes_files(&job.link) {
+                    tries::succeeded(&mut job.link);
+                }
+                self.remember(job, commit);
                 self.journal_update(side, job, &update, &saw, &now, &replaced, commit, applied);
                 for (field, carried) in &update.set {
+                    if mutant::on(Mutant::BaseStays) {
+                        continue;
+                    }
                     let held = match now.record.get(*field) {
                         FieldValue::Unknown => &carried.value,
+                        _ if mutant::on(Mutant::BaseIsSent) => &carried.value,
                         held => held,
                     };
                     if let Some(hash) = self.hasher.of(*field, held) {
@@ -148,11 +165,17 @@ impl Round<'_> {
                 if moved_unseen(&saw.record, &held, &update.set) {
                     self.again.insert(job.link.id.clone());
                 }
-                self.solve(kind, side, &now.id, commit);
+                // The mark that says so is no sign that the refusal is over.
+                if update.mark != Some(Mark::Failed) {
+                    self.solve(kind, side, &now.id, commit);
+                }
                 self.saw(side, &now);
                 *open.on_mut(side) = false;
                 match side {
-                    Side::Mailbox => job.link.mailbox_id = Some(now.id.clone()),
+                    Side::Mailbox => {
+                        job.link.mailbox_id = Some(now.id.clone());
+                        job.link.note_marks(&now);
+                    }
                     Side::Crm => job.link.crm_id = Some(now.id.clone()),
                 }
                 *job.saw.on_mut(side) = Some(now);
@@ -208,8 +231,19 @@ impl Round<'_> {
                     self.keep(&job.link, commit);
                 }
             }
+            Outcome::InDoubt if mutant::on(Mutant::DoubtIsDone) => {
+                for (field, carried) in &update.set {
+                    if let (Some(hash), Some(source)) =
+                        (self.hasher.of(*field, &carried.value), carried.source)
+                    {
+                        job.link.base.on_mut(side).insert(*field, hash);
+                        job.link.base.on_mut(side.other()).insert(*field, source);
+                    }
+                }
+                self.keep(&job.link, commit);
+            }
             Outcome::InDoubt | Outcome::Missing | Outcome::Deleted => {
-                applied.in_doubt = true;
+                self.in_vain(job, commit, applied);
                 *failed = true;
                 self.owe(&job.link, side, commit);
             }
@@ -308,6 +342,12 @@ fn moved_unseen(saw: &Record, now: &Record, set: &BTreeMap<Field, crate::merge::
         })
 }
 
+/// Whether attendees are told of such a change: not of categories, keys, reminders and the user's own state.
+fn is_news(set: &Sent) -> bool {
+    let news = [Field::Subject, Field::When, Field::Location, Field::Body];
+    mutant::on(Mutant::SendInvitation) || news.iter().any(|field| set.contains_key(field))
+}
+
 /// What is left of an update whose refusal names some of its fields: the others. `None`: nothing, or none was named.
 fn without_refused(write: Write, outcome: &Outcome) -> Option<Write> {
     let Outcome::Refused(refusal) = outcome else {
@@ -328,6 +368,7 @@ fn without_refused(write: Write, outcome: &Outcome) -> Option<Write> {
     let before = set.len();
     set.retain(|field, _| !refusal.fields.contains(field));
     let fewer = set.len() < before && !set.is_empty();
+    let notify = notify && is_news(&set);
     (fewer && !refusal.retry).then_some(Write::Update {
         kind,
         id,

@@ -2,6 +2,7 @@
 
 use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
 
+use crate::cure::{Candidate, candidates_to_detail};
 use crate::link::{Base, Intent, Link, LinkState};
 use crate::linker::INVITED_MAX;
 use crate::meeting;
@@ -127,8 +128,8 @@ impl<'a> Planner<'a> {
         let traits = &mut link.traits;
         traits.waits_since = None;
         traits.claimed = false;
-        // One that is made again keeps what it was: made private after it was saved, it stays hidden.
-        if !source.remade {
+        // One that is made again, or whose first create was lost, keeps what it was: made private since, it is hidden.
+        if !source.remade && source.link.is_none() {
             traits.private_on_purpose = item.record.kind == ItemKind::Event && is_private(item);
         }
         if let Some(event) = item.extra.event.as_deref() {
@@ -268,6 +269,7 @@ impl<'a> Planner<'a> {
             journal: vec![linked(&link, "adopted")],
             saw,
             adopted: true,
+            thread: meeting::thread(self.view.org, &self.view.frame.connection, item),
             ..Self::job(link, step)
         });
     }
@@ -332,12 +334,29 @@ impl<'a> Planner<'a> {
 
     fn several(&mut self, source: Source<'a>, with: &[(Side, ItemId)]) {
         self.plan.possible_duplicates += 1;
-        let words: Vec<String> = with
+        let others: Vec<Candidate> = with
             .iter()
             .filter(|(side, id)| (*side, id) != (source.side, &source.item.id))
-            .map(|(side, id)| format!("{} {id}", side.as_str()))
+            .map(|(side, id)| self.candidate(*side, id))
             .collect();
-        self.blocked(source, IssueCode::SeveralMatches, words.join(", "));
+        self.blocked(source, IssueCode::SeveralMatches, candidates_to_detail(&others));
+    }
+
+    fn candidate(&self, side: Side, id: &ItemId) -> Candidate {
+        let here = self.view.facts.sides.on(side).here(id);
+        let words = here.map(|item| {
+            let name = title(&item.record);
+            // Doubles are called the same.
+            match item.record.get(Field::Email).known() {
+                Some(mail) if mail != name => format!("{name} · {mail}"),
+                _ => name,
+            }
+        });
+        Candidate {
+            side,
+            id: id.clone(),
+            title: words.unwrap_or_default(),
+        }
     }
 
     /// A source that gets no counterpart now. A link that waits for one goes dormant, so that nobody asks each time.
@@ -370,7 +389,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn in_doubt(&mut self, link: &Link, ids: &[ItemId]) {
         let (side, id) = name_of(link);
-        let words: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
+        let others: Vec<Candidate> = ids.iter().map(|id| self.candidate(side.other(), id)).collect();
         let name = self
             .view
             .facts
@@ -384,7 +403,7 @@ impl<'a> Planner<'a> {
             (link.kind, side, &id),
             IssueCode::CreateInDoubt,
             name,
-            words.join(", "),
+            candidates_to_detail(&others),
             vec![IssueCure::PickMatch, IssueCure::Ignore],
         );
     }

@@ -102,9 +102,14 @@ impl<'a> Planner<'a> {
         }
         // An appointment may have become a meeting, whatever its fields say.
         let register = items.mailbox.and_then(|item| self.register(&mut kept, item));
-        self.keep(kept, case.link, "");
-        if let (Some(_), Some(job)) = (register, self.plan.jobs.last_mut()) {
-            job.register = register;
+        if register.is_some() {
+            kept.changed = self.setting.now;
+            self.plan.jobs.push(Job {
+                register,
+                ..Self::job(kept, Step::Note)
+            });
+        } else {
+            self.keep(kept, case.link, "");
         }
         self.solve(case.link, &[IssueCode::FateUnknown]);
         if items.mailbox.is_some() {
@@ -130,8 +135,9 @@ impl<'a> Planner<'a> {
             Step::Note
         };
         self.plan.jobs.push(Job {
-            dirty: kept != *link,
+            dirty: kept != *link || register.is_some(),
             saw: boxed(&Both::new(Some(item), None)),
+            thread: crate::meeting::thread(self.view.org, &self.view.frame.connection, item),
             register,
             ..Self::job(kept, step)
         });
@@ -322,7 +328,7 @@ impl<'a> Planner<'a> {
         }
         let register = items.mailbox.and_then(|item| self.register(&mut kept, item));
         let writes = updates.mailbox.is_some() || updates.crm.is_some();
-        let dirty = stored != Some(&kept);
+        let dirty = stored != Some(&kept) || register.is_some();
         if !writes && !dirty {
             return;
         }
@@ -421,7 +427,8 @@ impl<'a> Planner<'a> {
             return None;
         }
         link.traits.claim = Some(identity);
-        link.traits.claimed = true;
+        // Until the row names it.
+        link.traits.claimed = false;
         Some(identity)
     }
 

@@ -160,10 +160,9 @@ impl Round<'_> {
             .fates
             .on(side)
             .iter()
-            .map(|(id, (kind, key))| Trace {
-                kind: *kind,
-                id: id.clone(),
-                key: key.clone(),
+            .map(|(id, (kind, key))| match self.links.of_key(key) {
+                Some(link) => link.trace(id),
+                None => Trace::new(*kind, id.clone(), key.clone()),
             })
             .collect();
         for chunk in fates.chunks(ASK_MAX) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tandem_types::Side;
+use tandem_types::{ItemKind, Side};
 
 use super::asking::{ASK_MAX, matching};
 use super::{Halt, Round};
@@ -101,8 +101,16 @@ impl Round<'_> {
                 .links
                 .of_item(Side::Mailbox, &item.id)
                 .or_else(|| self.links.of_key(item.key.as_ref()?));
-            if link.is_some_and(|link| roles::masked(link, item)) {
+            let Some(link) = link.filter(|_| item.record.kind == ItemKind::Event) else {
+                continue;
+            };
+            if roles::masked(link, item) {
                 item.record = roles::mask(&item.record);
+            } else if item.record.get(Field::Private).is_unknown() && !link.traits.private_on_purpose {
+                // Whether it may be shown is not known now: then nothing of it is.
+                for field in [Field::Subject, Field::Body, Field::Location, Field::Relations] {
+                    item.record.fields.remove(&field);
+                }
             }
         }
     }

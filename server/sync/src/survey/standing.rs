@@ -53,6 +53,9 @@ impl<'a> View<'a> {
                 merged_into: merged_into.as_ref(),
             },
             Some(Seen::Left) => Stand::Left,
+            Some(Seen::Unproved) if side == Side::Crm && mutant::on(Mutant::UnsharedIsDeleted) => {
+                Stand::Deleted { merged_into: None }
+            }
             Some(Seen::Unproved) => Stand::Unproved,
         }
     }
@@ -147,6 +150,9 @@ impl<'a> View<'a> {
         let changed = self.changed(link, Side::Mailbox, now, &stand.crm);
         if !changed && self.is_past(now) && here(&stand.crm).is_none_or(|crm| self.is_past(crm)) {
             return MailboxState::Past;
+        }
+        if unmarked && mutant::on(Mutant::UnmarkedIsGone) {
+            return MailboxState::Deleted;
         }
         match (unmarked, changed) {
             (false, false) => MailboxState::Same,

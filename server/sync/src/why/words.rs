@@ -37,7 +37,10 @@ pub(super) fn facts(item: &Snapshot) -> Vec<String> {
     for (is, text) in [
         (extra.unsync, "it has the category Salesforce Unsync"),
         (extra.failed, "it has the category Sync Error"),
-        (extra.untaggable, "neither a category nor a key can be written to it"),
+        (
+            extra.untaggable,
+            "neither a category nor a key can be written to it",
+        ),
     ] {
         if is {
             out.push(text.to_owned());
@@ -62,7 +65,11 @@ pub(super) fn facts(item: &Snapshot) -> Vec<String> {
 
 fn event_facts(event: &EventFacts) -> Vec<String> {
     let mut out = Vec::new();
-    let what = if event.is_meeting() { "a meeting" } else { "an appointment" };
+    let what = if event.is_meeting() {
+        "a meeting"
+    } else {
+        "an appointment"
+    };
     let part = match event.part {
         Part::Organizer => "the user organises it".to_owned(),
         Part::Attendee => {
@@ -83,8 +90,14 @@ fn event_facts(event: &EventFacts) -> Vec<String> {
     for (is, text) in [
         (event.cancelled, "the organizer has cancelled it"),
         (event.online, "an online meeting: its text is never written"),
-        (event.rich_body, "its text has pictures, tables or links: plain text does not replace it"),
-        (event.crm_series, "one of a Salesforce series: it comes down, and never goes up as new"),
+        (
+            event.rich_body,
+            "its text has pictures, tables or links: plain text does not replace it",
+        ),
+        (
+            event.crm_series,
+            "one of a Salesforce series: it comes down, and never goes up as new",
+        ),
         (event.broken_zone, "its time zone is known to nobody"),
     ] {
         if is {
@@ -127,7 +140,9 @@ fn mail_facts(mail: &MailFacts) -> Vec<String> {
 pub(super) fn link(link: &Link) -> Vec<String> {
     let state = match link.state {
         LinkState::Live => "live".to_owned(),
-        LinkState::Dormant => "dormant: it left the scope or the window, and wakes when it comes back".to_owned(),
+        LinkState::Dormant => {
+            "dormant: it left the scope or the window, and wakes when it comes back".to_owned()
+        }
         LinkState::Ended(reason) => format!("ended: {}", end(reason)),
     };
     let id = |at: Side| link.id_on(at).map_or("nothing yet", |id| id.0.as_str());
@@ -150,10 +165,19 @@ pub(super) fn link(link: &Link) -> Vec<String> {
     }
     let traits = &link.traits;
     for (is, text) in [
-        (traits.follower, "another connection writes it: only the user's answer is this one's"),
-        (traits.private_on_purpose, "it was private when it was saved, and keeps its content"),
+        (
+            traits.follower,
+            "another connection writes it: only the user's answer is this one's",
+        ),
+        (
+            traits.private_on_purpose,
+            "it was private when it was saved, and keeps its content",
+        ),
         (traits.files_owed, "attachments are still to be carried over"),
-        (traits.links_chosen, "its records were chosen by a user: the linker does not move them"),
+        (
+            traits.links_chosen,
+            "its records were chosen by a user: the linker does not move them",
+        ),
         (traits.claim.is_some(), "it is claimed for the whole organisation"),
     ] {
         if is {
@@ -210,27 +234,44 @@ pub(super) fn decision(decision: Decision) -> String {
         Decision::Remake { on } => format!("it is made again in the {}: an edit beats a delete", side(on)),
         Decision::Delete { on, end: why } => format!("it is deleted in the {} too: {}", side(on), end(why)),
         Decision::DeleteKeep { end: why } => {
-            format!("the record is deleted, the mailbox item stays without its category: {}", end(why))
+            format!(
+                "the record is deleted, the mailbox item stays without its category: {}",
+                end(why)
+            )
         }
         Decision::Decline => "the user's answer in Salesforce becomes declined, the record stays".to_owned(),
         Decision::LetGo { end: why } => {
-            format!("the user is no longer invited in Salesforce, the mailbox item stays: {}", end(why))
+            format!(
+                "the user is no longer invited in Salesforce, the mailbox item stays: {}",
+                end(why)
+            )
         }
         Decision::Unmark { end: why } => format!("the category is taken off, both items stay: {}", end(why)),
         Decision::End(why) => format!("the link ends, both items stay: {}", end(why)),
-        Decision::EndAndOffer => "deleted in the mailbox, kept in Salesforce: an issue offers both ways on".to_owned(),
+        Decision::EndAndOffer => {
+            "deleted in the mailbox, kept in Salesforce: an issue offers both ways on".to_owned()
+        }
         Decision::EndMerged => "its record was merged into one that is linked already".to_owned(),
         Decision::Sleep => "the link sleeps, both items stay".to_owned(),
-        Decision::SleepAndRemove => "the link sleeps, and the mailbox item, which nobody changed, goes".to_owned(),
-        Decision::Unproved { on } => format!("nothing: it cannot be told what became of it in the {}", side(on)),
+        Decision::SleepAndRemove => {
+            "the link sleeps, and the mailbox item, which nobody changed, goes".to_owned()
+        }
+        Decision::Unproved { on } => {
+            format!("nothing: it cannot be told what became of it in the {}", side(on))
+        }
     };
     format!("{} ({text})", decision.word())
 }
 
 pub(super) fn course(course: Course<'_>, other: Side) -> String {
     match course {
-        Course::Look => format!("one that holds the same is looked for in the {}, else it is made", side(other)),
-        Course::Follow { own: true, record } => format!("this connection has made {} for it already", record.id),
+        Course::Look => format!(
+            "one that holds the same is looked for in the {}, else it is made",
+            side(other)
+        ),
+        Course::Follow { own: true, record } => {
+            format!("this connection has made {} for it already", record.id)
+        }
         Course::Follow { own: false, record } => format!("another connection has made {} for it", record.id),
         Course::Saved { record, .. } => format!("it is saved already as {record}"),
         Course::Wait => "another connection makes it: this one waits an interval".to_owned(),
@@ -244,7 +285,9 @@ pub(super) fn no_source(at: Side, item: &Snapshot) -> &'static str {
     match (item.scope, at) {
         (Scope::Private, _) => crate::save::NotSaved::Private.text(),
         (Scope::Out, Side::Mailbox) => crate::save::NotSaved::OutOfScope.text(),
-        (Scope::Out, Side::Crm) => "it is none that comes to this mailbox: another's record, or of another kind",
+        (Scope::Out, Side::Crm) => {
+            "it is none that comes to this mailbox: another's record, or of another kind"
+        }
         (Scope::In, _) if item.extra.unsync => crate::save::NotSaved::Unsync.text(),
         (Scope::In, _) => {
             "it is outside of the days that are synced, or its kind does not go this way by the settings"

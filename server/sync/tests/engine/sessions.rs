@@ -538,6 +538,33 @@ fn merged_into_a_linked_record_is_told() {
 }
 
 #[test]
+fn what_cannot_be_found_out_is_asked_again_later_and_later() {
+    let world = World::new(45);
+    let (_, crm) = linked(&world);
+    let chain: Vec<ItemId> = (0..60)
+        .map(|n| {
+            let someone = person("X", &format!("Y{n}"), &format!("y{n}@example.com"));
+            world.crm.add(someone, Scope::Out)
+        })
+        .collect();
+    for two in chain.windows(2) {
+        world.crm.merge_into(&two[0], &two[1]);
+    }
+    world.session();
+    world.crm.merge_into(&crm, &chain[0]);
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let report = world.session();
+        assert_eq!(report.outcome(), SessionOutcome::Partial, "{:?}", report.lines);
+        let due = report.closing.next_due.unwrap();
+        waits.push(due.seconds_since(report.closing.ended));
+    }
+    for (wait, least) in waits.iter().zip([120, 240, 480]) {
+        assert!((least..=least + least / 10).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
 fn the_same_people_on_both_sides_are_paired_not_doubled() {
     for (mailbox_keys, crm_keys) in [(true, true), (true, false), (false, false)] {
         let world = World::keyed(23, mailbox_keys, crm_keys);

@@ -888,6 +888,126 @@ fn an_organisation_that_deletes_too_much_stops() {
     assert_eq!(count(&world, CRM), 0);
 }
 
+/// Ten appointments on both sides, six of which are then deleted in the mailbox.
+fn six_of_ten_deleted(world: &World) {
+    let mailbox: Vec<ItemId> = (1..=10)
+        .map(|n| marked(world, &format!("Visit {n}"), n * DAY))
+        .collect();
+    world.settle();
+    assert_eq!(count(world, CRM), 10);
+    for id in &mailbox[..6] {
+        world.mailbox.delete(id);
+    }
+}
+
+#[test]
+fn what_a_user_lets_through_does_not_answer_for_the_organisation() {
+    let world = World::new(41);
+    six_of_ten_deleted(&world);
+    world.store.with(|kept| {
+        kept.opening.org_deletes = 1_000;
+        kept.opening.released = true;
+    });
+    let report = world.session();
+    assert!(report.closing.stop_org && !report.closing.release_used);
+    assert_eq!((world.wrote(), count(&world, CRM)), (0, 10));
+    // An administrator has looked: this plan goes through once, and stops nobody else.
+    world.store.with(|kept| kept.opening.org_released = true);
+    let report = world.session();
+    assert_eq!(report.outcome(), SessionOutcome::Done);
+    assert!(report.closing.release_used);
+    assert_eq!(count(&world, CRM), 4);
+    assert_eq!(world.store.with(|kept| kept.opening.org_deletes), 1_000);
+}
+
+#[test]
+fn what_others_delete_meanwhile_stops_a_session_between_two_batches() {
+    let world = World::new(42);
+    six_of_ten_deleted(&world);
+    world.store.with(|kept| {
+        kept.opening.org_deletes = 900;
+        kept.others_delete = 200;
+    });
+    let report = world.session();
+    assert_eq!(report.outcome(), SessionOutcome::StoppedByBrake);
+    assert!(report.closing.stop_org);
+    assert_eq!(report.closing.reason, Some(StateReason::OrgBrake));
+    let deleted: u32 = report
+        .closing
+        .counts
+        .iter()
+        .map(|counts| counts.crm.deleted)
+        .sum();
+    assert_eq!((deleted, count(&world, CRM)), (3, 7), "one batch");
+    // One whose organisation was stopped by somebody else deletes nothing more either.
+    world.store.with(|kept| {
+        kept.opening.org_deletes = 0;
+        kept.opening.org_stopped = true;
+    });
+    let report = world.session();
+    assert_eq!(report.outcome(), SessionOutcome::Partial);
+    assert!(!report.closing.stop_org);
+    assert_eq!(count(&world, CRM), 7);
+    world.store.with(|kept| {
+        kept.opening.org_stopped = false;
+        kept.others_delete = 0;
+    });
+    world.settle();
+    assert_eq!(count(&world, CRM), 4);
+}
+
+#[test]
+fn what_attendees_need_not_know_sends_them_no_mail() {
+    let world = World::new(43);
+    world.settings(|settings| settings.send_invitations = true);
+    world.mailbox.with(|state| state.may_mail = true);
+    let (mailbox, crm) = met(&world, meeting("uid-1"));
+    assert!(
+        world.links()[0].mailbox_version.is_some()
+            && world.mailbox.with(|state| state.items[&mailbox].version) > 1,
+        "the category and the key were written"
+    );
+    assert_eq!(world.mailbox.with(|state| state.mails), 0);
+    world.crm.edit(&crm, Field::Reminder, "15");
+    world.settle();
+    assert_eq!(world.mailbox.value(&mailbox, Field::Reminder), known("15"));
+    assert_eq!(world.mailbox.with(|state| state.mails), 0);
+}
+
+#[test]
+fn made_private_while_its_create_was_in_doubt_it_is_seen_masked() {
+    for done in [true, false] {
+        let world = World::new(44);
+        let mailbox = marked(&world, "Visit", DAY);
+        world.crm.with(|state| state.faults.doubt = Some((0, done)));
+        world.session();
+        assert_eq!(count(&world, CRM), usize::from(done));
+        world.mailbox.edit(&mailbox, Field::Private, "yes");
+        world.mailbox.edit(&mailbox, Field::Subject, "Doctor");
+        world.mailbox.edit(&mailbox, Field::Body, "ill");
+        for _ in 0..4 {
+            world.session();
+            for write in world.writes(CRM) {
+                let (Write::Create {
+                    record: Record { fields, .. },
+                    ..
+                }
+                | Write::Update { set: fields, .. }) = write
+                else {
+                    continue;
+                };
+                let said: Vec<_> = fields.values().filter_map(FieldValue::known).collect();
+                assert!(!said.contains(&"Doctor") && !said.contains(&"ill"), "{said:?}");
+            }
+        }
+        for (id, _) in world.crm.here() {
+            assert_eq!(world.crm.value(&id, Field::Subject), known("Private"));
+            assert_eq!(world.crm.value(&id, Field::Private), known("yes"));
+        }
+        world.assert_quiet();
+    }
+}
+
 #[test]
 fn another_tool_is_warned_of_once_a_day_and_an_unreadable_item_is_told() {
     let world = World::new(30);

@@ -526,7 +526,7 @@ impl Endpoint for FakeSide {
         Ok(self.with(|state| {
             asked
                 .iter()
-                .map(|Trace { kind, id, key }| {
+                .map(|Trace { kind, id, key, .. }| {
                     assert_ne!(*kind, ItemKind::Email, "nothing follows from a mail that is gone");
                     let Some(item) = state.items.get(id) else {
                         return Fault::transient("never was").unproved();
@@ -999,6 +999,8 @@ pub(crate) struct Kept {
     pub(crate) claims: BTreeMap<BaseHash, Claim>,
     /// Mailboxes of the organisation that sync.
     pub(crate) colleagues: BTreeSet<String>,
+    /// Deletes by others of the organisation, at each commit of ours that deletes.
+    pub(crate) others_delete: u32,
     pub(crate) closing: Option<Closing>,
     pub(crate) fence: i64,
     pub(crate) next_due: Option<Timestamp>,
@@ -1125,7 +1127,9 @@ impl Store for FakeStore {
             opening.crm_cursor = commit.crm_cursor.or(opening.crm_cursor.take());
             opening.last_full = commit.last_full.or(opening.last_full);
             opening.first_round_done |= commit.first_round_done;
-            opening.org_deletes += commit.deletes;
+            if commit.deletes > 0 {
+                opening.org_deletes += commit.deletes + kept.others_delete;
+            }
             if opening.backfill.is_some() {
                 opening.backfill = commit.backfill.or(opening.backfill.take());
             }
@@ -1278,6 +1282,8 @@ impl World {
             last_full: None,
             org_key: HashKey([4; 32]),
             org_deletes: 0,
+            org_stopped: false,
+            org_released: false,
             last_moved: None,
             backfill: None,
             activated: Timestamp(1_700_000_000_000_000),
@@ -1294,6 +1300,7 @@ impl World {
                     issues: BTreeMap::new(),
                     claims: BTreeMap::new(),
                     colleagues: BTreeSet::new(),
+                    others_delete: 0,
                     closing: None,
                     fence: 0,
                     next_due: None,

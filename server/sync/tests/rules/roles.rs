@@ -244,6 +244,14 @@ fn a_mask_shows_the_times_and_nothing_else() {
     link.traits.private_on_purpose = false;
     link.crm_id = None;
     assert!(!masked(&link, &item), "nothing is saved yet");
+    link.intent = Some(tandem_sync::Intent {
+        side: Side::Crm,
+        at: at(0),
+    });
+    assert!(masked(&link, &item), "a create of which no answer came");
+    link.intent = None;
+    link.made_on = Some(Side::Crm);
+    assert!(masked(&link, &item));
 }
 
 #[test]

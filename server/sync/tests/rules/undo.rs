@@ -481,10 +481,113 @@ fn nobody_is_written_to_and_what_waits_for_the_user_waits_on() {
     assert_eq!((nothing.undone, nothing.left.len()), (0, 0));
 }
 
+fn visit(subject: &str, private: &str) -> tandem_sync::model::Record {
+    let fields = [
+        (Field::Subject, subject),
+        (Field::When, "2023-11-16T10:00:00Z/2023-11-16T11:00:00Z"),
+        (Field::Private, private),
+    ];
+    record(ItemKind::Event, &fields)
+}
+
+/// An event that was made private, and the session that masked its record and moved it.
+fn masked_there(world: &mut World) -> (LinkId, SessionId) {
+    world.put(Side::Mailbox, "m1", 1, visit("Doctor", "yes"));
+    world.put(Side::Crm, "c1", 1, visit("Private", "yes"));
+    let link = world.link(1, ItemKind::Event, LinkState::Live);
+    let session = world.lease().session;
+    let old = [
+        (Field::Subject, "Visit"),
+        (Field::Body, "the body"),
+        (Field::Private, "no"),
+        (Field::When, "2023-11-15T10:00:00Z/2023-11-15T11:00:00Z"),
+    ];
+    let act = JournalAct::Changed {
+        old: old
+            .map(|(field, text)| (field, FieldValue::from_text(text)))
+            .into(),
+        wrote: wrote(
+            world,
+            Side::Crm,
+            "c1",
+            &[Field::Subject, Field::Private, Field::When],
+        ),
+    };
+    note(world, &session, &link, Side::Crm, "c1", act);
+    (link, session)
+}
+
+#[test]
+fn what_was_hidden_as_private_stays_hidden() {
+    for moved in [false, true] {
+        let mut world = World::new();
+        let (_, session) = masked_there(&mut world);
+        if moved {
+            let mut end = world.side(Side::Mailbox);
+            let mut item = end.items.remove(&id("m1")).unwrap();
+            item.id = id("elsewhere");
+            end.items.insert(item.id.clone(), item);
+        }
+        let report = run(&mut world, &session);
+        assert_eq!(reasons(&report), [("c1", LeftReason::MadePrivate)]);
+        let there = |field| world.text(Side::Crm, "c1", field);
+        assert_eq!(there(Field::Subject).as_deref(), Some("Private"));
+        assert_eq!(there(Field::Private).as_deref(), Some("yes"));
+        assert_eq!(there(Field::Body).as_deref(), Some(""));
+        let when = there(Field::When).unwrap();
+        assert!(
+            when.starts_with("2023-11-15"),
+            "its times are nobody's secret: {when}"
+        );
+    }
+    // Private on purpose, or no longer private, it gets everything back.
+    for purpose in [false, true] {
+        let mut world = World::new();
+        let (link, session) = masked_there(&mut world);
+        if purpose {
+            let mut rows = world.rows();
+            rows.links.get_mut(&link).unwrap().traits.private_on_purpose = true;
+        } else {
+            world.edit(Side::Mailbox, "m1", Field::Private, "no");
+        }
+        let report = run(&mut world, &session);
+        assert_eq!(reasons(&report), []);
+        assert_eq!(
+            world.text(Side::Crm, "c1", Field::Subject).as_deref(),
+            Some("Visit")
+        );
+    }
+}
+
+#[test]
+fn a_record_of_an_event_that_is_private_now_does_not_come_back() {
+    for (private, stays) in [("yes", true), ("no", false)] {
+        let mut world = World::new();
+        world.put(Side::Mailbox, "m1", 1, visit("Doctor", private));
+        world.put(Side::Crm, "c1", 1, visit("Visit", "no"));
+        let link = world.link(1, ItemKind::Event, LinkState::Ended(EndReason::Unsynced));
+        let gone = world.side(Side::Crm).items.remove(&id("c1")).unwrap();
+        world.side(Side::Crm).bin.insert(gone.id.clone(), gone);
+        let session = world.lease().session;
+        let act = JournalAct::Deleted { old: Vec::new() };
+        note(&world, &session, &link, Side::Crm, "c1", act);
+        let dry = {
+            let lease = world.lease();
+            block_on(undo(&world.context(true), lease, &session)).unwrap()
+        };
+        assert_eq!(dry.undone, u32::from(!stays));
+        let report = run(&mut world, &session);
+        assert_eq!(report.undone, u32::from(!stays));
+        assert_eq!(world.side(Side::Crm).items.is_empty(), stays);
+        assert_eq!(report.left.len(), usize::from(stays));
+    }
+}
+
 #[test]
 fn reasons_have_words() {
     let all = [
         LeftReason::ChangedSince,
+        LeftReason::MadePrivate,
         LeftReason::Gone,
         LeftReason::GoneForGood,
         LeftReason::Refused(IssueCode::Refused),

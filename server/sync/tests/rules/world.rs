@@ -294,6 +294,8 @@ impl Store for FakeStore {
             last_full: None,
             org_key: HashKey([8; 32]),
             org_deletes: 0,
+            org_stopped: false,
+            org_released: false,
             last_moved: None,
             backfill: None,
             activated: at(0),
