@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tandem_types::{ActivateExchange, ApiError, IssueCure, IssueId, PaneView, SessionId, Ticket, UndoView};
 
 use crate::backend;
+use crate::call::form;
 
 /// [`ApiError`] as the error of a server function; the same JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,16 +34,27 @@ impl FromServerFnError for Refusal {
 
 type Answer<T> = Result<T, Refusal>;
 
+/// A browser without script has sent it, and wants a page.
+fn plain_form() -> bool {
+    use_context::<http::request::Parts>().is_some_and(|parts| {
+        let accept = parts.headers.get(http::header::ACCEPT);
+        accept
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("text/html"))
+    })
+}
+
+/// Leads a plain form to the place of the settings page that says the answer.
+fn tell<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>, place: &str) {
+    if plain_form() {
+        leptos_axum::redirect(&format!("/settings?{}#{place}", form(fields)));
+    }
+}
+
 /// Gives an error its HTTP status, unless a plain form is to be redirected.
 fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
     result.map_err(|error| {
-        let plain_form = use_context::<http::request::Parts>().is_some_and(|parts| {
-            let accept = parts.headers.get(http::header::ACCEPT);
-            accept
-                .and_then(|value| value.to_str().ok())
-                .is_some_and(|value| value.contains("text/html"))
-        });
-        if let (false, Some(response)) = (plain_form, use_context::<leptos_axum::ResponseOptions>()) {
+        if let (false, Some(response)) = (plain_form(), use_context::<leptos_axum::ResponseOptions>()) {
             response.set_status(status(error));
         }
         Refusal(error)
@@ -130,12 +142,21 @@ async fn cure(
 
 #[server(prefix = "/api", endpoint = "undo_session")]
 async fn undo_session(session: SessionId) -> Answer<UndoView> {
-    answer(backend().undo_session(session).await)
+    let undone = answer(backend().undo_session(session).await)?;
+    let (done, left) = (undone.undone.to_string(), undone.left.len().to_string());
+    tell([("undone", done.as_str()), ("left", left.as_str())], "sessions");
+    Ok(undone)
 }
 
 #[server(prefix = "/api", endpoint = "estimate_backfill")]
 async fn estimate_backfill(from: String, to: String) -> Answer<u32> {
-    answer(backend().estimate_backfill(from, to).await)
+    let mails = answer(backend().estimate_backfill(from.clone(), to.clone()).await)?;
+    let days = [("from", from.trim()), ("to", to.trim())];
+    tell(
+        days.into_iter().chain([("mails", mails.to_string().as_str())]),
+        "backfill",
+    );
+    Ok(mails)
 }
 
 #[server(prefix = "/api", endpoint = "start_backfill")]

@@ -4,16 +4,18 @@ mod events;
 mod request;
 mod sign_in;
 
+use leptos::ev::SubmitEvent;
 use leptos::leptos_dom::helpers::set_interval;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::wasm_bindgen::JsCast as _;
+use serde::de::DeserializeOwned;
 use std::cell::Cell;
 use std::time::Duration;
-use tandem_types::{ApiError, PaneView};
+use tandem_types::{ApiError, PaneView, UndoView};
 
 use crate::call::{Call, form};
-use crate::page::{PageData, SignIn, Ui, app};
+use crate::page::{Estimate, PageData, SignIn, Ui, Undone, app};
 
 pub(crate) use sign_in::{send_code, sign_in};
 
@@ -108,6 +110,61 @@ fn signed_out(ui: Ui) {
 
 /// Makes a call whose answer is the view as it is afterwards. One at a time.
 pub(crate) fn post(ui: Ui, call: Call, fields: Vec<(&'static str, String)>) {
+    ask(ui, call, fields, move |view| {
+        if matches!(call, Call::ConnectExchange | Call::Deactivate) {
+            ui.dialog.set(None);
+        }
+        if call == Call::SignOut {
+            signed_out(ui);
+        }
+        take(ui, view);
+    });
+}
+
+/// As [`post`], with what a form holds under these names.
+pub(crate) fn submit(ui: Ui, call: Call, event: &SubmitEvent, names: &[&'static str]) {
+    let data = event
+        .target()
+        .and_then(|target| target.dyn_into::<web_sys::HtmlFormElement>().ok())
+        .and_then(|form| web_sys::FormData::new_with_form(&form).ok());
+    let value = |name: &str| data.as_ref().and_then(|data| data.get(name).as_string());
+    let fields = names
+        .iter()
+        .filter_map(|&name| Some((name, value(name)?)))
+        .collect();
+    post(ui, call, fields);
+}
+
+/// Takes a session back, and says what became of it.
+pub(crate) fn undo(ui: Ui, session: String) {
+    ui.undone.set(None);
+    ask(
+        ui,
+        Call::UndoSession,
+        vec![("session", session)],
+        move |view: UndoView| {
+            let left = u32::try_from(view.left.len()).unwrap_or(u32::MAX);
+            ui.undone.set(Some(Undone { view, left }));
+            refresh(ui);
+        },
+    );
+}
+
+/// Asks how many mails there are from a day to a day.
+pub(crate) fn estimate(ui: Ui, from: String, to: String) {
+    ui.estimate.set(None);
+    let fields = vec![("from", from.clone()), ("to", to.clone())];
+    ask(ui, Call::EstimateBackfill, fields, move |mails| {
+        ui.estimate.set(Some(Estimate { from, to, mails }));
+    });
+}
+
+fn ask<T: DeserializeOwned + 'static>(
+    ui: Ui,
+    call: Call,
+    fields: Vec<(&'static str, String)>,
+    then: impl FnOnce(T) + 'static,
+) {
     if ui.busy.get_untracked().is_some() {
         return;
     }
@@ -115,17 +172,8 @@ pub(crate) fn post(ui: Ui, call: Call, fields: Vec<(&'static str, String)>) {
     ui.refused.set(None);
     spawn_local(async move {
         let body = form(fields.iter().map(|(name, value)| (*name, value.as_str())));
-        let answer = request::call::<PaneView>(call, body).await;
-        match answer {
-            Ok(view) => {
-                if matches!(call, Call::ConnectExchange | Call::Deactivate) {
-                    ui.dialog.set(None);
-                }
-                if call == Call::SignOut {
-                    signed_out(ui);
-                }
-                take(ui, view);
-            }
+        match request::call::<T>(call, body).await {
+            Ok(answer) => then(answer),
             Err(error) => {
                 if call == Call::Deactivate {
                     ui.dialog.set(None);

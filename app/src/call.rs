@@ -13,12 +13,16 @@ pub enum Call {
     Start,
     Deactivate,
     Cure,
+    UndoSession,
+    EstimateBackfill,
+    StartBackfill,
+    CancelBackfill,
     SignOut,
     Ticket,
 }
 
 impl Call {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Pane,
         Self::ConnectExchange,
         Self::SkipActivation,
@@ -29,6 +33,10 @@ impl Call {
         Self::Start,
         Self::Deactivate,
         Self::Cure,
+        Self::UndoSession,
+        Self::EstimateBackfill,
+        Self::StartBackfill,
+        Self::CancelBackfill,
         Self::SignOut,
         Self::Ticket,
     ];
@@ -45,6 +53,10 @@ impl Call {
             Self::Start => "/api/start",
             Self::Deactivate => "/api/deactivate",
             Self::Cure => "/api/cure",
+            Self::UndoSession => "/api/undo_session",
+            Self::EstimateBackfill => "/api/estimate_backfill",
+            Self::StartBackfill => "/api/start_backfill",
+            Self::CancelBackfill => "/api/cancel_backfill",
             Self::SignOut => "/api/sign_out",
             Self::Ticket => "/api/ticket",
         }
@@ -52,7 +64,7 @@ impl Call {
 }
 
 /// Fields of a form as `application/x-www-form-urlencoded`.
-#[cfg(any(feature = "hydrate", test))]
+#[cfg(any(feature = "hydrate", feature = "ssr", test))]
 pub(crate) fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = String::new();

@@ -26,7 +26,7 @@ mod ui;
 
 pub use call::Call;
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
-pub use page::{Page, PageData};
+pub use page::{Estimate, Page, PageData, Told, Undone};
 
 #[cfg(feature = "ssr")]
 pub use api::Refusal;

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
-use tandem_types::{ApiError, PaneView, Progress, Timestamp};
+use tandem_types::{ApiError, PaneView, Progress, Timestamp, UndoView};
 
 use crate::call::Call;
 use crate::{browser, text, ui};
@@ -26,6 +26,33 @@ pub struct PageData {
     pub refused: Option<ApiError>,
     /// The activation dialog was asked for by a plain link.
     pub activate: bool,
+    /// What a plain form was answered, read from the query.
+    #[serde(default)]
+    pub told: Option<Told>,
+}
+
+/// The answer to a call that is no view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    Estimate(Estimate),
+    Undone(Undone),
+}
+
+/// About how many mails there are from a day to a day, both `YYYY-MM-DD` and included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimate {
+    pub from: String,
+    pub to: String,
+    pub mails: u32,
+}
+
+/// What became of an undo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    pub view: UndoView,
+    /// How many items were left; a plain form is not told which.
+    pub left: u32,
 }
 
 /// The dialog that is open.
@@ -62,6 +89,9 @@ pub(crate) struct Ui {
     pub(crate) elapsed: RwSignal<i64>,
     /// The call that is under way.
     pub(crate) busy: RwSignal<Option<Call>>,
+    pub(crate) estimate: RwSignal<Option<Estimate>>,
+    /// The last undo, until it is closed.
+    pub(crate) undone: RwSignal<Option<Undone>>,
     /// Why the last call was not done.
     pub(crate) refused: RwSignal<Option<ApiError>>,
     pub(crate) dialog: RwSignal<Option<Dialog>>,
@@ -74,12 +104,19 @@ impl Ui {
     fn new(data: PageData) -> Self {
         let asked = data.activate || data.view.connection.as_ref().is_some_and(|c| c.ask_activation);
         let open = asked && data.view.connection.is_some();
+        let (estimate, undone) = match data.told {
+            Some(Told::Estimate(estimate)) => (Some(estimate), None),
+            Some(Told::Undone(undone)) => (None, Some(undone)),
+            None => (None, None),
+        };
         Self {
             page: data.page,
             progress: RwSignal::new(data.view.connection.as_ref().and_then(|c| c.progress)),
             view: RwSignal::new(data.view),
             elapsed: RwSignal::new(0),
             busy: RwSignal::new(None),
+            estimate: RwSignal::new(estimate),
+            undone: RwSignal::new(undone),
             refused: RwSignal::new(data.refused),
             dialog: RwSignal::new(open.then_some(Dialog::Activation)),
             sign_in: RwSignal::new(SignIn::Idle),

@@ -8,11 +8,11 @@ use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos::server_fn::error::ServerFnUrlError;
-use tandem_types::{ApiError, PaneView, Timestamp};
+use tandem_types::{ApiError, PaneView, Timestamp, UndoView};
 
 use crate::api::Refusal;
 use crate::backend::Backend;
-use crate::page::{Page, PageData, app};
+use crate::page::{Estimate, Page, PageData, Told, Undone, app};
 
 /// The address of office.js, in Outlook; by context. Absent in the browser preview.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,7 +50,35 @@ pub async fn load(page: Page, backend: &dyn Backend, query: Option<&str>) -> Pag
         view,
         refused: refused.or(failed),
         activate: value("activate").is_some(),
+        told: told(value),
     }
+}
+
+/// What `api` put into the query for a page without script. Whoever writes a link can write this too: only numbers and
+/// days are taken.
+fn told<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Told> {
+    let number = |name| value(name)?.parse().ok();
+    let day = |name| {
+        let text = value(name)?;
+        let is_day = text.len() == 10
+            && text.bytes().enumerate().all(|(at, b)| {
+                if matches!(at, 4 | 7) {
+                    b == b'-'
+                } else {
+                    b.is_ascii_digit()
+                }
+            });
+        is_day.then(|| text.to_owned())
+    };
+    if let (Some(from), Some(to), Some(mails)) = (day("from"), day("to"), number("mails")) {
+        return Some(Told::Estimate(Estimate { from, to, mails }));
+    }
+    let view = UndoView {
+        undone: number("undone")?,
+        left: Vec::new(),
+    };
+    let left = number("left")?;
+    Some(Told::Undone(Undone { view, left }))
 }
 
 const fn nobody() -> PaneView {
@@ -157,6 +185,7 @@ mod tests {
             view,
             refused: None,
             activate: false,
+            told: None,
         };
         let json = embedded(&data);
         assert!(!json.contains('<') && !json.contains('\u{2028}'));

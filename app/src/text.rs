@@ -4,9 +4,10 @@
 //! match exhaustively: a new state without words does not compile.
 
 use tandem_types::{
-    ActivationFailure, ApiError, ConflictPolicy, ConnectionView, ContactScope, CrmAccount, DeletedInMailbox,
-    Direction, InvalidField, IssueCode, IssueCure, ItemKind, MailboxAccount, MailboxServer, OpCounts,
-    Progress, ProgressPhase, SessionOutcome, SessionView, Settings, Side, StateReason, SyncState, Timestamp,
+    ActivationFailure, ApiError, BackfillView, ConflictPolicy, ConnectionView, ContactScope, CrmAccount,
+    DeletedInMailbox, Direction, InvalidField, IssueChoice, IssueCode, IssueCure, ItemKind, MailboxAccount,
+    MailboxServer, OpCounts, Progress, ProgressPhase, SessionOutcome, SessionView, Settings, Side,
+    StateReason, SyncState, Timestamp, UndoLeftView, UndoReason,
 };
 
 pub const PRODUCT: &str = "Tandem";
@@ -131,6 +132,32 @@ pub const ISSUES_TITLE: &str = "Needs a look";
 pub const ISSUES_EMPTY: &str = "Nothing needs a look: every item in scope is in step.";
 pub const RUNNING: &str = "running";
 pub const NO_CHANGES: &str = "No changes";
+pub const PICK_LEGEND: &str = "Which one is the same?";
+pub const PAIR: &str = "Pair";
+pub const LINK_LABEL: &str = "Id or link of a Salesforce record";
+
+// Undo.
+pub const UNDO: &str = "Undo …";
+pub const UNDO_LEAD: &str = "This takes back what this sync wrote:";
+pub const UNDO_NOTE: &str =
+    "What anybody has changed since then stays as it is, and you are told. The other side keeps what it has.";
+pub const UNDO_DO: &str = "Undo this sync";
+pub const UNDO_DOING: &str = "Undoing …";
+pub const UNDONE_TITLE: &str = "Undone";
+pub const UNDONE_AGAIN: &str = "The undo ended before it had done everything. Once more does the rest.";
+
+// Back-fill.
+pub const BACKFILL_TITLE: &str = "Save older e-mails";
+pub const BACKFILL_LEAD: &str = "New e-mails are saved as they come. For older ones, say from when to when: those that would be \
+     saved today, by your settings, are saved to Salesforce. Nothing is changed in your mailbox but the mark that it is saved.";
+pub const BACKFILL_OFF: &str =
+    "E-mails are not saved to Salesforce by your settings, so there is nothing to catch up on.";
+pub const FROM: &str = "From";
+pub const TO: &str = "To";
+pub const ESTIMATE: &str = "Estimate";
+pub const BACKFILL_START: &str = "Start saving";
+pub const BACKFILL_CANCEL: &str = "Cancel the saving";
+pub const BACKFILL_CANCEL_HINT: &str = "What is saved already stays saved.";
 
 // Settings and setup.
 pub const SETTINGS_TITLE: &str = "Sync settings";
@@ -492,6 +519,9 @@ pub const fn invalid_field(field: InvalidField) -> &'static str {
         InvalidField::Password => "Enter the password of your mailbox.",
         InvalidField::EwsUrl => "This is not an address that Tandem may use. It has to start with https://.",
         InvalidField::Dates => "Enter two days, the earlier one first, none of them in the future.",
+        InvalidField::Record => {
+            "This is not the id or the link of a Salesforce record. Copy it from the browser’s address bar."
+        }
         InvalidField::Code => "This code is not right, or has expired. Sign in again for a new one.",
     }
 }
@@ -519,8 +549,8 @@ pub const fn issue(code: IssueCode) -> &'static str {
             "It has no last name, and Salesforce wants one. Add it in your mailbox."
         }
         IssueCode::SeveralMatches => {
-            "Several records could be the same person. Tandem does not guess: merge them, or give \
-             them different e-mail addresses."
+            "Several items could be the same one. Tandem does not guess: choose the right one, merge \
+             them, or make them differ."
         }
         IssueCode::LeadExists => {
             "A lead in Salesforce has this e-mail address. Convert it, and the contact links itself."
@@ -542,7 +572,7 @@ pub const fn issue(code: IssueCode) -> &'static str {
         IssueCode::DuplicateRule => "A duplicate rule of your Salesforce organisation refused it.",
         IssueCode::NoPermission => "You have no permission for this record or one of its fields.",
         IssueCode::CreateInDoubt => {
-            "It may have been created already, and several records could be it. None was taken."
+            "It may have been created already, and several items could be it. None was taken: choose the right one."
         }
         IssueCode::OverLimit => "Your mailbox has reached the limit of synced contacts.",
         IssueCode::MergedIntoLinked => {
@@ -632,6 +662,173 @@ pub const fn kind(kind: ItemKind) -> &'static str {
         ItemKind::Task => "Tasks",
         ItemKind::Email => "E-mails",
     }
+}
+
+/// One of a kind, or several.
+const fn noun(kind: ItemKind, n: u32) -> &'static str {
+    match (kind, n) {
+        (ItemKind::Contact, 1) => "contact",
+        (ItemKind::Contact, _) => "contacts",
+        (ItemKind::Event, 1) => "event",
+        (ItemKind::Event, _) => "events",
+        (ItemKind::Task, 1) => "task",
+        (ItemKind::Task, _) => "tasks",
+        (ItemKind::Email, 1) => "e-mail",
+        (ItemKind::Email, _) => "e-mails",
+    }
+}
+
+/// What a candidate for a pair is called, and where it is.
+pub fn choice(choice: &IssueChoice) -> String {
+    let place = match choice.side {
+        Side::Mailbox => "in your mailbox",
+        Side::Crm => "in Salesforce",
+    };
+    if choice.label.is_empty() {
+        // The end differs most.
+        let skip = choice.id.chars().count().saturating_sub(8);
+        let tail: String = choice.id.chars().skip(skip).collect();
+        format!("The one {place} whose id ends in {tail}")
+    } else {
+        format!("{}, {place}", choice.label)
+    }
+}
+
+/// Whether a session wrote anything: then there is something to undo.
+pub fn wrote(session: &SessionView) -> bool {
+    let planned = matches!(
+        session.outcome,
+        None | Some(SessionOutcome::Preview | SessionOutcome::StoppedByBrake)
+    );
+    !planned && !undo_lines(session).is_empty()
+}
+
+/// What an undo of the session will do, before it does.
+pub fn undo_lines(session: &SessionView) -> Vec<String> {
+    let mut lines = Vec::new();
+    for counts in &session.counts {
+        for (to, ops) in [(Side::Mailbox, counts.mailbox), (Side::Crm, counts.crm)] {
+            let (place, bin) = match to {
+                Side::Mailbox => ("in your mailbox", "Deleted Items"),
+                Side::Crm => ("in Salesforce", "the recycle bin"),
+            };
+            let items = |n| format!("{} {}", number(n), noun(counts.kind, n));
+            if ops.created > 0 {
+                let goes = if ops.created == 1 { "goes" } else { "go" };
+                lines.push(format!("{} created {place} {goes} to {bin}", items(ops.created)));
+            }
+            if ops.changed > 0 {
+                let has = if ops.changed == 1 { "gets its" } else { "get their" };
+                lines.push(format!(
+                    "{} changed {place} {has} former values back",
+                    items(ops.changed)
+                ));
+            }
+            if ops.deleted > 0 {
+                let comes = if ops.deleted == 1 { "comes" } else { "come" };
+                lines.push(format!(
+                    "{} deleted {place} {comes} back from {bin}",
+                    items(ops.deleted)
+                ));
+            }
+        }
+    }
+    lines
+}
+
+/// `Undo … 2 minutes ago`, for screen readers: which session.
+pub fn undo_name(started: Timestamp) -> String {
+    format!("{UNDO} {}", iso(started))
+}
+
+pub fn undone(n: u32) -> String {
+    match n {
+        0 => "Nothing was undone.".to_owned(),
+        1 => "1 item is as it was before.".to_owned(),
+        n => format!("{} items are as they were before.", number(n)),
+    }
+}
+
+/// Said above the items that an undo left.
+pub fn undo_left(n: u32) -> Option<String> {
+    match n {
+        0 => None,
+        1 => Some("1 item was left as it is.".to_owned()),
+        n => Some(format!("{} items were left as they are.", number(n))),
+    }
+}
+
+/// Items that were left for one reason.
+pub fn undo_left_line(kind: ItemKind, side: Side, reason: UndoReason, n: u32) -> String {
+    let place = match side {
+        Side::Mailbox => "in your mailbox",
+        Side::Crm => "in Salesforce",
+    };
+    let why = match reason {
+        UndoReason::ChangedSince => "changed since then",
+        UndoReason::Gone => "no longer there, or not to be seen",
+        UndoReason::GoneForGood => "deleted, and no longer in the bin",
+        UndoReason::Refused => "the change back was refused",
+        UndoReason::InDoubt => "no answer came, so it may be undone or not",
+        UndoReason::NotReached => "not reached",
+    };
+    format!("{} {} {place}: {why}", number(n), noun(kind, n))
+}
+
+/// What was left, counted by kind, side and reason, in the order in which it was met.
+pub fn undo_left_lines(left: &[UndoLeftView]) -> Vec<String> {
+    let mut groups: Vec<((ItemKind, Side, UndoReason), u32)> = Vec::new();
+    for item in left {
+        let key = (item.kind, item.side, item.reason);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, n)) => *n += 1,
+            None => groups.push((key, 1)),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|((kind, side, reason), n)| undo_left_line(kind, side, reason, n))
+        .collect()
+}
+
+/// The day in UTC, `2026-11-22`, as a field for dates takes it.
+pub fn day(at: Timestamp) -> String {
+    let mut text = iso(at);
+    text.truncate(10);
+    text
+}
+
+/// `From 2026-01-01 to 2026-03-31: about 1,200 e-mails to look at.`
+pub fn estimate(from: &str, to: &str, mails: u32) -> String {
+    match mails {
+        0 => format!("From {from} to {to}: no e-mails to look at."),
+        n => format!(
+            "From {from} to {to}: about {} to look at.",
+            count(n, "e-mail", "e-mails")
+        ),
+    }
+}
+
+/// From which day to which: both are meant, and the second ends before midnight.
+pub fn backfill_days(backfill: &BackfillView) -> String {
+    format!("{} to {}", day(backfill.from), day(backfill.to.plus_seconds(-1)))
+}
+
+/// How far a back-fill is, or what it did.
+pub fn backfill_line(backfill: &BackfillView) -> String {
+    let days = backfill_days(backfill);
+    let saved = format!("{} saved", number(backfill.saved));
+    if backfill.finished {
+        let looked = count(backfill.done, "e-mail", "e-mails");
+        return format!("{days}: ended, {looked} looked at, {saved}");
+    }
+    // The total was an estimate: mails may have come in.
+    let total = backfill.total.max(backfill.done);
+    format!(
+        "{days}: {} of about {} looked at, {saved}",
+        number(backfill.done),
+        number(total)
+    )
 }
 
 pub const fn side(side: Side) -> &'static str {

@@ -1,10 +1,13 @@
 //! The components. Each is plain HTML that works as far as it can without script.
 
 mod activation;
+mod backfill;
 mod cards;
 mod deactivation;
 mod header;
+mod issues;
 mod parts;
+mod sessions;
 mod settings;
 mod sign_in;
 

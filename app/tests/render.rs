@@ -10,7 +10,7 @@ use axum::http::{Request, Response, StatusCode, header};
 use leptos::config::LeptosOptions;
 use leptos::prelude::provide_context;
 use tandem_app::{Backend, Call, OfficeScript, Page, render, text};
-use tandem_types::{ApiError, InvalidField, PaneView};
+use tandem_types::{ApiError, InvalidField, PaneView, UndoView};
 
 fn options() -> LeptosOptions {
     LeptosOptions::builder().output_name("pane").build()
@@ -134,6 +134,23 @@ async fn each_state_shows_what_it_must() {
                 "and 2 more",
                 "aria-label=\"Delete in Salesforce too: Grace Hopper\"",
                 "value=\"bring_back\"",
+            ],
+        ),
+        (
+            "choices",
+            "In step except 3 items, 2 minutes ago",
+            vec!["issues"],
+            vec![
+                text::PICK_LEGEND,
+                "value=\"003000000000002AAA\"",
+                "Augusta Ada King, Countess of Lovelace, in Salesforce",
+                "The one in Salesforce whose id ends in 00003AAA",
+                "value=\"pick_match\"",
+                "value=\"keep_mine\"",
+                "value=\"keep_theirs\"",
+                "value=\"link_to\"",
+                text::LINK_LABEL,
+                "aria-label=\"This is the same: Ada Lovelace\"",
             ],
         ),
         (
@@ -362,6 +379,150 @@ async fn setup_and_settings_say_all_that_is_known() {
     assert!(shown(&out).contains(text::SIGN_IN) && !shown(&out).contains(text::WHAT_SYNCS));
 }
 
+/// The forms of a page that go to this call.
+fn forms(html: &str, what: Call) -> Vec<&str> {
+    html.split("<form")
+        .skip(1)
+        .filter(|form| attribute(&format!("form{form}"), "action") == Some(what.path()))
+        .map(|form| form.split("</form>").next().expect("its end"))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_needs_a_choice_is_chosen_in_a_plain_form() {
+    let html = pane("choices").await;
+    let cures = forms(shown(&html), Call::Cure);
+    let pick = cures
+        .iter()
+        .find(|form| form.contains("pick_match"))
+        .expect("a form");
+    let radios: Vec<&str> = tags(pick).filter(|tag| tag.contains("\"radio\"")).collect();
+    assert_eq!(radios.len(), 3);
+    assert!(
+        radios
+            .iter()
+            .all(|tag| attribute(tag, "name") == Some("choice") && tag.contains(" required")),
+        "{radios:?}"
+    );
+    let link = cures
+        .iter()
+        .find(|form| form.contains("link_to"))
+        .expect("a form");
+    let field = tags(link)
+        .find(|tag| attribute(tag, "name") == Some("choice"))
+        .expect("a field");
+    assert!(field.contains(" required") && attribute(field, "id").is_some());
+    // What a button alone does sends no choice; nothing is chosen twice.
+    assert_eq!(
+        cures
+            .iter()
+            .filter(|form| form.contains("name=\"choice\""))
+            .count(),
+        2
+    );
+    let record = tags(shown(&html))
+        .find(|tag| tag.starts_with("a ") && tag.contains("003000000000009AAA"))
+        .expect("a link to the record");
+    assert_eq!(
+        attribute(record, "href"),
+        Some("https://acme-analytics.my.salesforce.com/003000000000009AAA")
+    );
+    assert_eq!(attribute(record, "target"), Some("_blank"));
+    assert_eq!(attribute(record, "rel"), Some("noopener"));
+}
+
+#[tokio::test]
+async fn an_undo_says_what_it_will_do_and_what_it_did() {
+    let html = page("in-step", Page::Settings, "/settings", None).await;
+    let undos = forms(shown(&html), Call::UndoSession);
+    // Two of the four sessions wrote something: one had no changes, one only looked.
+    assert_eq!(undos.len(), 2);
+    assert!(undos[0].contains("00000000000000000000000000000085"));
+    for words in [
+        "1 contact created in your mailbox goes to Deleted Items",
+        "2 contacts changed in your mailbox get their former values back",
+        "1 contact changed in Salesforce gets its former values back",
+        text::UNDO_NOTE,
+        text::UNDO_DO,
+    ] {
+        assert!(undos[0].contains(words), "{words}");
+    }
+    for name in ["paused", "refused-once", "needs-sign-in", "deactivated"] {
+        let html = page(name, Page::Settings, "/settings", None).await;
+        assert!(forms(shown(&html), Call::UndoSession).is_empty(), "{name}");
+    }
+
+    // Without script: back to the page, which says it.
+    let form = "session=00000000000000000000000000000085&form_token=x";
+    let plain = call("in-step", Call::UndoSession, form, "text/html,*/*").await;
+    assert_eq!(plain.status(), StatusCode::FOUND);
+    let back = plain.headers()[header::LOCATION].to_str().unwrap().to_owned();
+    assert_eq!(back, "/settings?undone=12&left=3#sessions");
+    let html = page("in-step", Page::Settings, "/settings?undone=12&left=3", None).await;
+    let html = shown(&html);
+    assert!(element(html, "undone").is_some());
+    assert!(
+        html.contains("12 items are as they were before.") && html.contains("3 items were left as they are.")
+    );
+    let none = page("in-step", Page::Settings, "/settings?undone=x&left=3", None).await;
+    assert!(element(shown(&none), "undone").is_none());
+}
+
+#[tokio::test]
+async fn older_mails_are_saved_from_a_day_to_a_day() {
+    async fn settings(name: &str, uri: &str) -> String {
+        page(name, Page::Settings, uri, None).await
+    }
+    let html = settings("in-step", "/settings").await;
+    let forms_there = forms(shown(&html), Call::StartBackfill);
+    assert_eq!(forms_there.len(), 1);
+    for name in ["from", "to"] {
+        let field = tags(forms_there[0])
+            .find(|tag| attribute(tag, "name") == Some(name))
+            .expect("a field");
+        assert_eq!(attribute(field, "type"), Some("date"));
+        assert_eq!(attribute(field, "max"), Some("2027-01-15"));
+    }
+    assert!(forms_there[0].contains("formaction=\"/api/estimate_backfill\""));
+
+    let form = "from=2026-01-01&to=%202026-02-01&form_token=x";
+    let plain = call("in-step", Call::EstimateBackfill, form, "text/html,*/*").await;
+    let back = plain.headers()[header::LOCATION].to_str().unwrap().to_owned();
+    assert_eq!(
+        back,
+        "/settings?from=2026-01-01&to=2026-02-01&mails=1200#backfill"
+    );
+    let html = settings("in-step", "/settings?from=2026-01-01&to=2026-02-01&mails=1200").await;
+    assert!(shown(&html).contains("From 2026-01-01 to 2026-02-01: about 1,200 e-mails to look at."));
+    assert!(
+        shown(&html).contains("value=\"2026-02-01\""),
+        "the days stay in the form"
+    );
+    for query in [
+        "from=2026-01-01&to=<b>&mails=1",
+        "from=2026-01-01&to=2026-02-01&mails=-1",
+    ] {
+        let uri = format!("/settings?{}", query.replace('<', "%3C").replace('>', "%3E"));
+        let html = settings("in-step", &uri).await;
+        assert!(!shown(&html).contains("to look at."), "{query}");
+    }
+
+    let running = settings("backfill", "/settings").await;
+    let running = shown(&running);
+    assert!(running.contains("480 of about 1,200 looked at, 127 saved"));
+    assert!(running.contains("max=\"1200\"") && running.contains("value=\"480\""));
+    assert_eq!(forms(running, Call::CancelBackfill).len(), 1);
+    assert!(forms(running, Call::StartBackfill).is_empty());
+    let over = settings("backfilled", "/settings").await;
+    assert!(shown(&over).contains("ended, 1,212 e-mails looked at, 311 saved"));
+    assert_eq!(forms(shown(&over), Call::StartBackfill).len(), 1);
+    for name in ["paused", "needs-sign-in", "skipped", "deactivated"] {
+        let html = settings(name, "/settings").await;
+        assert!(element(shown(&html), "backfill").is_none(), "{name}");
+    }
+    assert!(element(shown(&pane("backfill").await), "backfill").is_none());
+}
+
 #[tokio::test]
 async fn office_js_stands_between_its_guards_or_nowhere() {
     let office = OfficeScript("https://cdn.invalid/office.js".into());
@@ -419,6 +580,8 @@ async fn every_call_of_the_browser_is_answered() {
         let form = match what {
             Call::ConnectExchange => "login=ada%40acme&password=right&kind=exchange&form_token=x",
             Call::Cure => "issue=00000000000000000000000000000001&cure=bring_back&form_token=x",
+            Call::UndoSession => "session=00000000000000000000000000000085&form_token=x",
+            Call::EstimateBackfill | Call::StartBackfill => "from=2026-01-01&to=2026-02-01&form_token=x",
             _ => "form_token=x",
         };
         let response = call("issues", what, form, "application/json").await;
@@ -431,6 +594,14 @@ async fn every_call_of_the_browser_is_answered() {
         let text = body(response).await;
         match what {
             Call::Ticket => assert_eq!(text, "{\"ticket\":\"once\"}"),
+            Call::EstimateBackfill => assert_eq!(text, "1200"),
+            Call::UndoSession => assert_eq!(
+                serde_json::from_str::<UndoView>(&text)
+                    .map(|view| view.left.len())
+                    .ok(),
+                Some(3),
+                "{text}"
+            ),
             Call::SyncNow => {
                 assert_eq!(
                     serde_json::from_str::<ApiError>(&text).unwrap(),

@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 use tandem_server::app::App;
 use tandem_server::config;
 use tandem_store::{MailboxSecret, NewUser, WebSessionNew};
+use tandem_sync::cure::{Candidate, candidates_to_detail};
 use tandem_sync::model::ItemId;
 use tandem_sync::ports::{Closing, Commit, Issue, IssueKey, Pick, Store as _};
 use tandem_types::{
@@ -783,4 +784,132 @@ async fn no_click_moves_an_organisation_that_is_stopped() {
         .await;
     assert_eq!(empty.status, StatusCode::CONFLICT, "{}", empty.text());
     assert!(claim("c", Pick::Due).await.is_some(), "it is due again");
+}
+
+#[tokio::test]
+async fn an_issue_offers_its_candidates_and_its_record() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let signed_in = [("cookie", cookie.as_str())];
+    let id = server.activate().await;
+    let now = server.app.clock.now();
+    let lease = server
+        .app
+        .store
+        .claim(
+            &Pick::This(id),
+            "worker",
+            "a".repeat(32).parse().unwrap(),
+            now.plus_seconds(60),
+            TTL,
+        )
+        .await
+        .unwrap()
+        .unwrap();
+    let issue = |n: &str, side, item: &str, code, detail: String, cures| Issue {
+        id: n.repeat(32).parse().unwrap(),
+        key: IssueKey {
+            kind: ItemKind::Contact,
+            side,
+            item: ItemId(item.into()),
+            code,
+        },
+        title: "Ana".into(),
+        detail,
+        cures,
+    };
+    let candidate = |side, id: &str, title: &str| Candidate {
+        side,
+        id: ItemId(id.into()),
+        title: title.into(),
+    };
+    let detail = candidates_to_detail(&[
+        candidate(Side::Crm, "003000000000001AAA", "Ana Ruiz"),
+        candidate(Side::Mailbox, "BBB", "Ana R."),
+        candidate(Side::Crm, "003000000000002AAA", ""),
+    ]);
+    let (mailbox, crm) = (Side::Mailbox, Side::Crm);
+    let commit = Commit {
+        issues: vec![
+            issue(
+                "d",
+                mailbox,
+                "AAA",
+                IssueCode::SeveralMatches,
+                detail,
+                vec![IssueCure::PickMatch],
+            ),
+            issue(
+                "e",
+                crm,
+                "003000000000009AAA",
+                IssueCode::NoMatch,
+                "as it is".into(),
+                vec![IssueCure::LinkTo],
+            ),
+        ],
+        ..Commit::default()
+    };
+    server.app.store.commit(&lease, now, commit).await.unwrap();
+
+    let view = server.call("/api/pane", &signed_in, "").await.json();
+    let issues = &view["connection"]["issues"];
+    assert_eq!(
+        issues[0]["choices"],
+        json!([
+            { "id": "003000000000001AAA", "side": "crm", "label": "Ana Ruiz" },
+            { "id": "003000000000002AAA", "side": "crm", "label": "" },
+        ])
+    );
+    assert_eq!(issues[0]["detail"], "Ana R.", "its double on its own side");
+    assert_eq!(issues[0]["record"], Value::Null);
+    assert_eq!(issues[1]["choices"], json!([]));
+    assert_eq!(issues[1]["detail"], "as it is");
+    assert_eq!(issues[1]["record"], "003000000000009AAA");
+
+    // What is typed is a record, or is told to be none; this session still holds the connection.
+    let link = format!("issue={}&cure=link_to&choice=", "e".repeat(32));
+    for (typed, status) in [
+        ("Ana", StatusCode::UNPROCESSABLE_ENTITY),
+        (
+            "https%3A%2F%2Facme.lightning.force.com%2F",
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        ("", StatusCode::CONFLICT),
+        ("003000000000001AAA", StatusCode::CONFLICT),
+        (
+            "https%3A%2F%2Facme.lightning.force.com%2Flightning%2Fr%2FContact%2F003000000000001AAA%2Fview",
+            StatusCode::CONFLICT,
+        ),
+    ] {
+        let answer = server
+            .call("/api/cure", &signed_in, &format!("{link}{typed}"))
+            .await;
+        assert_eq!(answer.status, status, "{typed}: {}", answer.text());
+    }
+
+    // Nobody undoes what is not his, or asks for days that are none.
+    let foreign = format!("session={}", "f".repeat(32));
+    for (path, body, status) in [
+        ("/api/undo_session", foreign.as_str(), StatusCode::CONFLICT),
+        ("/api/undo_session", "session=nonsense", StatusCode::BAD_REQUEST),
+        (
+            "/api/estimate_backfill",
+            "from=2026-02-30&to=2026-03-01",
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            "/api/start_backfill",
+            "from=2026-03-02&to=2026-03-01",
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        ("/api/cancel_backfill", "", StatusCode::CONFLICT),
+    ] {
+        let answer = server.call(path, &signed_in, body).await;
+        if status == StatusCode::BAD_REQUEST {
+            assert!(!answer.status.is_success(), "{path} {body}");
+        } else {
+            assert_eq!(answer.status, status, "{path} {body}: {}", answer.text());
+        }
+    }
 }

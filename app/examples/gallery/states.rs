@@ -5,15 +5,16 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use tandem_app::Backend;
 use tandem_types::{
-    ActivateExchange, ActivationFailure, ApiError, BrakeView, ConnectionView, Counts, CrmAccount,
-    InvalidField, IssueCode, IssueCure, IssueId, IssueView, ItemKind, MailboxAccount, MailboxServer,
-    OpCounts, PaneView, PreviewView, Progress, ProgressPhase, SessionId, SessionOutcome, SessionView,
-    Settings, StateReason, SyncState, Ticket, Timestamp, UndoView, ViewerView,
+    ActivateExchange, ActivationFailure, ApiError, BackfillView, BrakeView, ConnectionView, Counts,
+    CrmAccount, Direction, InvalidField, IssueChoice, IssueCode, IssueCure, IssueId, IssueView, ItemKind,
+    MailboxAccount, MailboxServer, OpCounts, PaneView, PreviewView, Progress, ProgressPhase, SessionId,
+    SessionOutcome, SessionView, Settings, Side, StateReason, SyncState, Ticket, Timestamp, UndoLeftView,
+    UndoReason, UndoView, ViewerView,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-pub(crate) const NAMES: [&str; 18] = [
+pub(crate) const NAMES: [&str; 21] = [
     "signed-out",
     "first-start",
     "skipped",
@@ -24,6 +25,9 @@ pub(crate) const NAMES: [&str; 18] = [
     "in-step",
     "in-step-empty",
     "issues",
+    "choices",
+    "backfill",
+    "backfilled",
     "brake",
     "paused",
     "refused-once",
@@ -88,6 +92,22 @@ pub(crate) fn view(name: &str) -> PaneView {
         "issues" => {
             c.issues = issues();
             c.issues_total = 7;
+        }
+        "choices" => {
+            c.issues = choices();
+            c.issues_total = 3;
+        }
+        "backfill" | "backfilled" => {
+            c.settings.emails = Direction::ToCrm;
+            let finished = name == "backfilled";
+            c.backfill = Some(BackfillView {
+                from: NOW.plus_seconds(-40 * 86_400),
+                to: NOW.plus_seconds(-10 * 86_400),
+                done: if finished { 1_212 } else { 480 },
+                total: 1_200,
+                saved: if finished { 311 } else { 127 },
+                finished,
+            });
         }
         "brake" => {
             c.reason = Some(StateReason::StoppedByBrake);
@@ -236,7 +256,7 @@ fn counts(to_mailbox: (u32, u32, u32, u32), to_crm: (u32, u32, u32, u32), adopte
 
 fn session(ago: i64, took: i64, outcome: SessionOutcome, counts: Vec<Counts>, issues: u32) -> SessionView {
     SessionView {
-        id: "0123456789abcdef0123456789abcdef".parse().expect("an id"),
+        id: format!("{ago:032x}").parse().expect("an id"),
         started: NOW.plus_seconds(-ago),
         ended: Some(NOW.plus_seconds(took - ago)),
         outcome: Some(outcome),
@@ -294,8 +314,73 @@ fn issues() -> Vec<IssueView> {
             detail: detail.to_owned(),
             since: NOW.plus_seconds(-3_700 * i64::from(n)),
             cures,
+            choices: Vec::new(),
+            record: (code == IssueCode::Refused).then(|| "003000000000001AAA".to_owned()),
         })
         .collect()
+}
+
+/// What cannot be cured by a button alone.
+fn choices() -> Vec<IssueView> {
+    let choice = |id: &str, label: &str| IssueChoice {
+        id: id.to_owned(),
+        side: Side::Crm,
+        label: label.to_owned(),
+    };
+    let candidates = vec![
+        choice("003000000000001AAA", "Ada Lovelace"),
+        choice("003000000000002AAA", "Augusta Ada King, Countess of Lovelace"),
+        choice("003000000000003AAA", ""),
+    ];
+    let pick = vec![IssueCure::PickMatch, IssueCure::Retry, IssueCure::Ignore];
+    let keep = vec![IssueCure::KeepMine, IssueCure::KeepTheirs, IssueCure::Ignore];
+    let place = vec![IssueCure::LinkTo, IssueCure::Ignore];
+    let record = Some("003000000000009AAA".to_owned());
+    [
+        (
+            ItemKind::Contact,
+            IssueCode::SeveralMatches,
+            "Ada Lovelace",
+            "",
+            pick,
+            candidates,
+            None,
+        ),
+        (
+            ItemKind::Contact,
+            IssueCode::Conflict,
+            "Grace Hopper",
+            "Title, MobilePhone",
+            keep,
+            Vec::new(),
+            record,
+        ),
+        (
+            ItemKind::Event,
+            IssueCode::NoMatch,
+            "Kick-off <Q3>",
+            "",
+            place,
+            Vec::new(),
+            None,
+        ),
+    ]
+    .into_iter()
+    .zip(1_u8..)
+    .map(
+        |((kind, code, title, detail, cures, choices, record), n)| IssueView {
+            id: format!("{n:032x}").parse().expect("an id"),
+            kind,
+            code,
+            title: title.to_owned(),
+            detail: detail.to_owned(),
+            since: NOW.plus_seconds(-3_700 * i64::from(n)),
+            cures,
+            choices,
+            record,
+        },
+    )
+    .collect()
 }
 
 /// Shows one state; calls move it to another, as a real backend would.
@@ -366,11 +451,14 @@ impl Backend for Fake {
     async fn cure(
         &self,
         issue: IssueId,
-        _cure: IssueCure,
-        _choice: Option<String>,
+        cure: IssueCure,
+        choice: Option<String>,
     ) -> Result<PaneView, ApiError> {
         let mut shown = self.view.lock().map_err(|_| ApiError::Unavailable)?;
         let connection = shown.connection.as_mut().ok_or(ApiError::SignedOut)?;
+        if matches!(cure, IssueCure::PickMatch | IssueCure::LinkTo) != choice.is_some() {
+            return Err(ApiError::WrongState);
+        }
         let before = connection.issues.len();
         connection.issues.retain(|known| known.id != issue);
         if connection.issues.len() == before {
@@ -380,17 +468,40 @@ impl Backend for Fake {
         shown.now = shown.now.plus_seconds(1);
         Ok(shown.clone())
     }
-    async fn undo_session(&self, _session: SessionId) -> Result<UndoView, ApiError> {
-        Err(ApiError::WrongState)
+    async fn undo_session(&self, session: SessionId) -> Result<UndoView, ApiError> {
+        let shown = self.view.lock().map_err(|_| ApiError::Unavailable)?;
+        let connection = shown.connection.as_ref().ok_or(ApiError::SignedOut)?;
+        if !connection.sessions.iter().any(|known| known.id == session) {
+            return Err(ApiError::WrongState);
+        }
+        let left = |item: &str, reason| UndoLeftView {
+            side: Side::Crm,
+            kind: ItemKind::Contact,
+            item: item.to_owned(),
+            reason,
+        };
+        Ok(UndoView {
+            undone: 12,
+            left: vec![
+                left("003000000000001AAA", UndoReason::ChangedSince),
+                left("003000000000002AAA", UndoReason::Gone),
+                left("003000000000003AAA", UndoReason::ChangedSince),
+            ],
+        })
     }
-    async fn estimate_backfill(&self, _from: String, _to: String) -> Result<u32, ApiError> {
+    async fn estimate_backfill(&self, from: String, to: String) -> Result<u32, ApiError> {
+        // Days as the fields write them can be compared as text.
+        if from.is_empty() || to.trim() < from.trim() {
+            return Err(ApiError::Invalid(InvalidField::Dates));
+        }
         Ok(1_200)
     }
-    async fn start_backfill(&self, _from: String, _to: String) -> Result<PaneView, ApiError> {
-        self.go("progress")
+    async fn start_backfill(&self, from: String, to: String) -> Result<PaneView, ApiError> {
+        self.estimate_backfill(from, to).await?;
+        self.go("backfill")
     }
     async fn cancel_backfill(&self) -> Result<PaneView, ApiError> {
-        self.go("in-step")
+        self.go("backfilled")
     }
     async fn sign_out(&self) -> Result<PaneView, ApiError> {
         self.go("signed-out")

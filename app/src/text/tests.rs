@@ -396,3 +396,120 @@ fn what_a_session_did() {
         "nothing is claimed of a failed one"
     );
 }
+
+#[test]
+fn an_undo_counts_what_was_left_by_its_reason() {
+    let left = |kind, side, reason| UndoLeftView {
+        side,
+        kind,
+        item: "x".to_owned(),
+        reason,
+    };
+    let lines = undo_left_lines(&[
+        left(ItemKind::Email, Side::Crm, UndoReason::Gone),
+        left(ItemKind::Event, Side::Mailbox, UndoReason::ChangedSince),
+        left(ItemKind::Email, Side::Crm, UndoReason::Gone),
+        left(ItemKind::Email, Side::Crm, UndoReason::Refused),
+    ]);
+    assert_eq!(
+        lines,
+        [
+            "2 e-mails in Salesforce: no longer there, or not to be seen",
+            "1 event in your mailbox: changed since then",
+            "1 e-mail in Salesforce: the change back was refused",
+        ]
+    );
+    assert_eq!(undo_left(0), None);
+    assert_eq!(undo_left(1).as_deref(), Some("1 item was left as it is."));
+    assert_eq!(
+        [0, 1, 1_200].map(undone),
+        [
+            "Nothing was undone.",
+            "1 item is as it was before.",
+            "1,200 items are as they were before."
+        ]
+    );
+}
+
+#[test]
+fn only_what_wrote_can_be_undone() {
+    let with = |outcome, ops| SessionView {
+        counts: vec![Counts {
+            kind: ItemKind::Task,
+            mailbox: OpCounts::default(),
+            crm: ops,
+            adopted: 5,
+        }],
+        ..session(outcome)
+    };
+    let deleted = OpCounts {
+        deleted: 2,
+        ..OpCounts::default()
+    };
+    let skipped = OpCounts {
+        skipped: 2,
+        ..OpCounts::default()
+    };
+    for outcome in [
+        SessionOutcome::Done,
+        SessionOutcome::Partial,
+        SessionOutcome::Failed,
+    ] {
+        assert!(wrote(&with(Some(outcome), deleted)), "{outcome:?}");
+        assert!(!wrote(&with(Some(outcome), skipped)), "{outcome:?}");
+    }
+    for outcome in [
+        None,
+        Some(SessionOutcome::Preview),
+        Some(SessionOutcome::StoppedByBrake),
+    ] {
+        assert!(!wrote(&with(outcome, deleted)), "{outcome:?}");
+    }
+    assert_eq!(
+        undo_lines(&with(Some(SessionOutcome::Done), deleted)),
+        ["2 tasks deleted in Salesforce come back from the recycle bin"]
+    );
+}
+
+#[test]
+fn a_backfill_tells_the_days_that_were_meant() {
+    let mut backfill = BackfillView {
+        from: Timestamp::from_seconds(1_767_225_600),
+        to: Timestamp::from_seconds(1_769_904_000),
+        done: 30,
+        total: 20,
+        saved: 4,
+        finished: false,
+    };
+    assert_eq!(
+        backfill_line(&backfill),
+        "2026-01-01 to 2026-01-31: 30 of about 30 looked at, 4 saved",
+        "the estimate was too low"
+    );
+    backfill.finished = true;
+    assert_eq!(
+        backfill_line(&backfill),
+        "2026-01-01 to 2026-01-31: ended, 30 e-mails looked at, 4 saved"
+    );
+    assert_eq!(
+        estimate("2026-01-01", "2026-01-02", 1),
+        "From 2026-01-01 to 2026-01-02: about 1 e-mail to look at."
+    );
+}
+
+#[test]
+fn a_candidate_without_a_name_is_told_by_its_id() {
+    let candidate = |label: &str, id: &str| {
+        choice(&IssueChoice {
+            id: id.to_owned(),
+            side: Side::Mailbox,
+            label: label.to_owned(),
+        })
+    };
+    assert_eq!(candidate("Ada", "AAMk"), "Ada, in your mailbox");
+    assert_eq!(
+        candidate("", "AAMkAGI2Töpfe+89"),
+        "The one in your mailbox whose id ends in Töpfe+89"
+    );
+    assert_eq!(candidate("", "AA"), "The one in your mailbox whose id ends in AA");
+}

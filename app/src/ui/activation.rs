@@ -63,7 +63,7 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
             return;
         }
         let input = match field {
-            InvalidField::Login | InvalidField::Code | InvalidField::Dates => login,
+            InvalidField::Login | InvalidField::Code | InvalidField::Dates | InvalidField::Record => login,
             InvalidField::Password => password,
             InvalidField::EwsUrl => {
                 more.set(true);

@@ -1,12 +1,14 @@
 use leptos::either::EitherOf4;
 use leptos::prelude::*;
 use tandem_types::{
-    BrakeView, ConnectionView, Counts, CrmAccount, IssueView, MailboxAccount, PaneView, PreviewView,
-    SessionView, Side, StateReason, SyncState,
+    BrakeView, ConnectionView, Counts, CrmAccount, MailboxAccount, PaneView, PreviewView, Side, StateReason,
+    SyncState,
 };
 
 use super::header::tone_class;
-use super::parts::{Look, accounts, act, open_activation, when};
+use super::issues::issues_card;
+use super::parts::{Look, accounts, act, open_activation};
+use super::sessions::sessions_card;
 use super::sign_in::sign_in_button;
 use crate::call::Call;
 use crate::page::Ui;
@@ -18,25 +20,40 @@ const PANE_SESSIONS: usize = 3;
 
 /// The sidebar: what needs the user first, what was done last.
 pub(crate) fn pane_cards(ui: Ui) -> impl IntoView {
-    move || {
-        let PaneView { connection, now, .. } = ui.view.get();
+    let upper = move || {
+        let PaneView { connection, .. } = ui.view.get();
         connection.map(|c| {
-            let set_up = !matches!(c.state, SyncState::NotActivated | SyncState::Deactivated);
-            let known = set_up || !c.sessions.is_empty();
-            let shows_accounts = set_up && !first(&c);
-            // Only then is it true that nothing needs a look.
-            let well = text::status(&c, c.progress, now).tone == Tone::Good;
             view! {
                 {state_card(ui, &c)}
                 {progress_card(ui)}
                 {c.brake.as_ref().map(|brake| brake_card(ui, brake))}
                 {first_card(ui, &c)}
-                {issues_card(ui, &c.issues, c.issues_total, PANE_ISSUES, well)}
-                {known.then(|| sessions_card(ui, &c.sessions, PANE_SESSIONS))}
-                {shows_accounts.then(|| accounts_card(&c.crm, c.mailbox.as_ref()))}
             }
         })
+    };
+    // Only then is it true that nothing needs a look.
+    let well = move || {
+        ui.view.with(|view| {
+            let c = view.connection.as_ref();
+            c.is_some_and(|c| text::status(c, c.progress, view.now).tone == Tone::Good)
+        })
+    };
+    let lower = move || {
+        let PaneView { connection, .. } = ui.view.get();
+        connection
+            .filter(|c| set_up(c) && !first(c))
+            .map(|c| accounts_card(&c.crm, c.mailbox.as_ref()))
+    };
+    view! {
+        {upper}
+        {issues_card(ui, PANE_ISSUES, well)}
+        {sessions_card(ui, PANE_SESSIONS, move || ui.view.with(|view| view.connection.as_ref().is_some_and(set_up)))}
+        {lower}
     }
+}
+
+const fn set_up(c: &ConnectionView) -> bool {
+    !matches!(c.state, SyncState::NotActivated | SyncState::Deactivated)
 }
 
 /// Before the first session.
@@ -300,145 +317,5 @@ fn preview_body(ui: Ui, preview: &PreviewView) -> impl IntoView + use<> {
             }}
         </p>
         <div class="buttons">{act(ui, Call::Release, text::START, Look::Primary, None, Vec::new())}</div>
-    }
-}
-
-/// What is not in step, why, and what can be done.
-pub(crate) fn issues_card(
-    ui: Ui,
-    issues: &[IssueView],
-    total: u32,
-    shown: usize,
-    tell_empty: bool,
-) -> Option<impl IntoView + use<>> {
-    if issues.is_empty() && !tell_empty {
-        return None;
-    }
-    let more = text::issues_more(issues.len().min(shown), total);
-    let all_here = issues.len() <= shown;
-    Some(view! {
-        <section class="card" id="issues" aria-labelledby="issues-title">
-            <h2 id="issues-title">
-                {text::ISSUES_TITLE}
-                {(total > 0).then(|| view! { <span class="badge">{text::number(total)}</span> })}
-            </h2>
-            {issues.is_empty().then(|| view! { <p class="hint">{text::ISSUES_EMPTY}</p> })}
-            <ul class="rows">{issues.iter().take(shown).map(|issue| issue_row(ui, issue)).collect_view()}</ul>
-            {more
-                .map(|more| {
-                    view! {
-                        <p>
-                            <a
-                                href=(!all_here).then_some("/settings#issues")
-                                target=(!all_here).then_some("_blank")
-                                rel="noopener"
-                            >
-                                {more}
-                            </a>
-                        </p>
-                    }
-                })}
-        </section>
-    })
-}
-
-fn issue_row(ui: Ui, issue: &IssueView) -> impl IntoView + use<> {
-    let id = issue.id.to_string();
-    let title = issue.title.clone();
-    view! {
-        <li>
-            <div class="line">
-                <strong>{issue.title.clone()}</strong>
-                <span class="hint">{when(ui, issue.since)}</span>
-            </div>
-            <p>{text::issue(issue.code)}</p>
-            {(!issue.detail.is_empty()).then(|| view! { <p class="detail">{issue.detail.clone()}</p> })}
-            <div class="buttons">
-                {issue
-                    .cures
-                    .iter()
-                    .filter(|cure| by_itself(**cure))
-                    .map(|&cure| {
-                        act(
-                            ui,
-                            Call::Cure,
-                            text::cure(cure),
-                            Look::Subtle,
-                            Some(text::cure_name(cure, &title)),
-                            vec![("issue", id.clone()), ("cure", cure_word(cure).to_owned())],
-                        )
-                    })
-                    .collect_view()}
-            </div>
-        </li>
-    }
-}
-
-/// A button alone does it: nothing has to be chosen first, and nothing is opened elsewhere.
-const fn by_itself(cure: tandem_types::IssueCure) -> bool {
-    use tandem_types::IssueCure;
-    match cure {
-        IssueCure::Retry
-        | IssueCure::Ignore
-        | IssueCure::BringBack
-        | IssueCure::DeleteThere
-        | IssueCure::KeepMine
-        | IssueCure::KeepTheirs => true,
-        IssueCure::PickMatch | IssueCure::LinkTo | IssueCure::OpenInSalesforce | IssueCure::OpenInOutlook => {
-            false
-        }
-    }
-}
-
-/// As serde writes it.
-const fn cure_word(cure: tandem_types::IssueCure) -> &'static str {
-    use tandem_types::IssueCure;
-    match cure {
-        IssueCure::Retry => "retry",
-        IssueCure::Ignore => "ignore",
-        IssueCure::BringBack => "bring_back",
-        IssueCure::DeleteThere => "delete_there",
-        IssueCure::PickMatch => "pick_match",
-        IssueCure::KeepMine => "keep_mine",
-        IssueCure::KeepTheirs => "keep_theirs",
-        IssueCure::LinkTo => "link_to",
-        IssueCure::OpenInSalesforce => "open_in_salesforce",
-        IssueCure::OpenInOutlook => "open_in_outlook",
-    }
-}
-
-/// What the last sessions did.
-pub(crate) fn sessions_card(ui: Ui, sessions: &[SessionView], shown: usize) -> impl IntoView + use<> {
-    view! {
-        <section class="card" id="sessions" aria-labelledby="sessions-title">
-            <h2 id="sessions-title">{text::SESSIONS_TITLE}</h2>
-            {sessions.is_empty().then(|| view! { <p class="hint">{text::SESSIONS_EMPTY}</p> })}
-            <ul class="rows">
-                {sessions.iter().take(shown).map(|session| session_row(ui, session)).collect_view()}
-            </ul>
-        </section>
-    }
-}
-
-fn session_row(ui: Ui, session: &SessionView) -> impl IntoView + use<> {
-    let tone = tone_class(text::outcome_tone(session.outcome));
-    let took = session.ended.map(|ended| text::took(session.started, ended));
-    let lines = text::session_lines(session);
-    view! {
-        <li>
-            <div class="line">
-                <strong>{when(ui, session.started)}</strong>
-                <span class="hint">{took}</span>
-                <span class=format!("outcome {tone}")>{session.outcome.map_or(text::RUNNING, text::outcome)}</span>
-            </div>
-            {(!lines.is_empty())
-                .then(|| {
-                    view! {
-                        <ul class="plain hint">
-                            {lines.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
-                        </ul>
-                    }
-                })}
-        </li>
     }
 }

@@ -1,9 +1,12 @@
 use leptos::prelude::*;
 use tandem_types::{ConnectionView, PaneView, SyncState, ViewerView};
 
-use super::cards::{accounts_card, issues_card, progress_card, sessions_card, state_card};
+use super::backfill::backfill_card;
+use super::cards::{accounts_card, progress_card, state_card};
 use super::deactivation::what_happens;
+use super::issues::issues_card;
 use super::parts::{Look, act, open_activation, when};
+use super::sessions::sessions_card;
 use crate::call::Call;
 use crate::page::{Dialog, Ui};
 use crate::text;
@@ -48,10 +51,9 @@ pub(crate) fn setup_cards(ui: Ui) -> impl IntoView {
 
 /// `/settings`: state, accounts, settings, history, issues, and the way out.
 pub(crate) fn settings_cards(ui: Ui) -> impl IntoView {
-    move || {
+    let upper = move || {
         let PaneView { connection, .. } = ui.view.get();
         connection.map(|c| {
-            let off = matches!(c.state, SyncState::NotActivated | SyncState::Deactivated);
             view! {
                 <h2 class="page-title">{text::SETTINGS_TITLE}</h2>
                 {state_card(ui, &c)}
@@ -71,8 +73,14 @@ pub(crate) fn settings_cards(ui: Ui) -> impl IntoView {
                     </div>
                 </section>
                 {accounts_card(&c.crm, c.mailbox.as_ref())}
-                {issues_card(ui, &c.issues, c.issues_total, usize::MAX, true)}
-                {sessions_card(ui, &c.sessions, usize::MAX)}
+            }
+        })
+    };
+    let lower = move || {
+        let PaneView { connection, .. } = ui.view.get();
+        connection.map(|c| {
+            let off = matches!(c.state, SyncState::NotActivated | SyncState::Deactivated);
+            view! {
                 {settings_table(&c)}
                 {(!off)
                     .then(|| {
@@ -88,6 +96,13 @@ pub(crate) fn settings_cards(ui: Ui) -> impl IntoView {
                     })}
             }
         })
+    };
+    view! {
+        {upper}
+        {issues_card(ui, usize::MAX, || true)}
+        {sessions_card(ui, usize::MAX, || true)}
+        {backfill_card(ui)}
+        {lower}
     }
 }
 

@@ -20,6 +20,7 @@ pub use settings::{
 pub use state::{ItemKind, Side, StateReason, SyncState};
 pub use time::Timestamp;
 pub use view::{
-    BackfillView, BrakeView, ConnectionView, Counts, CrmAccount, IssueView, MailboxAccount, MailboxServer, OpCounts,
-    PaneEvent, PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome, SessionView, UndoLeftView, UndoReason, UndoView, ViewerView,
+    BackfillView, BrakeView, ConnectionView, Counts, CrmAccount, IssueChoice, IssueView, MailboxAccount,
+    MailboxServer, OpCounts, PaneEvent, PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome,
+    SessionView, UndoLeftView, UndoReason, UndoView, ViewerView,
 };

@@ -230,4 +230,6 @@ pub enum InvalidField {
     Code,
     /// From which day to which.
     Dates,
+    /// A record of Salesforce.
+    Record,
 }

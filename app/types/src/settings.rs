@@ -11,6 +11,10 @@ use crate::ItemKind;
 /// in the next session; turning anything off deletes nothing. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the settings page and in the stored JSON"
+)]
 pub struct Settings {
     pub contacts: Direction,
     pub contact_scope: ContactScope,

@@ -150,7 +150,7 @@ pub enum ProgressPhase {
 }
 
 /// What was done to one kind of item on one side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OpCounts {
     pub created: u32,
@@ -166,7 +166,7 @@ impl OpCounts {
 }
 
 /// What a session did, or a plan would do, to one kind of item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Counts {
     pub kind: ItemKind,
     pub mailbox: OpCounts,
@@ -175,7 +175,7 @@ pub struct Counts {
     pub adopted: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionOutcome {
     Done,
@@ -220,7 +220,7 @@ impl SessionOutcome {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionView {
     pub id: SessionId,
     pub started: Timestamp,
@@ -230,7 +230,7 @@ pub struct SessionView {
     pub issues: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct IssueView {
     pub id: IssueId,
     pub kind: ItemKind,
@@ -241,6 +241,22 @@ pub struct IssueView {
     pub detail: String,
     pub since: Timestamp,
     pub cures: Vec<IssueCure>,
+    /// What [`IssueCure::PickMatch`] chooses from.
+    #[serde(default)]
+    pub choices: Vec<IssueChoice>,
+    /// The id of the Salesforce record that it is about, where one is known.
+    #[serde(default)]
+    pub record: Option<String>,
+}
+
+/// One of the items that an issue's item could be paired with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IssueChoice {
+    /// Its id on its side.
+    pub id: String,
+    pub side: Side,
+    /// What the user calls it; empty where that is not known.
+    pub label: String,
 }
 
 /// What the first session would do.

@@ -91,7 +91,11 @@ async fn once(app: &App, connection: ConnectionId, dry_run: bool) -> anyhow::Res
         .connection(&connection)
         .await?
         .with_context(|| format!("there is no connection {connection}"))?;
-    let pick = Pick::This(connection.clone());
+    let pick = if dry_run {
+        Pick::Aside(connection.clone())
+    } else {
+        Pick::This(connection.clone())
+    };
     let id = new_id(app.rng.as_ref());
     let Some(lease) = app
         .store

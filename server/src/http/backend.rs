@@ -194,7 +194,7 @@ fn told(report: &UndoReport) -> UndoView {
                 kind: left.kind,
                 item: left.item.0.clone(),
                 reason: match left.reason {
-                    LeftReason::ChangedSince => UndoReason::ChangedSince,
+                    LeftReason::ChangedSince | LeftReason::MadePrivate => UndoReason::ChangedSince,
                     LeftReason::Gone => UndoReason::Gone,
                     LeftReason::GoneForGood => UndoReason::GoneForGood,
                     LeftReason::Refused(_) => UndoReason::Refused,
@@ -244,6 +244,24 @@ async fn revoke(app: &App, connection: &ConnectionId, grant: &GrantSecret) {
     if let Err(fault) = app.salesforce.revoke(&app.net, host, &grant.refresh_token).await {
         tracing::warn!(%connection, %fault, "the grant was shredded here, but not revoked there");
     }
+}
+
+/// The id of a record, from itself or from the address at which Salesforce shows it: `https://…/003…` or
+/// `https://…/lightning/r/Contact/003…/view`.
+fn record_id(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_id = |part: &str| {
+        matches!(part.len(), 15 | 18)
+            && part.bytes().all(|b| b.is_ascii_alphanumeric())
+            // The name of an object may be as long.
+            && part.bytes().any(|b| b.is_ascii_digit())
+    };
+    if is_id(text) {
+        return Some(text.to_owned());
+    }
+    let url = url::Url::parse(text).ok().filter(|url| url.scheme() == "https")?;
+    let mut parts = url.path_segments()?;
+    parts.rfind(|part| is_id(part)).map(str::to_owned)
 }
 
 /// What can be said about a form before anything is sent.
@@ -475,6 +493,12 @@ impl Backend for RequestBackend {
         choice: Option<String>,
     ) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
+        let choice = match choice {
+            Some(text) if cure == IssueCure::LinkTo => {
+                Some(record_id(&text).ok_or(ApiError::Invalid(InvalidField::Record))?)
+            }
+            choice => choice,
+        };
         let cured = cure::carry_out(&self.app, &known.row, &issue, cure, choice.as_deref());
         match cured.await.map_err(unavailable)? {
             Cured::Done => {}
@@ -620,6 +644,32 @@ mod tests {
             checked(&form("a@b", "x", "https://a b")),
             Err(InvalidField::EwsUrl)
         );
+    }
+
+    #[test]
+    fn a_record_is_taken_by_its_id_or_by_its_address() {
+        let id = "003000000000001AAA";
+        for text in [
+            id,
+            " 003000000000001AAA\n",
+            "https://acme.my.salesforce.com/003000000000001AAA",
+            "https://acme.lightning.force.com/lightning/r/Contact/003000000000001AAA/view?ws=%2Fx",
+            "https://acme.lightning.force.com/lightning/r/OpportunityTeams/003000000000001AAA/view",
+        ] {
+            assert_eq!(record_id(text).as_deref(), Some(id), "{text}");
+        }
+        for text in [
+            "",
+            "Ada",
+            "003",
+            "003000000000001AA'",
+            "http://acme.my.salesforce.com/003000000000001AAA",
+            "https://acme.my.salesforce.com/",
+            "https://acme.lightning.force.com/lightning/o/OpportunityTeams/list",
+            "javascript:003000000000001AAA",
+        ] {
+            assert_eq!(record_id(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -24,7 +24,12 @@ pub(crate) fn days(from: &str, to: &str, now: Timestamp) -> Option<Window> {
         let at = day.to_zoned(TimeZone::UTC).ok()?.timestamp();
         Some(Timestamp::from_seconds(at.as_second()))
     };
-    range(midnight(from)?, midnight(to)?.plus_seconds(DAY_SECONDS), now)
+    let to = midnight(to)?;
+    // Tomorrow in UTC is today for somebody.
+    if to > now.plus_seconds(DAY_SECONDS) {
+        return None;
+    }
+    range(midnight(from)?, to.plus_seconds(DAY_SECONDS), now)
 }
 
 /// The range, cut to what there can be; `None`: it is empty.

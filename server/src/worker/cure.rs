@@ -61,6 +61,12 @@ pub(crate) async fn carry_out(
     if !view.cures.contains(&cure) {
         return Ok(Cured::No);
     }
+    // What was not offered could be anything: another's record, or none.
+    let offered = view.choices.is_empty()
+        || choice.is_some_and(|choice| view.choices.iter().any(|offer| offer.id == choice.trim()));
+    if cure == IssueCure::PickMatch && !offered {
+        return Ok(Cured::No);
+    }
     match cure {
         IssueCure::Ignore => {
             store.ignore_issue(id, issue, now).await?;

@@ -13,7 +13,7 @@ use crate::clock::new_id;
 #[derive(Debug)]
 pub(crate) enum Undone {
     Done(Box<UndoReport>),
-    /// Another session holds the connection, or it is stopped for the whole organisation.
+    /// Another session holds the connection, or it is not activated.
     Busy,
     /// It could not be brought to an end that the store knows; the log says why. What was noted until then is done.
     Broken,
@@ -29,7 +29,7 @@ pub(crate) async fn run(
     session: &SessionId,
     dry_run: bool,
 ) -> Result<Undone, StoreError> {
-    let pick = Pick::This(connection.clone());
+    let pick = Pick::Aside(connection.clone());
     let id = new_id(app.rng.as_ref());
     let Some(lease) = app
         .store

@@ -19,7 +19,7 @@ pub(crate) async fn run(
     connection: &ConnectionId,
     ask: &WhyAsk,
 ) -> Result<Option<Why>, StoreError> {
-    let pick = Pick::This(connection.clone());
+    let pick = Pick::Aside(connection.clone());
     let id = new_id(app.rng.as_ref());
     let Some(lease) = app
         .store
