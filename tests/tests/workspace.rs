@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 /// Who may use which crates of ours, in what is built for the product (tests may use more).
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("tandem-types", &[]),
     ("tandem-app", &["tandem-types"]),
     ("tandem-frontend", &["tandem-app"]),
@@ -34,6 +34,11 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ),
     // For a database server to test on, and the names in settings; never for what is judged.
     ("tandem-tests", &["tandem-store", "tandem-types"]),
+    // The engine itself, over the store in memory; its sides are its own.
+    (
+        "tandem-simulation",
+        &["tandem-store", "tandem-sync", "tandem-types"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -5,6 +5,7 @@ mod install;
 mod layout;
 mod package;
 mod run;
+mod simulate;
 mod steps;
 mod suite;
 mod wasm;
@@ -43,6 +44,8 @@ enum Task {
         #[arg(long, value_enum, default_value_t)]
         wasm: wasm::Choice,
     },
+    /// Plays seeded worlds against the whole engine; the last line is the figure.
+    Simulate(simulate::Choice),
     /// Builds the pane for the browser and packages it.
     Web {
         #[arg(long, value_enum, default_value_t)]
@@ -72,6 +75,7 @@ fn perform(cli: Cli, steps: &mut Steps) -> Result<()> {
             steps.print_table();
             outcome
         }
+        Task::Simulate(choice) => simulate::simulate(&layout, steps, &choice),
         Task::Web { wasm } => {
             web(&layout, steps, wasm)?;
             Ok(())

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::layout::{Layout, SELECTION};
 use crate::run::{read, run};
 use crate::steps::Steps;
-use crate::{install, wasm, web};
+use crate::{install, simulate, wasm, web};
 
 /// Runs all of it; stops at the first stage that fails.
 pub(crate) fn test(
@@ -45,6 +45,9 @@ pub(crate) fn test(
         steps.run("run the examples in the documentation", || {
             run(layout.cargo().args(["test", "--quiet", "--doc"]).args(SELECTION))
         })?;
+    }
+    if lint {
+        steps.run("play the simulation's seeds", || simulate::in_tests(layout))?;
     }
     // Last, so that their summary is what a reader of the end sees.
     steps.run("run the tests", || run(&mut tests(layout, &python, filter)))

@@ -1,0 +1,62 @@
+//! What has been reached. A row that no seed reaches proves nothing.
+
+use std::collections::BTreeMap;
+
+use crate::faults::Woe;
+use crate::users::Act;
+
+/// How often each thing happened.
+#[derive(Clone, Debug, Default)]
+pub struct Counters(pub BTreeMap<(&'static str, String), u64>);
+
+impl Counters {
+    pub fn count(&mut self, family: &'static str, what: impl Into<String>) {
+        *self.0.entry((family, what.into())).or_default() += 1;
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (key, n) in &other.0 {
+            *self.0.entry(key.clone()).or_default() += n;
+        }
+    }
+
+    /// What was never reached, of what every long run must reach.
+    pub fn missing(&self) -> Vec<String> {
+        let mut wanted: Vec<(&'static str, String)> = Vec::new();
+        wanted.extend(Act::ALL.iter().map(|act| ("act", act.as_str().to_owned())));
+        for woe in Woe::ALL {
+            let sides: &[&str] = match woe {
+                Woe::Store => &["store"],
+                Woe::WholeOrg(_) => &["crm"],
+                _ => &["mailbox", "crm"],
+            };
+            wanted.extend(
+                sides
+                    .iter()
+                    .map(|side| ("fault", format!("{side} {}", woe.as_str()))),
+            );
+        }
+        for kind in ["contact", "event", "task"] {
+            for policy in ["Newest", "Mailbox", "Crm", "Ask"] {
+                wanted.push(("policy", format!("{kind} {policy}")));
+            }
+            for side in ["mailbox", "crm"] {
+                wanted.push(("deletion", format!("{kind} {side} deleted there")));
+            }
+        }
+        wanted.extend([
+            ("deletion", "event crm unsync".to_owned()),
+            ("deletion", "event crm cancelled".to_owned()),
+            ("deletion", "contact mailbox left the scope".to_owned()),
+        ]);
+        wanted
+            .into_iter()
+            .filter(|(family, what)| self.get(family, what) == 0)
+            .map(|(family, what)| format!("{family} {what}"))
+            .collect()
+    }
+
+    pub fn get(&self, family: &'static str, what: &str) -> u64 {
+        self.0.get(&(family, what.to_owned())).copied().unwrap_or(0)
+    }
+}

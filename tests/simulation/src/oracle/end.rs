@@ -1,0 +1,386 @@
+//! What must be so once the faults have stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tandem_sync::model::{Field, FieldValue, ItemId, Part};
+use tandem_sync::ports::{IssueKey, JournalAct};
+use tandem_sync::{Link, LinkState};
+use tandem_types::{IssueCode, ItemKind, Side};
+
+use crate::oracle::private::HIDDEN;
+use crate::truth::{Home, canon, image};
+use crate::world::{World, user_id};
+
+/// Whose open issues there are.
+#[derive(Clone, Debug, Default)]
+pub struct Final {
+    pub issues: [BTreeSet<IssueKey>; 2],
+    /// Sessions of this connection were undone: its sides may be apart.
+    pub undone: [bool; 2],
+}
+
+/// Every value that the journal holds, in its canonical form.
+pub fn journalled(world: &World) -> BTreeSet<(Field, String)> {
+    let mut held = BTreeSet::new();
+    let mut take = |values: &[(Field, FieldValue)]| {
+        for (field, value) in values {
+            held.insert((*field, canon(*field, value.known().unwrap_or(""))));
+        }
+    };
+    for (_, entry) in &world.journal {
+        match &entry.act {
+            JournalAct::Changed { old, .. } | JournalAct::Deleted { old } => take(old),
+            JournalAct::LostToConflict { lost } => take(lost),
+            JournalAct::Created { .. } | JournalAct::Linked(_) => {}
+        }
+    }
+    held
+}
+
+impl World {
+    pub fn judge_end(&mut self, told: &Final) {
+        self.judge_lost();
+        for conn in 0..2 {
+            self.judge_pairs(conn, told);
+            self.judge_told(conn, &told.issues[conn]);
+        }
+        self.judge_copies();
+    }
+
+    /// S1.
+    fn judge_lost(&mut self) {
+        let journal = journalled(self);
+        let lost: Vec<String> = self
+            .truth
+            .edits
+            .iter()
+            .filter(|edit| {
+                edit.lost.as_ref().is_some_and(|lost| {
+                    !(lost.unseen && (self.runs[lost.run].cut || !self.runs[lost.run].closed))
+                })
+            })
+            .filter(|edit| !edit.value.is_empty())
+            .filter(|edit| !journal.contains(&(edit.field, canon(edit.field, &edit.value))))
+            .map(|edit| {
+                format!(
+                    "{:?} of {} in {} was overwritten, never carried over, and is not in the journal",
+                    edit.value,
+                    edit.field.as_str(),
+                    self.item(edit.home, edit.item).id
+                )
+            })
+            .collect();
+        for text in lost {
+            self.violate("S1", text);
+        }
+    }
+
+    fn issue_on(issues: &BTreeSet<IssueKey>, ids: &[&ItemId], codes: Option<&[IssueCode]>) -> bool {
+        issues
+            .iter()
+            .any(|key| ids.contains(&&key.item) && codes.is_none_or(|codes| codes.contains(&key.code)))
+    }
+
+    /// L1 and L5: a pair holds the same on both sides.
+    fn judge_pairs(&mut self, conn: usize, told: &Final) {
+        let mut said: Vec<(&'static str, String)> = Vec::new();
+        let mut holders: BTreeMap<(Side, &ItemId), &Link> = BTreeMap::new();
+        for link in self.links[conn].values() {
+            if matches!(link.state, LinkState::Ended(_)) {
+                continue;
+            }
+            for side in Side::BOTH {
+                // A mail that was moved is another mail of the same message.
+                if let Some(id) = link.id_on(side).filter(|_| link.kind != ItemKind::Email)
+                    && holders.insert((side, id), link).is_some()
+                {
+                    said.push(("S3", format!("{id} is in two pairs of connection {conn}")));
+                }
+            }
+            if link.state != LinkState::Live || link.kind == ItemKind::Email {
+                continue;
+            }
+            if self.settings[conn].direction(link.kind) == tandem_types::Direction::Off {
+                continue;
+            }
+            let (Some(mailbox), Some(crm)) = (&link.mailbox_id, &link.crm_id) else {
+                let waits = link.traits.waits_since.is_some();
+                let known: Vec<&ItemId> = link.mailbox_id.iter().chain(&link.crm_id).collect();
+                if !waits && !Self::issue_on(&told.issues[conn], &known, None) {
+                    said.push((
+                        "L1",
+                        format!("a {} has half a pair: {known:?}", link.kind.as_str()),
+                    ));
+                }
+                continue;
+            };
+            let pair = (self.find(Home::Box(conn), mailbox), self.find(Home::Org, crm));
+            let told_of = Self::issue_on(&told.issues[conn], &[mailbox, crm], None);
+            let (Some(m), Some(c)) = pair else {
+                if !told_of {
+                    said.push(("L1", format!("a live pair of what is gone: {mailbox} {crm}")));
+                }
+                continue;
+            };
+            let (m, c) = (self.item(Home::Box(conn), m), self.item(Home::Org, c));
+            if !self.visible(c, conn) || self.truth.any(&self.torn, m.soul) {
+                continue;
+            }
+            if !m.here() || !c.here() {
+                if !told_of {
+                    said.push((
+                        "L5",
+                        format!(
+                            "a delete was never noticed: {mailbox} here {} {crm} here {}",
+                            m.here(),
+                            c.here()
+                        ),
+                    ));
+                }
+                continue;
+            }
+            if link.intent.is_some() && !told_of {
+                said.push(("L1", format!("something is still owed to {mailbox} {crm}")));
+            }
+            if told.undone[conn] {
+                continue;
+            }
+            let codes = [
+                IssueCode::Differences,
+                IssueCode::Conflict,
+                IssueCode::Refused,
+                IssueCode::NoPermission,
+                IssueCode::RichBody,
+                IssueCode::UnknownValue,
+                IssueCode::EventTooLong,
+                IssueCode::EndBeforeStart,
+                IssueCode::ZoneUnknown,
+                IssueCode::Unreadable,
+                IssueCode::LastNameMissing,
+                IssueCode::FateUnknown,
+            ];
+            if Self::issue_on(&told.issues[conn], &[mailbox, crm], Some(&codes)) {
+                continue;
+            }
+            if let Some(text) = self.apart(conn, link, m, c) {
+                said.push(("L1", text));
+            }
+        }
+        for (invariant, text) in said {
+            self.violate(invariant, text);
+        }
+    }
+
+    fn apart(
+        &self,
+        conn: usize,
+        link: &Link,
+        m: &crate::world::Item,
+        c: &crate::world::Item,
+    ) -> Option<String> {
+        let direction = self.settings[conn].direction(link.kind);
+        let mut fields: Vec<Field> = Field::of(link.kind).to_vec();
+        fields.retain(|field| !matches!(field, Field::Relations | Field::Company | Field::OtherStreet));
+        if link.kind == ItemKind::Event {
+            let hides = link
+                .mailbox_id
+                .as_ref()
+                .and_then(|id| self.find(Home::Box(conn), id))
+                .is_some_and(|index| self.hides(conn, index));
+            let meeting = !m.event.attendees.is_empty() || m.event.part == Part::Attendee;
+            if hides && direction.writes_crm() && c.owner == conn && !link.traits.follower {
+                // What somebody wrote there himself is his affair.
+                let shown = HIDDEN.iter().any(|field| {
+                    let rule = self.rule(Side::Crm, c.kind, *field).unwrap_or_default();
+                    let text = canon(*field, c.text(*field));
+                    !text.is_empty()
+                        && text != "Private"
+                        && self.truth.said(m.soul, *field).any(|edit| {
+                            edit.home.side() == Side::Mailbox && image(*field, &edit.value, &rule) == text
+                        })
+                        && !self
+                            .truth
+                            .said(m.soul, *field)
+                            .any(|edit| edit.home.side() == Side::Crm && canon(*field, &edit.value) == text)
+                });
+                if shown {
+                    return Some(format!("{} shows what is private", c.id));
+                }
+            }
+            if hides {
+                fields.retain(|field| !HIDDEN.contains(field));
+            }
+            if meeting || m.event.online || m.event.rich_body {
+                fields.retain(|field| *field != Field::Body);
+            }
+            let foreign =
+                m.event.part == Part::Attendee || link.traits.follower || c.owner != conn || c.passed;
+            if foreign {
+                fields.clear();
+                let answer = c.invited.get(&user_id(conn)).map_or("", |answer| answer.as_str());
+                let mine = m.event.answer.as_str();
+                if m.event.part == Part::Attendee
+                    && direction.writes_crm()
+                    && c.owner != conn
+                    && !answer.is_empty()
+                    && answer != mine
+                {
+                    return Some(format!(
+                        "the answer is {mine} in {} and {answer} in {}",
+                        m.id, c.id
+                    ));
+                }
+            }
+            fields.retain(|field| *field != Field::Answer);
+        }
+        for field in fields {
+            let Some(rule) = self.rule(Side::Crm, link.kind, field) else {
+                continue;
+            };
+            let (mv, cv) = (m.text(field), c.text(field));
+            let equal = canon(field, mv) == canon(field, cv)
+                || image(field, mv, &rule) == canon(field, cv)
+                || canon(field, &self.stored(link.kind, field, &image(field, mv, &rule))) == canon(field, cv)
+                || canon(field, &self.stored(link.kind, field, mv)) == canon(field, cv);
+            if equal {
+                continue;
+            }
+            // What one direction does not carry stays where it was written.
+            let held_here = |item: &crate::world::Item| item.held.contains_key(&field);
+            if self.one_way.contains(&(conn, link.kind)) {
+                continue;
+            }
+            return Some(format!(
+                "{} is {mv:?} in {} (a user's {}) and {cv:?} in {} (a user's {}), {direction:?}, paired as {:?}",
+                field.as_str(),
+                m.id,
+                held_here(m),
+                c.id,
+                held_here(c),
+                link.made_on,
+            ));
+        }
+        None
+    }
+
+    /// Whatever is in scope and not synced has a reason that somebody can read.
+    fn judge_told(&mut self, conn: usize, issues: &BTreeSet<IssueKey>) {
+        let mut said = Vec::new();
+        for home in [Home::Box(conn), Home::Org] {
+            for index in 0..self.shelf(home).items.len() {
+                let item = self.item(home, index);
+                let calm = item.here() && !item.unreadable;
+                if !calm || home == Home::Org && !self.visible(item, conn) {
+                    continue;
+                }
+                // What is saved by a rule is judged where it is saved; here only what the user asked for.
+                if home != Home::Org && !item.marked() || self.may_be_saved(conn, home, index).is_err() {
+                    continue;
+                }
+                if home == Home::Org && (item.kind == ItemKind::Email || item.task.recurring) {
+                    continue;
+                }
+                if item.kind == ItemKind::Event && !self.well_within(conn, item) {
+                    continue;
+                }
+                // Older mail is not looked at, and neither are folders that nobody looks at.
+                let days = i64::from(self.settings[conn].email_days_back);
+                let old = item.mail.sent < self.activated.plus_seconds(-days * crate::world::DAY);
+                let unavailable = !self.config.emails;
+                if item.kind == ItemKind::Email
+                    && (old || unavailable || item.place == crate::world::Place::Elsewhere)
+                {
+                    continue;
+                }
+                let links: Vec<&Link> = self.links[conn]
+                    .values()
+                    .filter(|link| {
+                        link.id_on(home.side())
+                            .is_some_and(|id| self.find_ever(home, id) == Some(index))
+                            || item.key.as_ref() == Some(&link.key)
+                    })
+                    .collect();
+                let issue =
+                    Self::issue_on(issues, &[&item.id], None) || self.truth.any(&self.torn, item.soul);
+                if links.is_empty() && !issue && !self.noted_ids.contains(&(conn, home, item.id.clone())) {
+                    said.push(format!(
+                        "{} {} is in scope, not synced, and nobody is told",
+                        item.kind.as_str(),
+                        item.id
+                    ));
+                }
+                let asleep = !links.is_empty() && links.iter().all(|link| link.state == LinkState::Dormant);
+                // What is completed is history after a while.
+                let over = item.task.completed.is_some();
+                if asleep && !issue && !over && item.kind != ItemKind::Email {
+                    let other = match home {
+                        Home::Box(_) => Home::Org,
+                        Home::Org => Home::Box(conn),
+                    };
+                    let awake = links
+                        .iter()
+                        .filter_map(|link| link.id_on(other.side()))
+                        .any(|id| {
+                            self.find_ever(other, id).is_some_and(|at| {
+                                let there = self.item(other, at);
+                                there.here()
+                                    && !there.unreadable
+                                    && (other != Home::Org || self.visible(there, conn))
+                                    && self.may_be_saved(conn, other, at).is_ok()
+                                    && !Self::issue_on(issues, &[&there.id], None)
+                            })
+                        });
+                    if awake {
+                        said.push(format!(
+                            "the pair of {} sleeps although both are in scope",
+                            item.id
+                        ));
+                    }
+                }
+            }
+        }
+        for text in said {
+            self.violate("L5", text);
+        }
+    }
+
+    fn well_within(&self, conn: usize, item: &crate::world::Item) -> bool {
+        let settings = &self.settings[conn];
+        let day = crate::world::DAY;
+        let now = self.now();
+        item.when().is_some_and(|when| {
+            when.start() > now.plus_seconds(-(i64::from(settings.event_days_back) - 2) * day)
+                && when.start() < now.plus_seconds((i64::from(settings.event_days_ahead) - 2) * day)
+        })
+    }
+
+    /// S3: emails and meetings are in Salesforce once, however many connections have them.
+    fn judge_copies(&mut self) {
+        let mut seen: BTreeMap<(ItemKind, usize, Option<String>), ItemId> = BTreeMap::new();
+        let mut said = Vec::new();
+        for item in self.shelf(Home::Org).items.iter().filter(|item| item.here()) {
+            // Brought back, or chosen otherwise, by a user.
+            if self.truth.any(&self.blurred, item.soul) || self.truth.any(&self.torn, item.soul) {
+                continue;
+            }
+            if item.made_by.is_none() || !matches!(item.kind, ItemKind::Email | ItemKind::Event) {
+                continue;
+            }
+            let key = (
+                item.kind,
+                self.truth.root(item.soul),
+                item.event.original_start.clone(),
+            );
+            if let Some(other) = seen.insert(key, item.id.clone()) {
+                said.push(format!(
+                    "{} is in Salesforce twice: {} and {other}",
+                    item.kind.as_str(),
+                    item.id
+                ));
+            }
+        }
+        for text in said {
+            self.violate("S3", text);
+        }
+    }
+}

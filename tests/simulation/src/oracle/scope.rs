@@ -1,0 +1,194 @@
+//! What may go to the other side at all.
+
+use tandem_sync::model::{Answer, Field, KnownKind, Part};
+use tandem_types::{ContactScope, ItemKind};
+
+use crate::truth::{Home, canon};
+use crate::world::{DAY, Place, World, address, user_id};
+
+impl World {
+    /// Whether an item may be a source of a create, by its present state. `Err`: why not.
+    pub(crate) fn may_be_saved(&self, conn: usize, home: Home, index: usize) -> Result<(), &'static str> {
+        let item = self.item(home, index);
+        let settings = &self.settings[conn];
+        let direction = settings.direction(item.kind);
+        match home {
+            Home::Box(_) if !direction.writes_crm() => return Err("this direction is off"),
+            Home::Org if !direction.writes_mailbox() => return Err("this direction is off"),
+            _ => {}
+        }
+        if item.unsync && home != Home::Org {
+            return Err("the user took it out");
+        }
+        match (home, item.kind) {
+            (Home::Box(_), ItemKind::Contact | ItemKind::Task) => {
+                if item.marked() {
+                    Ok(())
+                } else {
+                    Err("not marked")
+                }
+            }
+            (Home::Org, ItemKind::Contact) => {
+                let mine = settings.contact_scope == ContactScope::AllVisible || item.owner == conn;
+                if mine { Ok(()) } else { Err("another's record") }
+            }
+            (Home::Org, ItemKind::Task) => {
+                if item.owner == conn {
+                    Ok(())
+                } else {
+                    Err("another's task")
+                }
+            }
+            (Home::Org, ItemKind::Event) => {
+                let mine = item.owner == conn || item.invited.contains_key(&user_id(conn));
+                if mine {
+                    self.in_window(conn, home, index)
+                } else {
+                    Err("another's event")
+                }
+            }
+            (Home::Org, ItemKind::Email) => Err("emails never come down"),
+            (Home::Box(_), ItemKind::Event) => {
+                self.in_window(conn, home, index)?;
+                if item.event.cancelled {
+                    return Err("cancelled");
+                }
+                if item.marked() {
+                    return Ok(());
+                }
+                if item.text(Field::Private) == "yes" {
+                    return Err("private");
+                }
+                if item.event.attendees.is_empty() && item.event.part == Part::Organizer {
+                    return if settings.save_appointments {
+                        Ok(())
+                    } else {
+                        Err("an appointment")
+                    };
+                }
+                if !settings.save_meetings {
+                    return Err("saving of meetings is off");
+                }
+                if item.event.part == Part::Attendee
+                    && !matches!(item.event.answer, Answer::Accepted | Answer::Tentative)
+                {
+                    return Err("not accepted");
+                }
+                let mut people: Vec<&str> = item
+                    .event
+                    .attendees
+                    .iter()
+                    .map(|attendee| attendee.who.address.as_str())
+                    .collect();
+                people.extend(item.event.organizer.iter().map(|who| who.address.as_str()));
+                if people.iter().any(|who| self.is_matched(conn, who)) {
+                    Ok(())
+                } else {
+                    Err("nobody outside is known")
+                }
+            }
+            (Home::Box(_), ItemKind::Email) => {
+                if item.mail.draft {
+                    return Err("a draft");
+                }
+                if item.place == Place::Chosen && settings.email_folders.is_empty() {
+                    return Err("in a folder that is not looked at");
+                }
+                if item.marked() {
+                    return Ok(());
+                }
+                if item.mail.confidential || item.mail.encrypted || item.mail.service {
+                    return Err("confidential, encrypted or a machine's");
+                }
+                if self.thread_saved(conn, index) && settings.save_threads {
+                    return Ok(());
+                }
+                if !settings.save_emails {
+                    return Err("saving of mails is off");
+                }
+                if !matches!(item.place, Place::Plain | Place::Sent) {
+                    return Err("in another folder");
+                }
+                let first = self
+                    .activated
+                    .plus_seconds(-i64::from(settings.email_days_back) * DAY);
+                if item.mail.sent < first && !self.backfilling[conn] {
+                    return Err("too old");
+                }
+                if item
+                    .mail
+                    .everybody()
+                    .any(|who| self.is_matched(conn, &who.address))
+                {
+                    Ok(())
+                } else {
+                    Err("nobody outside is known")
+                }
+            }
+        }
+    }
+
+    /// Not of the own company, not blocked, and known in Salesforce.
+    pub(crate) fn is_matched(&self, conn: usize, who: &str) -> bool {
+        !self.is_internal(conn, who)
+            && !self.is_blocked(conn, who)
+            && (self
+                .living(Home::Org, ItemKind::Contact)
+                .into_iter()
+                .map(|index| self.item(Home::Org, index))
+                .any(|item| self.visible(item, conn) && canon(Field::Email, item.text(Field::Email)) == who)
+                || self
+                    .recs
+                    .iter()
+                    .any(|rec| rec.kind == KnownKind::Lead && !rec.over && rec.email == who)
+                || self.has_account(who))
+    }
+
+    fn has_account(&self, who: &str) -> bool {
+        let domain = who.rsplit('@').next().unwrap_or_default();
+        self.recs
+            .iter()
+            .any(|rec| rec.kind == KnownKind::Account && rec.domain == domain)
+    }
+
+    pub(crate) fn is_internal(&self, conn: usize, who: &str) -> bool {
+        let domain = |text: &str| text.rsplit('@').next().unwrap_or_default().to_owned();
+        domain(who) == domain(&address(conn)) || self.settings[conn].own_domains.contains(&domain(who))
+    }
+
+    pub(crate) fn is_blocked(&self, conn: usize, who: &str) -> bool {
+        self.settings[conn].blocklist.iter().any(|rule| {
+            let domain = who.rsplit('@').next().unwrap_or_default();
+            rule == who || rule == domain || rule.strip_prefix("*@") == Some(domain)
+        })
+    }
+
+    fn thread_saved(&self, conn: usize, index: usize) -> bool {
+        let thread = &self.item(Home::Box(conn), index).mail.thread;
+        thread.is_some()
+            && self.shelf(Home::Box(conn)).items.iter().any(|other| {
+                other.kind == ItemKind::Email
+                    && other.mail.thread == *thread
+                    && self.links[conn].values().any(|link| {
+                        link.kind == ItemKind::Email && link.mailbox_id.as_ref() == Some(&other.id)
+                    })
+            })
+    }
+
+    fn in_window(&self, conn: usize, home: Home, index: usize) -> Result<(), &'static str> {
+        let settings = &self.settings[conn];
+        let now = self.now();
+        let Some(when) = self.item(home, index).when() else {
+            return Ok(());
+        };
+        let from = now.plus_seconds(-i64::from(settings.event_days_back) * DAY);
+        let to = now.plus_seconds(i64::from(settings.event_days_ahead) * DAY);
+        // Midnight is somewhere else for everybody, and a session takes its time.
+        let slack = DAY;
+        if when.end() < from.plus_seconds(-slack) || when.start() > to.plus_seconds(slack) {
+            Err("outside of the window")
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,754 @@
+//! Plays a story.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tandem_store::{MemoryConnection, MemoryStore};
+use tandem_sync::model::LinkKey;
+use tandem_sync::ports::{Backfill, Commit, IssueKey, Lease, Observer, Pick, Store, StoreError};
+use tandem_sync::session::{Context, Limits, Report};
+use tandem_types::{
+    ConnectionId, IssueCode, IssueCure, MailboxAccount, MailboxServer, Progress, SessionId, SessionOutcome,
+    Side, StateReason, SyncState,
+};
+
+use crate::counters::Counters;
+use crate::dice::{Dice, EngineDice};
+use crate::end::End;
+use crate::oracle::Final;
+use crate::steps::{Step, Story};
+use crate::store::SimStore;
+use crate::truth::{Home, WORD};
+use crate::world::{DAY, Run, Shared, Violation, Virtual, World, address, user_id};
+
+/// So many turns, and a session hangs.
+const TURNS_MAX: u32 = 200_000;
+/// So many rounds without faults, and it never comes to rest.
+const ROUNDS_MAX: u32 = 40;
+
+/// What came of a story.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub seed: u64,
+    pub violations: Vec<Violation>,
+    pub counters: Counters,
+    /// A hash of everything that happened, in order.
+    pub trace: u64,
+    pub events: u64,
+    pub edits: u32,
+    pub sessions: u32,
+    pub diary: Vec<String>,
+}
+
+struct Quiet;
+
+impl Observer for Quiet {
+    fn progress(&self, _: Progress) {}
+
+    fn should_stop(&self) -> bool {
+        false
+    }
+}
+
+type Going = Pin<Box<dyn Future<Output = Result<Report, StoreError>> + Send>>;
+
+struct Task {
+    run: usize,
+    conn: usize,
+    lease: Option<Lease>,
+    going: Going,
+}
+
+struct Play {
+    shared: Shared,
+    store: Arc<MemoryStore>,
+    conns: [ConnectionId; 2],
+    tasks: Vec<Task>,
+    sessions: u32,
+    names: u64,
+    seed: u64,
+    undone: [bool; 2],
+}
+
+/// Plays a story to its end, and judges it.
+pub fn tell(story: &Story, with_diary: bool) -> Verdict {
+    let mut play = Play::new(story, with_diary);
+    for step in &story.steps {
+        play.step(step);
+        if !play.shared.lock().violations.is_empty() {
+            return play.verdict();
+        }
+    }
+    play.finale();
+    play.verdict()
+}
+
+impl Play {
+    fn new(story: &Story, with_diary: bool) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let org: tandem_types::OrgId = "00D000000000001AAA"
+            .parse()
+            .unwrap_or_else(|_| unreachable!("it has the form of one"));
+        let conns: [ConnectionId; 2] = [own_id(1), own_id(2)];
+        let world = World::new(
+            story.config.clone(),
+            [
+                tandem_types::Settings::default(),
+                tandem_types::Settings::default(),
+            ],
+            story.seed,
+        );
+        let now = world.now();
+        let shared = Shared::new(world);
+        if with_diary {
+            shared.lock().diary = Some(Vec::new());
+        }
+        for (conn, id) in conns.iter().enumerate() {
+            let user = user_id(conn)
+                .0
+                .parse()
+                .unwrap_or_else(|_| unreachable!("it has the form of one"));
+            let about = MemoryConnection::new(id.clone(), org.clone(), user);
+            let added = store.add_connection(about, now);
+            let activated = store.activate(id, account(conn), now);
+            if added.is_err() || activated.is_err() {
+                shared
+                    .lock()
+                    .violate("set-up", format!("{added:?} {activated:?}"));
+            }
+        }
+        let mut play = Self {
+            shared,
+            store,
+            conns,
+            tasks: Vec::new(),
+            sessions: 0,
+            names: 0,
+            seed: story.seed,
+            undone: [false; 2],
+        };
+        for conn in 0..2 {
+            play.set(conn, &story.overrides[conn]);
+        }
+        play
+    }
+
+    fn set(&mut self, conn: usize, overrides: &serde_json::Value) {
+        let set = self.store.set_settings(&self.conns[conn], overrides);
+        let mut world = self.shared.lock();
+        match set {
+            Ok(settings) => {
+                world.ever_recreate |= settings.contact_deleted_in_mailbox
+                    == tandem_types::DeletedInMailbox::Recreate
+                    || settings.task_deleted_in_mailbox == tandem_types::DeletedInMailbox::Recreate;
+                for (kind, policy) in [
+                    ("contact", settings.contact_conflicts),
+                    ("event", settings.event_conflicts),
+                    ("task", settings.task_conflicts),
+                ] {
+                    world.counters.count("policy", format!("{kind} {policy:?}"));
+                }
+                for kind in tandem_types::ItemKind::ALL {
+                    if settings.direction(kind) != tandem_types::Direction::TwoWay {
+                        world.one_way.insert((conn, kind));
+                    }
+                }
+                world.settings[conn] = settings;
+            }
+            Err(fault) => world.violate("set-up", format!("settings: {fault:?}")),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.shared.lock().note(|| format!("# {step:?}"));
+        match step {
+            Step::User { act, dice } => {
+                self.shared.lock().act(*act, &mut Dice::new(*dice));
+            }
+            Step::Trouble { conn, trouble } => self.shared.lock().troubles[*conn].push(*trouble),
+            Step::Session { conn, turns, dice } => {
+                let mut dice = Dice::new(*dice);
+                if self.begin(*conn, &mut dice) {
+                    let last = self.tasks.len() - 1;
+                    self.drive(last, *turns);
+                } else if let Some(task) = self.tasks.iter().position(|task| task.conn == *conn) {
+                    self.drive(task, *turns);
+                }
+            }
+            Step::Both { dice } => {
+                let mut dice = Dice::new(*dice);
+                for conn in 0..2 {
+                    self.begin(conn, &mut dice);
+                }
+                let mut turns = 0;
+                while !self.tasks.is_empty() && turns < TURNS_MAX {
+                    let task = dice.below(self.tasks.len());
+                    self.drive(task, 1 + u32::try_from(dice.below(3)).unwrap_or(0));
+                    turns += 1;
+                }
+            }
+            Step::Resume { turns, dice } => {
+                if !self.tasks.is_empty() {
+                    let task = Dice::new(*dice).below(self.tasks.len());
+                    self.drive(task, *turns);
+                }
+            }
+            Step::Crash => self.crash(),
+            Step::Minutes(minutes) => self.shared.lock().hands.turn(minutes * 60_000_000),
+            Step::Jump(seconds) => {
+                let mut world = self.shared.lock();
+                world.hands.turn(seconds * 1_000_000);
+                world.counters.count("world", "clock jumped");
+            }
+            Step::Settings { conn, overrides } => {
+                self.set(*conn, overrides);
+                self.shared.lock().counters.count("world", "settings changed");
+            }
+            Step::Cure { conn, dice } => self.cure(*conn, &mut Dice::new(*dice)),
+            Step::Undo { conn, dice } => self.undo(*conn, &mut Dice::new(*dice)),
+            Step::Backfill { conn } => {
+                let mut world = self.shared.lock();
+                let now = world.now();
+                let backfill = Backfill {
+                    from: now.plus_seconds(-60 * DAY),
+                    to: now,
+                    cursor: None,
+                    done: 0,
+                    total: 0,
+                    saved: 0,
+                    finished: false,
+                };
+                if self
+                    .store
+                    .start_backfill(&self.conns[*conn], &backfill, now)
+                    .is_ok()
+                {
+                    world.backfilling[*conn] = true;
+                    world.counters.count("world", "back-fill");
+                }
+            }
+            Step::Pause { conn } => {
+                let id = &self.conns[*conn];
+                let now = self.shared.lock().now();
+                let paused = self
+                    .store
+                    .set_state(id, &[SyncState::Active], SyncState::Paused, None, None);
+                if !paused {
+                    self.store
+                        .set_state(id, &[SyncState::Paused], SyncState::Active, None, Some(now));
+                }
+            }
+        }
+    }
+
+    /// Somebody chooses a cure for one of the pairs that have one.
+    fn cure(&mut self, conn: usize, dice: &mut Dice) {
+        if self.tasks.iter().any(|task| task.conn == conn) {
+            return;
+        }
+        // What an issue offers, and nothing else.
+        let issues: Vec<IssueKey> = self
+            .store
+            .issue_keys(&self.conns[conn])
+            .into_iter()
+            .filter(|key| key.kind != tandem_types::ItemKind::Email)
+            .collect();
+        if issues.is_empty() {
+            return;
+        }
+        let issue = dice.pick(&issues).clone();
+        let offered: &[IssueCure] = match issue.code {
+            IssueCode::DeletedInMailbox => &[IssueCure::BringBack, IssueCure::DeleteThere],
+            IssueCode::Conflict | IssueCode::Differences => &[IssueCure::KeepMine, IssueCure::KeepTheirs],
+            _ => &[IssueCure::Retry],
+        };
+        let wanted = *dice.pick(offered);
+        let now = self.shared.lock().now();
+        let key = LinkKey(format!("{:032x}", u128::from(dice.roll())));
+        let cured: Vec<_> = self.shared.lock().links[conn]
+            .values()
+            .filter(|link| link.id_on(issue.side) == Some(&issue.item))
+            .filter_map(|link| tandem_sync::cure::cure(link, wanted, now, key.clone()))
+            .collect();
+        if cured.is_empty() {
+            return;
+        }
+        let link = dice.pick(&cured).clone();
+        let id = link.id.clone();
+        if !self.begin_now(conn, dice) {
+            return;
+        }
+        // The session that follows takes the same lease: what was chosen is noted first.
+        let last = self.tasks.len() - 1;
+        let Some(lease) = self.tasks[last].lease.clone() else {
+            return;
+        };
+        let before: Vec<_> = self.shared.lock().links[conn]
+            .get(&id)
+            .cloned()
+            .into_iter()
+            .collect();
+        let commit = Commit {
+            unclaimed: tandem_sync::cure::let_go(&before, std::slice::from_ref(&link)),
+            links: vec![link],
+            solved: vec![issue],
+            ..Commit::default()
+        };
+        let noted = self.store.commit(&lease, now, commit.clone()).now_or_never();
+        if matches!(noted, Some(Ok(()))) {
+            let run = self.tasks[last].run;
+            let mut world = self.shared.lock();
+            world.cured.insert(id);
+            let soul_of = |world: &World, link: &tandem_sync::Link| {
+                let id = link
+                    .mailbox_id
+                    .as_ref()
+                    .and_then(|id| world.find_ever(Home::Box(conn), id));
+                id.map(|index| world.item(Home::Box(conn), index).soul)
+            };
+            if let Some(soul) = soul_of(&world, &commit.links[0]) {
+                world.blurred.insert(soul);
+                world.doubted.insert(soul);
+            }
+            world.noted(run, commit.links, Vec::new());
+            world.counters.count("cure", format!("{wanted:?}"));
+        }
+        self.drive(last, u32::MAX);
+    }
+
+    /// Somebody takes back one of the last sessions.
+    fn undo(&mut self, conn: usize, dice: &mut Dice) {
+        if self.tasks.iter().any(|task| task.conn == conn) {
+            return;
+        }
+        let sessions: Vec<SessionId> = self
+            .store
+            .sessions(&self.conns[conn])
+            .into_iter()
+            .filter(|session| session.ended.is_some() && !session.counts.is_empty())
+            .take(3)
+            .map(|session| session.id)
+            .collect();
+        if sessions.is_empty() {
+            return;
+        }
+        let session = dice.pick(&sessions).clone();
+        self.undone[conn] = true;
+        if self.begin_with(conn, dice, Some(session)) {
+            let last = self.tasks.len() - 1;
+            self.shared.lock().counters.count("world", "undone");
+            self.drive(last, u32::MAX);
+        }
+    }
+
+    fn crash(&mut self) {
+        let mut world = self.shared.lock();
+        for task in self.tasks.drain(..) {
+            world.cut(task.run);
+            world.counters.count("world", "crashed in a session");
+        }
+    }
+
+    /// What the user does about a connection that waits for him; then its next session is due.
+    fn mend(&mut self, conn: usize, dice: &mut Dice, surely: bool) {
+        let id = self.conns[conn].clone();
+        let Some(row) = self.store.connection(&id) else {
+            return;
+        };
+        let now = self.shared.lock().now();
+        let willing = surely || dice.percent(80);
+        let stopped = matches!(
+            row.reason,
+            Some(StateReason::StoppedByBrake | StateReason::WaitingForPreview)
+        );
+        if stopped && willing {
+            self.store.release(&id, now);
+        }
+        if row.reason == Some(StateReason::OrgBrake) && willing {
+            self.store.release_org(&row.org_id, now);
+        }
+        match row.state {
+            SyncState::NeedsActivation if willing => {
+                if let Err(error) = self.store.activate(&id, account(conn), now) {
+                    self.shared.lock().violate("set-up", error.to_string());
+                }
+            }
+            SyncState::Paused if willing => {
+                self.store
+                    .set_state(&id, &[SyncState::Paused], SyncState::Active, None, Some(now));
+            }
+            _ => {}
+        }
+        let due = self.store.connection(&id).and_then(|row| row.next_due);
+        match due {
+            Some(due) if due > now => {
+                let wait = due.micros() - now.micros();
+                if surely || wait < 3 * 3600 * 1_000_000 {
+                    self.shared.lock().hands.turn(wait);
+                } else {
+                    self.store.wake(&id, now);
+                }
+            }
+            Some(_) => {}
+            None => {
+                if willing {
+                    self.store.wake(&id, now);
+                }
+            }
+        }
+    }
+
+    /// Takes the lease and begins a session. False: it is not to be had.
+    fn begin(&mut self, conn: usize, dice: &mut Dice) -> bool {
+        if !self.tasks.iter().any(|task| task.conn == conn) {
+            self.mend(conn, dice, false);
+        }
+        self.begin_now(conn, dice)
+    }
+
+    fn begin_now(&mut self, conn: usize, dice: &mut Dice) -> bool {
+        self.begin_with(conn, dice, None)
+    }
+
+    fn begin_with(&mut self, conn: usize, dice: &mut Dice, undo: Option<SessionId>) -> bool {
+        self.names += 1;
+        let session: SessionId = own_id(0x5e55_0000 + self.names);
+        let ttl = Limits::default().lease;
+        let now = self.shared.lock().now();
+        let claim = self
+            .store
+            .claim(&Pick::This(self.conns[conn].clone()), "sim", session, now, ttl)
+            .now_or_never();
+        let lease = match claim {
+            Some(Ok(Some(lease))) => lease,
+            Some(Ok(None)) => return false,
+            other => {
+                self.shared.lock().violate("set-up", format!("claim: {other:?}"));
+                return false;
+            }
+        };
+        let mut world = self.shared.lock();
+        // An older one has lost it already.
+        let held = world
+            .runs
+            .iter()
+            .rfind(|run| run.conn == conn)
+            .is_some_and(|run| !run.closed && !run.cut && run.until > now);
+        if held {
+            world.violate("S8", "two leases at once".to_owned());
+        }
+        let run = world.runs.len();
+        let seq = world.tick();
+        let settings = world.settings[conn].clone();
+        world.runs.push(Run {
+            conn,
+            seq,
+            fence: lease.fence,
+            until: lease.until,
+            live_links: 0,
+            released: false,
+            first: false,
+            creates: 0,
+            deletes: 0,
+            writes: 0,
+            event_writes: 0,
+            calls: [Vec::new(), Vec::new()],
+            cut: false,
+            closed: false,
+            undo: undo.is_some(),
+            settings,
+            lost_lease: false,
+            unnoted: Vec::new(),
+            asked_to_wait: None,
+        });
+        let limits = Limits {
+            items: world.config.limit_items,
+            writes: world.config.limit_writes,
+            ..Limits::default()
+        };
+        world.note(|| format!("run {run} of connection {conn} begins"));
+        let clock = Virtual(world.hands.clone());
+        drop(world);
+        let end = |side| End {
+            shared: self.shared.clone(),
+            conn,
+            run,
+            side,
+        };
+        let (mailbox, crm) = (end(Side::Mailbox), end(Side::Crm));
+        let store = SimStore {
+            inner: self.store.clone(),
+            shared: self.shared.clone(),
+            conn,
+            run,
+        };
+        let rng = EngineDice::new(dice.roll() ^ self.seed);
+        let held_lease = Some(lease.clone());
+        let going = async move {
+            let cx = Context {
+                mailbox: &mailbox,
+                crm: &crm,
+                store: &store,
+                clock: &clock,
+                rng: &rng,
+                observer: &Quiet,
+                dry_run: false,
+                limits,
+            };
+            match undo {
+                None => tandem_sync::session::run(&cx, lease).await,
+                Some(session) => {
+                    let report = tandem_sync::undo::undo(&cx, lease, &session).await?;
+                    Ok(Report {
+                        closing: report.closing,
+                        issues: 0,
+                        lines: Vec::new(),
+                        whole_org: report.whole_org,
+                    })
+                }
+            }
+        };
+        self.tasks.push(Task {
+            run,
+            conn,
+            lease: held_lease,
+            going: Box::pin(going),
+        });
+        self.sessions += 1;
+        true
+    }
+
+    /// Lets a session go on for so many turns. True: it is over.
+    fn drive(&mut self, task: usize, turns: u32) -> bool {
+        let mut cx = TaskContext::from_waker(Waker::noop());
+        let run = self.tasks[task].run;
+        for _ in 0..turns.min(TURNS_MAX) {
+            if let Poll::Ready(result) = self.tasks[task].going.as_mut().poll(&mut cx) {
+                drop(self.tasks.remove(task));
+                self.over(run, result);
+                return true;
+            }
+        }
+        if turns >= TURNS_MAX {
+            drop(self.tasks.remove(task));
+            self.shared.lock().violate("L1", "a session hangs".to_owned());
+            return true;
+        }
+        false
+    }
+
+    fn over(&mut self, run: usize, result: Result<Report, StoreError>) {
+        let mut world = self.shared.lock();
+        let conn = world.runs[run].conn;
+        world.troubles[conn]
+            .retain(|trouble| trouble.after > 0 && !matches!(trouble.woe, crate::faults::Woe::Meddle));
+        match result {
+            Ok(report) => {
+                if report.lines.iter().any(|line| line.contains(WORD)) {
+                    world.violate("S11", "a line of the plan holds somebody's words".to_owned());
+                }
+                if report.outcome() == SessionOutcome::Failed && world.calm {
+                    let note = report.closing.note;
+                    world.violate("L4", format!("a session fails without a fault: {note}"));
+                }
+            }
+            Err(StoreError::LeaseLost) => {
+                world.cut(run);
+                world.counters.count("world", "lease lost");
+                let fence = world.runs[run].fence;
+                if !world
+                    .runs
+                    .iter()
+                    .any(|other| other.conn == conn && other.fence > fence)
+                {
+                    // Activating again takes a lease away too.
+                    world.counters.count("world", "lease taken away");
+                }
+            }
+            Err(StoreError::Unavailable(_)) => world.cut(run),
+            Err(error) => world.violate("L4", format!("the store: {error}")),
+        }
+    }
+
+    /// The faults stop. All must come to rest, and agree.
+    fn finale(&mut self) {
+        {
+            let mut world = self.shared.lock();
+            world.note(|| "# the faults stop".to_owned());
+            world.calm = true;
+            world.troubles = [Vec::new(), Vec::new()];
+            world.denied.clear();
+            for home in [crate::truth::Home::Box(0), crate::truth::Home::Box(1)] {
+                for index in 0..world.shelf(home).items.len() {
+                    if world.item(home, index).unreadable {
+                        world.item_mut(home, index).unreadable = false;
+                        world.touch(home, index);
+                    }
+                }
+            }
+        }
+        let mut dice = Dice::new(self.seed ^ 0xf1a1);
+        while !self.tasks.is_empty() {
+            self.drive(0, TURNS_MAX);
+        }
+        if !self.settle(&mut dice, "once the faults have stopped") {
+            return;
+        }
+        self.shared.lock().hands.turn(25 * 3600 * 1_000_000);
+        if !self.settle(&mut dice, "after a full compare") {
+            return;
+        }
+        let told = self.told();
+        self.shared.lock().judge_end(&told);
+        if !self.shared.lock().violations.is_empty() {
+            return;
+        }
+        // An idle session: one request to each side.
+        for conn in 0..2 {
+            if let Some(run) = self.whole(conn, &mut dice) {
+                let mut world = self.shared.lock();
+                // What is in doubt, or waits, is asked about.
+                if world.links[conn].values().any(|link| {
+                    link.intent.is_some() || link.traits.waits_since.is_some() || link.traits.files_owed
+                }) {
+                    continue;
+                }
+                for calls in world.runs[run].calls.clone() {
+                    let settings = &world.settings[conn];
+                    let off = tandem_types::ItemKind::ALL
+                        .into_iter()
+                        .all(|kind| settings.direction(kind) == tandem_types::Direction::Off);
+                    if calls != ["changes"] && !off {
+                        world.violate("L2", format!("an idle session asks {calls:?}"));
+                    }
+                }
+            }
+        }
+        // A full compare after all is said finds nothing to repair.
+        self.shared.lock().hands.turn(DAY * 1_000_000 + 3_600_000_000);
+        for conn in 0..2 {
+            if let Some(run) = self.whole(conn, &mut dice) {
+                let mut world = self.shared.lock();
+                let wrote = world.runs[run].writes - world.runs[run].event_writes;
+                if wrote > 0 {
+                    world.violate("L5", format!("a full compare repairs {wrote} items"));
+                }
+            }
+        }
+    }
+
+    fn told(&self) -> Final {
+        Final {
+            issues: [
+                self.store.issue_keys(&self.conns[0]),
+                self.store.issue_keys(&self.conns[1]),
+            ],
+            undone: self.undone,
+        }
+    }
+
+    /// One session of a connection, from its due time to its end.
+    fn whole(&mut self, conn: usize, dice: &mut Dice) -> Option<usize> {
+        self.mend(conn, dice, true);
+        for _ in 0..3 {
+            if self.begin_now(conn, dice) {
+                let last = self.tasks.len() - 1;
+                let run = self.tasks[last].run;
+                self.drive(last, TURNS_MAX);
+                return Some(run);
+            }
+            // The lease of a process that died runs out.
+            let ttl = i64::try_from(Limits::default().lease.as_micros()).unwrap_or(0);
+            self.shared.lock().hands.turn(ttl + 1_000_000);
+            self.mend(conn, dice, true);
+        }
+        self.shared
+            .lock()
+            .violate("L3", format!("connection {conn} gets no session any more"));
+        None
+    }
+
+    fn settle(&mut self, dice: &mut Dice, when: &str) -> bool {
+        let mut quiet = 0;
+        for _ in 0..ROUNDS_MAX {
+            let mut wrote = 0;
+            let mut partial = false;
+            for conn in 0..2 {
+                let Some(run) = self.whole(conn, dice) else {
+                    return false;
+                };
+                let world = self.shared.lock();
+                if !world.violations.is_empty() {
+                    return false;
+                }
+                wrote += world.runs[run].writes;
+                let outcome = self
+                    .store
+                    .sessions(&self.conns[conn])
+                    .first()
+                    .and_then(|session| session.outcome);
+                partial |= outcome != Some(SessionOutcome::Done);
+            }
+            quiet = if wrote == 0 && !partial { quiet + 1 } else { 0 };
+            if quiet == 2 {
+                return true;
+            }
+        }
+        self.shared
+            .lock()
+            .violate("L1", format!("it never comes to rest {when}"));
+        false
+    }
+
+    fn verdict(self) -> Verdict {
+        let mut world = self.shared.lock();
+        for (what, n) in tandem_sync::mutant::counted() {
+            *world.counters.0.entry(("decision", what)).or_default() += n;
+        }
+        Verdict {
+            seed: self.seed,
+            violations: std::mem::take(&mut world.violations),
+            counters: std::mem::take(&mut world.counters),
+            trace: world.trace,
+            events: world.events,
+            edits: world.edits,
+            sessions: self.sessions,
+            diary: world.diary.take().unwrap_or_default(),
+        }
+    }
+}
+
+fn account(conn: usize) -> MailboxAccount {
+    MailboxAccount {
+        address: address(conn),
+        server: MailboxServer::Exchange,
+        host: "mail.corp.example".to_owned(),
+    }
+}
+
+fn own_id<T: std::str::FromStr>(n: u64) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    format!("{n:032x}")
+        .parse()
+        .unwrap_or_else(|_| unreachable!("32 hexadecimal digits are an id"))
+}
+
+/// Kept for those who time a whole run.
+pub const fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+/// What was violated, with how often.
+pub fn summary(violations: &[Violation]) -> BTreeMap<&'static str, usize> {
+    let mut out = BTreeMap::new();
+    for violation in violations {
+        *out.entry(violation.invariant).or_default() += 1;
+    }
+    out
+}
