@@ -4,15 +4,18 @@
 //! file, which is shown when the test that owns the child fails.
 
 pub mod browser;
+pub mod desk;
 pub mod foreign;
 pub mod frame;
 pub mod http;
+pub mod ledger;
 pub mod pane;
 pub mod person;
 pub mod places;
 pub mod process;
 pub mod sandbox;
 pub mod server;
+pub mod shop;
 pub mod stage;
 
 pub use browser::Chrome;

@@ -14,6 +14,30 @@ use url::Url;
 use crate::process::Process;
 use crate::{http as client, places};
 
+/// EWS calls that change something there.
+const EWS_WRITES: [&str; 8] = [
+    "CreateItem",
+    "SendItem",
+    "UpdateItem",
+    "DeleteItem",
+    "MoveItem",
+    "CreateFolder",
+    "CreateUserConfiguration",
+    "UpdateUserConfiguration",
+];
+/// Parts of Salesforce calls that change something there.
+const CRM_WRITES: [&str; 9] = [
+    "create",
+    "update",
+    "upsert",
+    "delete",
+    "collections_create",
+    "collections_update",
+    "collections_upsert",
+    "collections_delete",
+    "merge",
+];
+
 /// What the sandbox says in its first line.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Info {
@@ -154,6 +178,23 @@ impl SandboxProc {
             .as_array()
             .or_else(|| log.get("requests").and_then(Value::as_array));
         Ok(entries.context("the log is no list")?.clone())
+    }
+
+    /// The newest request's number.
+    pub async fn mark(&self) -> Result<u64> {
+        let all = self.requests_since(0).await?;
+        Ok(all.last().map_or(0, |e| e["n"].as_u64().unwrap_or(0)))
+    }
+
+    /// How many writes both services have seen so far, by their own count.
+    pub async fn writes(&self) -> Result<u64> {
+        let counters = self.get("/counters").await?;
+        let sum = |counts: &Value, names: &[&str]| -> u64 {
+            names.iter().filter_map(|n| counts[*n].as_u64()).sum()
+        };
+        Ok(sum(&counters["exchange"]["by_operation"], &EWS_WRITES)
+            + sum(&counters["salesforce"]["by_operation"], &CRM_WRITES)
+            + sum(&counters["salesforce"]["sub_operations"], &CRM_WRITES))
     }
 
     /// A person's contacts in the mailbox.

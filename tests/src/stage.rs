@@ -1,33 +1,11 @@
 //! One person, one server, one sandbox: how most whole-system tests begin.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 
 use crate::server::Options;
 use crate::{Person, SandboxProc, Tandem};
-
-/// EWS calls that change something there.
-const EWS_WRITES: [&str; 7] = [
-    "CreateItem",
-    "UpdateItem",
-    "DeleteItem",
-    "MoveItem",
-    "CreateFolder",
-    "CreateUserConfiguration",
-    "UpdateUserConfiguration",
-];
-/// Parts of Salesforce calls that change something there.
-const CRM_WRITES: [&str; 9] = [
-    "create",
-    "update",
-    "upsert",
-    "delete",
-    "collections_create",
-    "collections_update",
-    "collections_upsert",
-    "collections_delete",
-    "merge",
-];
 
 /// Nina, signed in; what she uses.
 #[derive(Debug)]
@@ -71,23 +49,34 @@ impl Stage {
 
     /// The newest request's number.
     pub async fn mark(&self) -> Result<u64> {
-        Ok(self
-            .sandbox
-            .requests_since(0)
-            .await?
-            .last()
-            .map_or(0, |e| e["n"].as_u64().unwrap_or(0)))
+        self.sandbox.mark().await
     }
 
     /// How many writes both sides have seen so far, by the sandbox's own count.
     pub async fn writes(&self) -> Result<u64> {
-        let counters = self.sandbox.get("/counters").await?;
-        let sum = |counts: &Value, names: &[&str]| -> u64 {
-            names.iter().filter_map(|n| counts[*n].as_u64()).sum()
-        };
-        Ok(sum(&counters["exchange"]["by_operation"], &EWS_WRITES)
-            + sum(&counters["salesforce"]["by_operation"], &CRM_WRITES)
-            + sum(&counters["salesforce"]["sub_operations"], &CRM_WRITES))
+        self.sandbox.writes().await
+    }
+
+    /// Whoever waits for a colleague's connection has waited for an interval.
+    pub async fn an_interval_passes(&self) -> Result<()> {
+        let config = std::fs::read_to_string(self.tandem.folder().join("tandem.toml"))?;
+        let url = config
+            .lines()
+            .find_map(|line| line.strip_prefix("database = "))
+            .context("no database")?;
+        let url: String = serde_json::from_str(url)?;
+        if url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(&url).await?;
+            let set = "UPDATE links SET traits = json_set(traits, '$.waits_since', 0) WHERE traits LIKE '%\"waits_since\":1%'";
+            connection.execute(set).await?;
+            connection.close().await?;
+        } else {
+            let mut connection = PgConnection::connect(&url).await?;
+            let set = "UPDATE links SET traits = jsonb_set(traits::jsonb, '{waits_since}', '0')::text WHERE traits LIKE '%\"waits_since\":1%'";
+            connection.execute(set).await?;
+            connection.close().await?;
+        }
+        Ok(())
     }
 
     /// One more session; fails if it writes anything. What it asked, per service.
