@@ -51,9 +51,10 @@ async fn in_the_server(stage: &Stage) -> Result<Asked> {
 /// A mailbox in which all four kinds are in use.
 #[tokio::test]
 async fn an_idle_session_asks_each_side_once_whatever_is_synced() -> Result<()> {
-    // Without meetings of colleagues: for ten minutes after one was changed in Salesforce it is read again, and who is
-    // invited to it is a question of its own.
-    let stage = Stage::synced(&["--contacts", "40", "--crm-events", "0"], &Options::default()).await?;
+    // Without meetings: for ten minutes after one was changed in Salesforce it is read again, and who is invited to it
+    // is a question of its own.
+    let arguments = ["--contacts", "40", "--crm-events", "0", "--mailbox-events", "0"];
+    let stage = Stage::synced(&arguments, &Options::default()).await?;
     let nina = Desk::nina(&stage);
     nina.make("events", json!({ "subject": "One", "start": at(1, "09:00"), "end": at(1, "10:00"), "categories": ["Salesforce"] }))
         .await?;
@@ -71,7 +72,6 @@ async fn an_idle_session_asks_each_side_once_whatever_is_synced() -> Result<()> 
         "from": "a@elsewhere.example", "to": [nina.address()], "message_id": "<one@elsewhere.example>" }),
     )
     .await?;
-    nina.settles().await?;
     let plain = json!({ "Subject": "There", "StartDateTime": at(2, "09:00"), "EndDateTime": at(2, "10:00") });
     nina.create("Event", plain).await?;
     nina.settles().await?;
