@@ -183,7 +183,6 @@ async fn events_that_cannot_be_are_told_and_the_rest_goes_on() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "open: an event that Salesforce cannot hold is offered to it again in the next session"]
 async fn odd_events_are_saved_as_far_as_salesforce_holds_them() -> Result<()> {
     let stage = stage().await?;
     let known = known_addresses(&stage).await?;

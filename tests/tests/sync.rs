@@ -204,7 +204,9 @@ async fn cure(stage: &Stage, cure: &str) -> Result<()> {
 
 #[tokio::test]
 async fn an_idle_session_asks_each_side_once() -> Result<()> {
-    let stage = Stage::synced(&["--contacts", "10"], &Options::default()).await?;
+    // Events that were written moments ago are read once more; `requests.rs` has the session of all kinds at rest.
+    let quiet = ["--contacts", "10", "--crm-events", "0", "--mailbox-events", "0"];
+    let stage = Stage::synced(&quiet, &Options::default()).await?;
     // The process of the command line starts with empty caches: the server's own session is measured.
     stage.idle().await?;
     let since = stage.mark().await?;
