@@ -959,7 +959,22 @@ async fn a_grant_that_was_revoked_and_a_password_that_was_changed_ask_the_user()
 #[tokio::test]
 async fn too_much_at_once_stops_and_waits_for_a_word() -> Result<()> {
     let stage = Stage::synced(
-        &["--contacts", "80", "--mailbox-contacts", "0"],
+        &[
+            "--contacts",
+            "80",
+            "--mailbox-contacts",
+            "0",
+            "--crm-events",
+            "0",
+            "--crm-tasks",
+            "0",
+            "--mailbox-events",
+            "0",
+            "--mailbox-tasks",
+            "0",
+            "--mailbox-messages",
+            "0",
+        ],
         &Options::default(),
     )
     .await?;

@@ -236,7 +236,7 @@ mod tests {
             "https://acme.my.salesforce.com/005d000000ABCDE",
             "https://acme.my.salesforce.com/003d000000ABCDEAAA",
             "https://acme.my.salesforce.com/003d000000ABCD",
-            "https://acme.my.salesforce.com/home/home.jsp",
+            "https://acme.my.salesforce.com/start/home.jsp",
             "http://acme.my.salesforce.com/003d000000ABCDE",
             "https://acme.my.salesforce.com/lightning/r/Contact/new",
         ] {
