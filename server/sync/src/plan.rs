@@ -72,6 +72,8 @@ pub struct Job {
     pub register: Option<BaseHash>,
     /// The item is made again, on our own claim.
     pub remade: bool,
+    /// It will belong to no record: once it is made, the user is asked for one.
+    pub nobodys: bool,
     /// By what later mails of the same conversation know that it was saved.
     pub thread: Option<BaseHash>,
 }
@@ -283,6 +285,7 @@ impl<'a> Planner<'a> {
             claim: None,
             register: None,
             remade: false,
+            nobodys: false,
             thread: None,
         }
     }

@@ -96,6 +96,11 @@ fn preset(hasher: &Hasher, base: &mut Base, field: Field, mailbox: &FieldValue, 
     }
 }
 
+/// Whether an activity belongs to any record; `None`: not known.
+pub(crate) fn belongs(relations: &FieldValue) -> Option<bool> {
+    parsed(relations).map(|found| !found.who.is_empty() || found.what.is_some())
+}
+
 fn parsed(value: &FieldValue) -> Option<Relations> {
     match value {
         FieldValue::Unknown => None,

@@ -4,13 +4,14 @@ use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
 
 use crate::cure::{Candidate, candidates_to_detail};
 use crate::link::{Base, Intent, Link, LinkState};
-use crate::linker::INVITED_MAX;
+use crate::linker::{INVITED_MAX, people};
 use crate::meeting;
 use crate::merge::{Both, make};
 use crate::model::{Field, FieldValue, ItemId, LinkKey, Mark, Part, Snapshot};
 use crate::normalise::normalise;
 use crate::pair::Pairing;
-use crate::save::NotSaved;
+use crate::relate;
+use crate::save::{NotSaved, Rule};
 use crate::survey::Source;
 
 use super::pairs::is_private;
@@ -118,6 +119,7 @@ impl<'a> Planner<'a> {
                 .claim
                 .filter(|_| on == Side::Crm && meeting::is_shared(item)),
             remade: source.remade,
+            nobodys: self.is_nobodys(source),
             thread: meeting::thread(self.view.org, &self.view.frame.connection, item),
             ..Self::job(link, Step::Make { on, record, tag })
         });
@@ -142,6 +144,17 @@ impl<'a> Planner<'a> {
         if source.side == Side::Mailbox {
             traits.claim = meeting::identity(self.view.org, item);
         }
+    }
+
+    /// It has people from outside, is saved because the user asked for it, and belongs to no record.
+    fn is_nobodys(&self, source: Source<'_>) -> bool {
+        let item = source.item;
+        source.side == Side::Mailbox
+            && matches!(item.record.kind, ItemKind::Event | ItemKind::Email)
+            && matches!(source.rule, Some(Rule::Marked | Rule::Folder))
+            && !is_private(item)
+            && relate::belongs(item.record.get(Field::Relations)) == Some(false)
+            && !people::people(item, &self.view.linker()).list.is_empty()
     }
 
     /// Why nothing can be made of it, if so.

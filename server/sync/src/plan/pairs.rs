@@ -257,9 +257,15 @@ impl<'a> Planner<'a> {
             .is_some_and(|intent| link.id_on(intent.side).is_none())
         {
             what = "found";
+            // Where it belongs was not asked because of the doubt.
+            let over: Vec<IssueCode> = of_sources(link.kind)
+                .iter()
+                .copied()
+                .filter(|code| *code != IssueCode::NoMatch)
+                .collect();
             for side in Side::BOTH {
                 if let Some(item) = items.on(side) {
-                    self.solve_item(link.kind, side, &item.id, of_sources(link.kind));
+                    self.solve_item(link.kind, side, &item.id, &over);
                 }
             }
         }

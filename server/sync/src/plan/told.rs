@@ -7,6 +7,7 @@ use crate::link::{Link, LinkState};
 use crate::merge::{Both, Merged};
 use crate::model::{Field, ItemId, Record, Snapshot};
 use crate::ports::IssueKey;
+use crate::relate;
 use crate::survey::Look;
 
 use super::{Draft, Planner};
@@ -41,6 +42,7 @@ pub(super) const fn of_pairs(kind: ItemKind) -> &'static [IssueCode] {
             IssueCode::EndBeforeStart,
             IssueCode::ZoneUnknown,
             IssueCode::RichBody,
+            IssueCode::NoMatch,
         ],
         ItemKind::Task => &[
             IssueCode::Conflict,
@@ -203,6 +205,9 @@ impl Planner<'_> {
         });
         if hidden {
             kept_open.extend([IssueCode::Differences, IssueCode::Conflict]);
+        }
+        if relate::belongs(crm.record.get(Field::Relations)) != Some(true) {
+            kept_open.push(IssueCode::NoMatch);
         }
         let over: Vec<IssueCode> = of_pairs(link.kind)
             .iter()

@@ -341,6 +341,7 @@ fn owed_attachments_follow_after_a_crash_and_after_a_full_storage() {
 #[test]
 fn a_mail_that_cannot_be_read_or_taken_is_told_and_marked_once() {
     let world = World::new(8);
+    knows_ann(&world);
     let id = arrives(&world, "huge", MailPlace::Inbox, true, |_| {});
     world.mailbox.with(|state| {
         state
@@ -465,4 +466,21 @@ fn a_thousand_mails_are_read_ten_at_a_time_and_asked_for_together() {
     assert_eq!(of("write"), 67, "three at a time");
     assert!(matches!(world.writes(CRM)[0], Write::Create { .. }));
     world.assert_quiet();
+}
+
+#[test]
+fn what_was_saved_on_purpose_and_belongs_to_nobody_asks_where_to() {
+    let world = World::new(23);
+    knows_ann(&world);
+    let stranger = |mail: &mut MailFacts| mail.from = Some(address("stranger@else.example"));
+    arrives(&world, "strange", MailPlace::Inbox, true, stranger);
+    arrives(&world, "known", MailPlace::Inbox, true, |_| {});
+    arrives(&world, "colleague", MailPlace::Inbox, true, |mail| {
+        mail.from = Some(address("you@own.example"));
+    });
+    world.session();
+    assert_eq!(saved(&world), 3);
+    assert_eq!(world.issues(), [(MAILBOX, IssueCode::NoMatch)]);
+    world.assert_quiet();
+    assert_eq!(world.issues(), [(MAILBOX, IssueCode::NoMatch)]);
 }
