@@ -214,12 +214,69 @@ impl Decision {
 #[must_use]
 pub fn decide(link: LinkState, mailbox: MailboxState, crm: CrmState, terms: Terms) -> Decision {
     let decision = decided(link, mailbox, crm, terms);
-    mutant::count(|| {
-        let (kind, decision) = (terms.kind.as_str(), format!("{decision:?}"));
-        let word = decision.split([' ', '(', '{']).next().unwrap_or_default();
-        format!("{kind} {link:?} {mailbox:?} {crm:?}: {word}")
-    });
+    mutant::count(|| consequence(terms.kind, link, decision));
     spoilt(mailbox, terms, decision)
+}
+
+/// How a decision is counted.
+fn consequence(kind: ItemKind, link: LinkState, decision: Decision) -> String {
+    let link = match link {
+        LinkState::Live => "live",
+        LinkState::Dormant => "dormant",
+        LinkState::Ended(_) => "ended",
+    };
+    format!("{} {link}: {decision:?}", kind.as_str())
+}
+
+/// Whatever the tables can decide about a kind that is synced at all, as it is counted.
+#[cfg(feature = "mutants")]
+#[must_use]
+pub fn consequences() -> std::collections::BTreeSet<String> {
+    let mut all = Vec::new();
+    let links = [
+        LinkState::Live,
+        LinkState::Dormant,
+        // Of all ends only this one has a way back.
+        LinkState::Ended(EndReason::DeletedInMailbox),
+    ];
+    let directions = [Direction::TwoWay, Direction::ToCrm, Direction::ToMailbox];
+    let deleted = [
+        DeletedInMailbox::Ask,
+        DeletedInMailbox::Recreate,
+        DeletedInMailbox::DeleteOwn,
+    ];
+    for kind in ItemKind::ALL {
+        for (n, direction) in (0_u8..128).flat_map(|n| directions.map(|direction| (n, direction))) {
+            let bit = |at: u8| n & (1 << at) != 0;
+            for deleted_in_mailbox in deleted {
+                let terms = Terms {
+                    kind,
+                    direction,
+                    deleted_in_mailbox,
+                    own_record: bit(0),
+                    untouched: bit(1),
+                    delete_asked: bit(2),
+                    born: if bit(3) { Side::Crm } else { Side::Mailbox },
+                    organizes: bit(4),
+                    follower: bit(5),
+                    history: bit(6),
+                };
+                for link in links {
+                    for mailbox in MailboxState::ALL {
+                        for crm in CrmState::ALL {
+                            let decision = decided(link, mailbox, crm, terms);
+                            if !all.contains(&(kind, link, decision)) {
+                                all.push((kind, link, decision));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    all.into_iter()
+        .map(|(kind, link, decision)| consequence(kind, link, decision))
+        .collect()
 }
 
 /// The decision, but for deliberate bugs.

@@ -40,8 +40,10 @@ pub struct SideFacts {
     pub seen: HashMap<ItemId, Seen>,
     /// Items that the side itself reported in this session: only these are news.
     pub news: BTreeSet<ItemId>,
-    /// Of these kinds, everything was listed.
+    /// Of these kinds, everything was listed: by this session, or by the ones before whose reading it went on with.
     pub full: Kinds,
+    /// Of these kinds, everything was listed by this session: who else is there is known.
+    pub whole: Kinds,
     /// Of these kinds, items were listed whether they had changed or not: an unchanged version is no reason to look away.
     pub compare: Kinds,
     pub candidates: BTreeMap<MatchKey, Vec<Candidate>>,

@@ -108,7 +108,7 @@ pub(crate) fn questions(view: View<'_>, survey: &mut Survey<'_>) {
             }
             // A match must be the only one on its own side too; what was listed in full is known.
             let here = view.facts.sides.on(source.side);
-            if !here.full.has(ItemKind::Contact) && !here.candidates.contains_key(&key) {
+            if !here.whole.has(ItemKind::Contact) && !here.candidates.contains_key(&key) {
                 ask.on_mut(source.side).insert(key.clone());
             }
             if !there.candidates.contains_key(&key) || there.found(&key).next().is_some() {

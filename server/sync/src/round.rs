@@ -187,6 +187,7 @@ impl<'a> Round<'a> {
             } else {
                 reading.full
             };
+            facts.whole = if reading.anew { facts.full } else { Kinds::NONE };
             // Also of a listing that takes several sessions: each compares what it was shown. But not where the side
             // lists one kind by its own wish, as events whenever a series has changed: that happens all day.
             let whole = self.frame.kinds.without(ItemKind::Email);

@@ -71,6 +71,8 @@ pub enum NotSaved {
     OutOfScope,
     /// A mail without a Message-ID could be saved twice: only on purpose.
     NoMessageId,
+    /// Another item of the mailbox stands for the same meeting already.
+    Double,
 }
 
 impl Rule {
@@ -99,7 +101,7 @@ impl Rule {
 }
 
 impl NotSaved {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::OutOfWindow,
         Self::Private,
         Self::InternalOnly,
@@ -118,6 +120,7 @@ impl NotSaved {
         Self::AutoSaveOff,
         Self::OutOfScope,
         Self::NoMessageId,
+        Self::Double,
     ];
 
     /// The reason, for the user.
@@ -143,6 +146,7 @@ impl NotSaved {
             Self::NoMessageId => {
                 "it has no Message-ID, so it could be saved twice: save it with the category Salesforce"
             }
+            Self::Double => "another event of the mailbox is linked to the record of this meeting already",
         }
     }
 
@@ -157,6 +161,7 @@ impl NotSaved {
             Self::Encrypted => Some(IssueCode::Encrypted),
             Self::Confidential => Some(IssueCode::Confidential),
             Self::Blocklisted | Self::NoMatch => Some(IssueCode::NoMatch),
+            Self::Double => Some(IssueCode::SeveralMatches),
             Self::OutOfWindow
             | Self::Private
             | Self::InternalOnly

@@ -23,6 +23,11 @@ impl Counters {
     /// What was never reached, of what every long run must reach.
     pub fn missing(&self) -> Vec<String> {
         let mut wanted: Vec<(&'static str, String)> = Vec::new();
+        wanted.extend(
+            tandem_sync::decide::consequences()
+                .into_iter()
+                .map(|row| ("decision", row)),
+        );
         wanted.extend(Act::ALL.iter().map(|act| ("act", act.as_str().to_owned())));
         for woe in Woe::ALL {
             let sides: &[&str] = match woe {
@@ -43,6 +48,55 @@ impl Counters {
             for side in ["mailbox", "crm"] {
                 wanted.push(("deletion", format!("{kind} {side} deleted there")));
             }
+        }
+        for cure in ["BringBack", "DeleteThere", "KeepMine", "KeepTheirs", "Retry"] {
+            wanted.push(("cure", cure.to_owned()));
+        }
+        for reason in [
+            "mail_server_refused",
+            "microsoft_sign_in_ended",
+            "org_brake",
+            "quota",
+            "salesforce_sign_in_ended",
+            "stopped_by_brake",
+            "waiting_for_preview",
+        ] {
+            wanted.push(("reason", reason.to_owned()));
+        }
+        for outcome in [
+            "done",
+            "failed",
+            "partial",
+            "preview",
+            "rejected",
+            "sign_in_ended",
+            "stopped_by_brake",
+        ] {
+            wanted.push(("outcome", outcome.to_owned()));
+        }
+        for what in [
+            "attachment refused",
+            "attachment: storage full",
+            "back-fill",
+            "changed before an undo",
+            "clock jumped",
+            "crashed in a session",
+            "create: storage full",
+            "fate not to be proved",
+            "fate unproved",
+            "full for no reason",
+            "lease lost",
+            "lease renewed",
+            "made already",
+            "organisation let go on",
+            "others delete",
+            "partial answer",
+            "settings changed",
+            "undone",
+            "version moved",
+            "wrote without its lease",
+        ] {
+            wanted.push(("world", what.to_owned()));
         }
         wanted.extend([
             ("deletion", "event crm unsync".to_owned()),

@@ -39,7 +39,8 @@ impl End {
         let pause = 20_000 + i64::try_from(world.dice.below(400_000)).unwrap_or(0);
         world.hands.turn(pause);
         let (run, side) = (self.run, self.side);
-        world.runs[run].calls[usize::from(side == Side::Crm)].push(op.as_str());
+        let name = if op == Op::LastLook { Op::Read } else { op }.as_str();
+        world.runs[run].calls[usize::from(side == Side::Crm)].push(name);
         world.note(|| format!("run {run} {} {}", side.as_str(), op.as_str()));
         let Some(woe) = world.strike(self.conn, Some(self.side), op) else {
             return Ok(None);
@@ -69,7 +70,7 @@ impl World {
         // A lost answer and a meddling user need a write; an expired cursor needs one.
         let sensible = match list[at].woe {
             Woe::Lost { .. } | Woe::LostHalf | Woe::Locked => op == Op::Write,
-            Woe::Meddle => matches!(op, Op::Write | Op::Read),
+            Woe::Meddle => matches!(op, Op::Write | Op::Read | Op::LastLook),
             Woe::CursorExpired => op == Op::Changes,
             _ => true,
         };
@@ -110,13 +111,13 @@ impl World {
 
     fn looked_at(&self, home: Home, index: usize, want: &Want) -> bool {
         let item = self.item(home, index);
-        item.here()
-            && item.mail.sent >= want.mails_since
-            && match item.place {
-                Place::Plain | Place::Sent | Place::Ours => true,
-                Place::Chosen => !want.mail_folders.is_empty(),
-                Place::Elsewhere => false,
-            }
+        let looked_at = match item.place {
+            Place::Plain | Place::Sent | Place::Ours => true,
+            Place::Chosen => !want.mail_folders.is_empty(),
+            Place::Elsewhere => false,
+        };
+        // Who marks an old one means it.
+        item.here() && looked_at && (item.mail.sent >= want.mails_since || item.marked())
     }
 
     fn in_full_listing(&self, home: Home, index: usize, conn: usize, want: &Want) -> bool {
@@ -125,7 +126,13 @@ impl World {
         }
         let item = self.item(home, index);
         match item.kind {
-            ItemKind::Contact | ItemKind::Email => true,
+            ItemKind::Contact => true,
+            // Of the old ones those that were marked lately, or lie in our folder and were never saved.
+            ItemKind::Email => {
+                item.mail.sent >= want.mails_since
+                    || item.modified >= want.mails_since
+                    || item.place == Place::Ours && !item.category
+            }
             ItemKind::Event => item.when().is_none_or(|when| when.is_in(want.events)),
             ItemKind::Task => item.task.completed.is_none_or(|at| {
                 let due = item
@@ -405,9 +412,31 @@ impl World {
                 .find(|index| items[*index].here())
                 .or_else(|| all.last().copied())
         };
-        let Some(index) = self.find(home, &trace.id).or_else(|| by_key(self)) else {
-            // Moved without a key, or gone: who asks by the old id is told that it is gone.
-            return Fate::Deleted { merged_into: None };
+        let by_meeting = |world: &Self| {
+            let meeting = trace.meeting.as_ref().filter(|_| !trace.carried)?;
+            let items = &world.shelf(home).items;
+            (0..items.len()).find(|index| {
+                let item = &items[*index];
+                item.kind == trace.kind
+                    && item.here()
+                    && item.event.uid.as_ref() == Some(&meeting.uid)
+                    && item.event.original_start == meeting.original_start
+            })
+        };
+        let found = self
+            .find(home, &trace.id)
+            .or_else(|| by_key(self))
+            .or_else(|| by_meeting(self));
+        let Some(index) = found else {
+            // An id is another one after a move: only the key that it carried, or what every calendar knows a meeting
+            // by, proves that it is gone.
+            let proved = home == Home::Org || trace.carried || trace.meeting.is_some();
+            return if proved {
+                Fate::Deleted { merged_into: None }
+            } else {
+                self.counters.count("world", "fate not to be proved");
+                Fate::Unproved
+            };
         };
         let item = self.item(home, index);
         if home == Home::Org && !self.visible(item, conn) || item.unreadable {
@@ -564,6 +593,15 @@ impl World {
         if let Some(refusal) = Self::refusal(home, kind, record) {
             return Outcome::Refused(refusal);
         }
+        if home == Home::Org && self.storage_full > self.now() {
+            self.counters.count("world", "create: storage full");
+            return Outcome::Refused(Refusal {
+                code: IssueCode::StorageFull,
+                message: "STORAGE_LIMIT_EXCEEDED".to_owned(),
+                fields: Vec::new(),
+                retry: true,
+            });
+        }
         let existing = self
             .living(home, kind)
             .into_iter()
@@ -575,9 +613,10 @@ impl World {
                 replaced: std::collections::BTreeMap::new(),
             };
         }
-        let soul = self.judge_create(run, home, key, record, notify);
+        let (soul, made_for) = self.judge_create(run, home, key, record, notify);
         let index = self.add(home, kind, soul, Some(run));
         let item = self.item_mut(home, index);
+        item.made_for = made_for;
         item.owner = conn;
         item.key = holds_key.then(|| key.clone());
         if home != Home::Org {
@@ -805,11 +844,23 @@ impl Endpoint for End {
     }
 
     async fn read(&self, ids: &[ItemId]) -> Result<Vec<Option<Snapshot>>, Fault> {
-        let woe = self.call(Op::Read).await?;
-        let mut world = self.shared.lock();
         let home = self.home();
+        let last_look = {
+            let world = self.shared.lock();
+            ids.iter()
+                .find(|id| world.half_gone(self.conn, home, id))
+                .cloned()
+        };
+        let op = if last_look.is_some() {
+            Op::LastLook
+        } else {
+            Op::Read
+        };
+        let woe = self.call(op).await?;
+        let mut world = self.shared.lock();
+        let touched = last_look.as_ref().or(ids.first());
         if woe == Some(Woe::Meddle)
-            && let Some(index) = ids.first().and_then(|id| world.find(home, id))
+            && let Some(index) = touched.and_then(|id| world.find(home, id))
         {
             world.meddle(home, index);
         }
@@ -1150,13 +1201,31 @@ impl Crm for End {
                 })
                 .collect());
         };
+        let mut outcomes = Vec::new();
         for file in files {
-            let item = world.item_mut(Home::Org, index);
-            if !item.files.contains(&file.name) {
-                item.files.push(file.name.clone());
-            }
+            let refuse = |code, retry| {
+                Err(Refusal {
+                    code,
+                    message: "no".to_owned(),
+                    fields: Vec::new(),
+                    retry,
+                })
+            };
+            outcomes.push(if world.files_full > world.now() {
+                world.counters.count("world", "attachment: storage full");
+                refuse(IssueCode::StorageFull, true)
+            } else if file.name.ends_with(".bad") {
+                world.counters.count("world", "attachment refused");
+                refuse(IssueCode::AttachmentLeftOut, false)
+            } else {
+                let item = world.item_mut(Home::Org, index);
+                if !item.files.contains(&file.name) {
+                    item.files.push(file.name.clone());
+                }
+                Ok(())
+            });
         }
-        Ok(files.iter().map(|_| Ok(())).collect())
+        Ok(outcomes)
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Op {
     Profile,
     Changes,
     Read,
+    /// A read of items whose other half is gone: the last look before they are deleted, perhaps.
+    LastLook,
     Fates,
     Candidates,
     Created,
@@ -32,6 +34,7 @@ impl Op {
             Self::Profile => "profile",
             Self::Changes => "changes",
             Self::Read => "read",
+            Self::LastLook => "last look",
             Self::Fates => "fates",
             Self::Candidates => "candidates",
             Self::Created => "created",

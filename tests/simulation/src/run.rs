@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tandem_store::{MemoryConnection, MemoryStore};
 use tandem_sync::model::LinkKey;
-use tandem_sync::ports::{Backfill, Commit, IssueKey, Lease, Observer, Pick, Store, StoreError};
+use tandem_sync::ports::{Backfill, Closing, Commit, IssueKey, Lease, Observer, Pick, Store, StoreError};
 use tandem_sync::session::{Context, Limits, Report};
 use tandem_types::{
     ConnectionId, IssueCode, IssueCure, MailboxAccount, MailboxServer, Progress, SessionId, SessionOutcome,
@@ -67,6 +67,8 @@ struct Play {
     shared: Shared,
     store: Arc<MemoryStore>,
     conns: [ConnectionId; 2],
+    /// Another of the same organisation, which only deletes.
+    other: ConnectionId,
     tasks: Vec<Task>,
     sessions: u32,
     names: u64,
@@ -107,7 +109,8 @@ impl Play {
         if with_diary {
             shared.lock().diary = Some(Vec::new());
         }
-        for (conn, id) in conns.iter().enumerate() {
+        let other: ConnectionId = own_id(3);
+        for (conn, id) in conns.iter().chain([&other]).enumerate() {
             let user = user_id(conn)
                 .0
                 .parse()
@@ -125,6 +128,7 @@ impl Play {
             shared,
             store,
             conns,
+            other,
             tasks: Vec::new(),
             sessions: 0,
             names: 0,
@@ -145,13 +149,6 @@ impl Play {
                 world.ever_recreate |= settings.contact_deleted_in_mailbox
                     == tandem_types::DeletedInMailbox::Recreate
                     || settings.task_deleted_in_mailbox == tandem_types::DeletedInMailbox::Recreate;
-                for (kind, policy) in [
-                    ("contact", settings.contact_conflicts),
-                    ("event", settings.event_conflicts),
-                    ("task", settings.task_conflicts),
-                ] {
-                    world.counters.count("policy", format!("{kind} {policy:?}"));
-                }
                 for kind in tandem_types::ItemKind::ALL {
                     if settings.direction(kind) != tandem_types::Direction::TwoWay {
                         world.one_way.insert((conn, kind));
@@ -231,6 +228,7 @@ impl Play {
                     world.counters.count("world", "back-fill");
                 }
             }
+            Step::Others { deletes } => self.others_delete(*deletes),
             Step::Pause { conn } => {
                 let id = &self.conns[*conn];
                 let now = self.shared.lock().now();
@@ -330,19 +328,65 @@ impl Play {
             .sessions(&self.conns[conn])
             .into_iter()
             .filter(|session| session.ended.is_some() && !session.counts.is_empty())
-            .take(3)
+            .take(5)
             .map(|session| session.id)
             .collect();
         if sessions.is_empty() {
             return;
         }
         let session = dice.pick(&sessions).clone();
+        if dice.percent(50) {
+            self.shared.lock().edit_after(&session, dice);
+        }
         self.undone[conn] = true;
         if self.begin_with(conn, dice, Some(session)) {
             let last = self.tasks.len() - 1;
             self.shared.lock().counters.count("world", "undone");
             self.drive(last, u32::MAX);
         }
+    }
+
+    /// Another connection of the organisation deletes so much.
+    fn others_delete(&mut self, deletes: u32) {
+        self.names += 1;
+        let session: SessionId = own_id(0x5e55_0000 + self.names);
+        let now = self.shared.lock().now();
+        let ttl = Limits::default().lease;
+        let pick = Pick::This(self.other.clone());
+        let claim = self.store.claim(&pick, "sim", session, now, ttl);
+        // Not while the organisation is stopped.
+        let Some(Ok(Some(lease))) = claim.now_or_never() else {
+            return;
+        };
+        let commit = Commit {
+            deletes,
+            moved: true,
+            ..Commit::default()
+        };
+        let closing = Closing {
+            outcome: SessionOutcome::Done,
+            counts: Vec::new(),
+            state: SyncState::Active,
+            reason: None,
+            rejections: 0,
+            failures: 0,
+            next_due: None,
+            ended: now,
+            preview: None,
+            brake: None,
+            release_used: true,
+            stop_org: false,
+            note: String::new(),
+        };
+        let noted = self.store.commit(&lease, now, commit).now_or_never();
+        let closed = self.store.close(&lease, closing).now_or_never();
+        let mut world = self.shared.lock();
+        if !matches!((&noted, &closed), (Some(Ok(())), Some(Ok(())))) {
+            world.violate("set-up", format!("others delete: {noted:?} {closed:?}"));
+        }
+        let seq = world.tick();
+        world.others_deleted.push((seq, now, deletes));
+        world.counters.count("world", "others delete");
     }
 
     fn crash(&mut self) {
@@ -368,8 +412,10 @@ impl Play {
         if stopped && willing {
             self.store.release(&id, now);
         }
-        if row.reason == Some(StateReason::OrgBrake) && willing {
-            self.store.release_org(&row.org_id, now);
+        if row.reason == Some(StateReason::OrgBrake) && willing && self.store.release_org(&row.org_id, now) {
+            let mut world = self.shared.lock();
+            world.org_released = Some(now);
+            world.counters.count("world", "organisation let go on");
         }
         match row.state {
             SyncState::NeedsActivation if willing => {
@@ -447,10 +493,14 @@ impl Play {
         world.runs.push(Run {
             conn,
             seq,
+            session: lease.session.clone(),
+            started: now,
             fence: lease.fence,
             until: lease.until,
+            opened: false,
             live_links: 0,
             released: false,
+            org_released: false,
             first: false,
             creates: 0,
             deletes: 0,
@@ -580,6 +630,7 @@ impl Play {
             let mut world = self.shared.lock();
             world.note(|| "# the faults stop".to_owned());
             world.calm = true;
+            (world.files_full, world.storage_full) = (world.activated, world.activated);
             world.troubles = [Vec::new(), Vec::new()];
             world.denied.clear();
             for home in [crate::truth::Home::Box(0), crate::truth::Home::Box(1)] {
@@ -707,7 +758,11 @@ impl Play {
     fn verdict(self) -> Verdict {
         let mut world = self.shared.lock();
         for (what, n) in tandem_sync::mutant::counted() {
-            *world.counters.0.entry(("decision", what)).or_default() += n;
+            let key = match what.strip_prefix("policy ") {
+                Some(policy) => ("policy", policy.to_owned()),
+                None => ("decision", what),
+            };
+            *world.counters.0.entry(key).or_default() += n;
         }
         Verdict {
             seed: self.seed,

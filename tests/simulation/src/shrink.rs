@@ -2,9 +2,10 @@
 
 use crate::run::tell;
 use crate::steps::Story;
+use crate::world::Violation;
 
-/// A story that still violates the same invariant, with as few steps as were found in `tries` tellings.
-pub fn shrink(story: &Story, invariant: &str, tries: usize) -> Story {
+/// A story that still violates the same invariant in the same way, with as few steps as were found in `tries` tellings.
+pub fn shrink(story: &Story, violation: &Violation, tries: usize) -> Story {
     let mut best = story.clone();
     let mut left = tries;
     let mut size = best.steps.len() / 2;
@@ -16,7 +17,7 @@ pub fn shrink(story: &Story, invariant: &str, tries: usize) -> Story {
             let end = (at + size).min(fewer.steps.len());
             fewer.steps.drain(at..end);
             left -= 1;
-            if fails(&fewer, invariant) {
+            if fails(&fewer, violation) {
                 best = fewer;
                 shorter = true;
             } else {
@@ -30,11 +31,20 @@ pub fn shrink(story: &Story, invariant: &str, tries: usize) -> Story {
     best
 }
 
-fn fails(story: &Story, invariant: &str) -> bool {
-    std::panic::catch_unwind(|| tell(story, false)).map_or(invariant == "panic", |verdict| {
-        verdict
-            .violations
-            .first()
-            .is_some_and(|violation| violation.invariant == invariant)
+fn fails(story: &Story, wanted: &Violation) -> bool {
+    std::panic::catch_unwind(|| tell(story, false)).map_or(wanted.invariant == "panic", |verdict| {
+        verdict.violations.first().is_some_and(|violation| {
+            violation.invariant == wanted.invariant && gist(&violation.text) == gist(&wanted.text)
+        })
     })
+}
+
+/// The words of a violation, without ids, numbers and values.
+fn gist(text: &str) -> String {
+    let plain = |word: &&str| !word.contains(|c: char| c.is_ascii_digit() || matches!(c, '"' | '(' | '['));
+    text.split_whitespace()
+        .filter(plain)
+        .take(8)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -59,6 +59,10 @@ pub enum Step {
     Backfill {
         conn: usize,
     },
+    /// Another connection of the organisation deletes so much.
+    Others {
+        deletes: u32,
+    },
 }
 
 /// All that a seed stands for.
@@ -227,6 +231,9 @@ impl Story {
                 }),
                 8 => steps.push(Step::Pause { conn: dice.below(2) }),
                 9 => steps.push(Step::Backfill { conn: dice.below(2) }),
+                10 => steps.push(Step::Others {
+                    deletes: *dice.pick(&[400, 700, 1_000]),
+                }),
                 _ => {}
             }
             steps.push(Step::Minutes(
@@ -281,7 +288,7 @@ fn draw_trouble(dice: &mut Dice) -> Trouble {
     };
     let op = match woe {
         Woe::CursorExpired => Some(Op::Changes),
-        Woe::Meddle => Some(*dice.pick(&[Op::Write, Op::Write, Op::Read])),
+        Woe::Meddle => Some(*dice.pick(&[Op::Write, Op::Write, Op::Read, Op::LastLook, Op::LastLook])),
         Woe::Lost { .. } | Woe::LostHalf | Woe::Locked => Some(Op::Write),
         Woe::Store => Some(*dice.pick(&[Op::Commit, Op::Commit, Op::Links])),
         _ => None,
@@ -289,7 +296,12 @@ fn draw_trouble(dice: &mut Dice) -> Trouble {
     Trouble {
         side,
         op,
-        after: u32::try_from(dice.below(if op == Some(Op::Write) { 3 } else { 8 })).unwrap_or(0),
+        after: u32::try_from(dice.below(if matches!(op, Some(Op::Write | Op::LastLook)) {
+            3
+        } else {
+            8
+        }))
+        .unwrap_or(0),
         woe,
     }
 }

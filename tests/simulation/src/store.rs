@@ -96,8 +96,7 @@ impl World {
         for entry in &journal {
             self.remark(|_| format!("  journal {} {} {:?}", entry.side.as_str(), entry.item, entry.act));
         }
-        self.journal
-            .extend(journal.into_iter().map(|entry| (conn, entry)));
+        self.journal.extend(journal.into_iter().map(|entry| (run, entry)));
     }
 
     fn judge_commit(&mut self, run: usize) {
@@ -185,10 +184,16 @@ impl Store for SimStore {
         let opening = self.inner.open(lease).await?;
         let mut world = self.shared.lock();
         let run = self.run;
-        world.runs[run].live_links = opening.live_links;
-        world.runs[run].released = opening.released;
-        world.runs[run].first = !opening.first_round_done;
-        world.runs[run].settings = opening.settings.clone();
+        let about = &mut world.runs[run];
+        // Before it deletes, a session looks again whether the organisation was stopped.
+        if !about.opened {
+            about.opened = true;
+            about.live_links = opening.live_links;
+            about.released = opening.released;
+            about.org_released = opening.org_released;
+            about.first = !opening.first_round_done;
+            about.settings = opening.settings.clone();
+        }
         Ok(opening)
     }
 

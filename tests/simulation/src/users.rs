@@ -1,7 +1,10 @@
 //! What people do, in Outlook and in Salesforce, all day.
 
-use tandem_sync::model::{Address, Answer, Attendee, AttendeeRole, Field, KnownKind, Part, SeriesPart, When};
-use tandem_types::{ItemKind, Timestamp};
+use tandem_sync::model::{
+    Address, Answer, Attendee, AttendeeRole, Field, ItemId, KnownKind, Part, SeriesPart, When,
+};
+use tandem_sync::ports::JournalAct;
+use tandem_types::{ItemKind, Side, Timestamp};
 
 use crate::dice::Dice;
 use crate::truth::Home;
@@ -84,6 +87,7 @@ acts! {
     FileMail = 4,
     DeleteMail = 3,
     DeleteMailThere = 1,
+    FillStorage = 1,
 }
 
 const CONTACT_FIELDS: [Field; 12] = [
@@ -281,6 +285,48 @@ impl World {
             self.touch(home, index);
         }
         self.counters.count("world", "meddled");
+    }
+
+    /// A user changes one of the things that this session wrote.
+    pub fn edit_after(&mut self, session: &tandem_types::SessionId, dice: &mut Dice) {
+        let wrote: Vec<(Home, ItemId, Vec<Field>)> = self
+            .journal
+            .iter()
+            .filter(|(run, _)| self.runs[*run].session == *session)
+            .filter_map(|(run, entry)| {
+                let home = match entry.side {
+                    Side::Mailbox => Home::Box(self.runs[*run].conn),
+                    Side::Crm => Home::Org,
+                };
+                let fields = match &entry.act {
+                    JournalAct::Changed { old, .. } => old.iter().map(|(field, _)| *field).collect(),
+                    JournalAct::Created { wrote } => wrote.iter().map(|(field, _)| *field).collect(),
+                    _ => return None,
+                };
+                Some((home, entry.item.clone(), fields))
+            })
+            .collect();
+        if wrote.is_empty() {
+            return;
+        }
+        let (home, id, fields) = dice.pick(&wrote).clone();
+        let Some(index) = self
+            .find(home, &id)
+            .filter(|index| self.item(home, *index).here())
+        else {
+            return;
+        };
+        let kind = self.item(home, index).kind;
+        let usual: &[Field] = match kind {
+            ItemKind::Contact => &CONTACT_FIELDS,
+            ItemKind::Event => &EVENT_FIELDS,
+            ItemKind::Task => &TASK_FIELDS,
+            ItemKind::Email => return,
+        };
+        let fields: Vec<Field> = fields.into_iter().filter(|field| usual.contains(field)).collect();
+        if !fields.is_empty() && self.edit(home, index, &fields, dice).is_some() {
+            self.counters.count("world", "changed before an undo");
+        }
     }
 
     fn person(&mut self, dice: &mut Dice) -> usize {
@@ -501,7 +547,11 @@ impl World {
             item.mail.size = if traits == 4 { 60_000_000 } else { 2_000 };
             item.mail.has_attachments = files;
             if files {
-                item.files = vec![format!("f{number}.pdf"), format!("f{number}.exe")];
+                item.files = vec![
+                    format!("f{number}.pdf"),
+                    format!("f{number}.exe"),
+                    format!("g{number}.{}", if number % 3 == 0 { "bad" } else { "txt" }),
+                ];
             }
             self.stamp(home, index);
         }
@@ -1006,6 +1056,13 @@ impl World {
                     to.push(address(1 - conn));
                 }
                 self.mail(&address(conn), &to, dice);
+            }
+            Act::FillStorage => {
+                let until = self.now().plus_seconds(dice.between(1, 12) * 3600);
+                self.files_full = until;
+                if dice.percent(40) {
+                    self.storage_full = until;
+                }
             }
             Act::FileMail => {
                 let index = self.any(mine, ItemKind::Email, dice)?;

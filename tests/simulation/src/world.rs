@@ -13,7 +13,7 @@ use tandem_sync::model::{
     MailPlace, Part, Profile, Profiles, Relations, Scope, Snapshot, TaskFacts, Version, When,
 };
 use tandem_sync::ports::{Clock, JournalEntry};
-use tandem_types::{ContactScope, ItemKind, LinkId, Settings, Side, Timestamp};
+use tandem_types::{ContactScope, ItemKind, LinkId, SessionId, Settings, Side, Timestamp};
 
 use crate::counters::Counters;
 use crate::dice::Dice;
@@ -68,6 +68,8 @@ pub struct Item {
     /// The run that made it; `None`: a user did.
     pub made_by: Option<usize>,
     pub made_seq: u64,
+    /// Of which item of the other side.
+    pub made_for: Option<(Home, usize)>,
     /// The last time that anything but a write of ours touched it.
     pub user_seq: u64,
     /// The last write of each connection.
@@ -110,9 +112,9 @@ impl Item {
         self.text(Field::When).parse().ok()
     }
 
-    /// The category, or a folder whose items need none.
+    /// The category, or our folder, whose items need none. A folder that was chosen fills by itself.
     pub fn marked(&self) -> bool {
-        self.category || matches!(self.place, Place::Ours | Place::Chosen)
+        self.category || self.place == Place::Ours
     }
 }
 
@@ -183,11 +185,16 @@ pub struct Config {
 pub struct Run {
     pub conn: usize,
     pub seq: u64,
+    pub session: SessionId,
+    pub started: Timestamp,
     pub fence: i64,
     /// Until when its lease holds.
     pub until: Timestamp,
+    /// What follows is as the session found it.
+    pub opened: bool,
     pub live_links: u32,
     pub released: bool,
+    pub org_released: bool,
     pub first: bool,
     pub creates: u32,
     pub deletes: u32,
@@ -301,6 +308,7 @@ pub struct World {
     /// Things whose record was merged with another, or that were copied with their key.
     pub blurred: BTreeSet<usize>,
     pub keys: BTreeMap<LinkKey, (usize, LinkId)>,
+    /// By which run.
     pub journal: Vec<(usize, JournalEntry)>,
     /// Items whose fate a user decided by a cure.
     pub cured: BTreeSet<LinkId>,
@@ -322,6 +330,14 @@ pub struct World {
     pub doubted: BTreeSet<usize>,
     /// Things that a worker wrote after it had lost its lease: a batch that was on its way.
     pub torn: BTreeSet<usize>,
+    /// Until then the organisation's storage takes no more files, …
+    pub files_full: Timestamp,
+    /// … and no more records.
+    pub storage_full: Timestamp,
+    /// What connections that are not part of the play have deleted: when, in both orders, and how much.
+    pub others_deleted: Vec<(u64, Timestamp, u32)>,
+    /// When an administrator let the organisation go on last.
+    pub org_released: Option<Timestamp>,
     pub violations: Vec<Violation>,
     pub counters: Counters,
     pub trace: u64,
@@ -405,6 +421,10 @@ impl World {
             people: Vec::new(),
             doubted: BTreeSet::new(),
             torn: BTreeSet::new(),
+            files_full: activated,
+            storage_full: activated,
+            others_deleted: Vec::new(),
+            org_released: None,
             violations: Vec::new(),
             counters: Counters::default(),
             trace: 0xcbf2_9ce4_8422_2325,
@@ -561,6 +581,7 @@ impl World {
             modified: now,
             made_by,
             made_seq: seq,
+            made_for: None,
             user_seq: seq,
             ours: [0; 2],
             gone: None,
@@ -727,7 +748,7 @@ impl World {
                 if private {
                     return Scope::Private;
                 }
-                false
+                item.place == Place::Chosen
             }
             Home::Org => match item.kind {
                 ItemKind::Contact => {
@@ -880,6 +901,19 @@ impl World {
         (0..items.len())
             .filter(|index| items[*index].here() && items[*index].kind == kind)
             .collect()
+    }
+
+    /// Whether the other half of this item's pair was deleted.
+    pub fn half_gone(&self, conn: usize, home: Home, id: &ItemId) -> bool {
+        let other = match home {
+            Home::Box(_) => Home::Org,
+            Home::Org => Home::Box(conn),
+        };
+        self.links[conn]
+            .values()
+            .filter(|link| link.state == tandem_sync::LinkState::Live && link.id_on(home.side()) == Some(id))
+            .filter_map(|link| self.find_ever(other, link.id_on(other.side())?))
+            .any(|index| !self.item(other, index).here())
     }
 
     /// The link of a connection that holds this item and is not over.

@@ -71,7 +71,7 @@ fn a_failing_story_is_shortened_and_still_fails() {
         .map(|story| (story.clone(), tell(&story, false)))
         .find(|(_, verdict)| verdict.violations.first().is_some_and(|v| v.invariant == "S13"))
         .expect("a meeting is saved in one of twenty seeds");
-    let small = shrink(&story, "S13", 150);
+    let small = shrink(&story, &verdict.violations[0], 150);
     assert!(small.steps.len() < story.steps.len() / 2);
     assert_eq!(
         tell(&small, false).violations[0].invariant,

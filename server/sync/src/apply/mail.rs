@@ -3,9 +3,9 @@
 use tandem_types::{AttachmentRules, IssueCode, IssueCure, ItemKind, Side};
 
 use super::{Applied, Work, refused, tries};
-use crate::link::LinkState;
+use crate::link::{Link, LinkState};
 use crate::merge::rule;
-use crate::model::{Field, FieldValue, File, ItemId, Message, Profile, Refusal};
+use crate::model::{Fate, Field, FieldValue, File, ItemId, Message, Profile, Refusal};
 use crate::normalise::fit;
 use crate::plan::{Draft, Job, Step, failed_mark, park, title};
 use crate::ports::{Commit, IssueKey};
@@ -22,6 +22,15 @@ struct Files {
     put: Vec<File>,
     /// Names of the others, and why each is left out.
     left_out: Vec<(String, String)>,
+}
+
+/// What became of a mail that is not where it was.
+enum Moved {
+    To(ItemId),
+    /// It is where it was, or gone: its content is not to be had.
+    Nowhere,
+    /// Another session asks again.
+    Unknown,
 }
 
 impl Round<'_> {
@@ -269,6 +278,22 @@ impl Round<'_> {
         self.raise(draft, commit, applied);
     }
 
+    /// Where a mail lies whose content is not to be had by its id.
+    async fn moved(&self, link: &Link, id: &ItemId) -> Result<Moved, Halt> {
+        match self.cx.mailbox.fates(&[link.trace(id)]).await {
+            Ok(fates) => Ok(match fates.into_iter().next() {
+                Some(Fate::Here(now)) if now.id != *id => Moved::To(now.id),
+                Some(Fate::Here(_) | Fate::Deleted { .. }) => Moved::Nowhere,
+                Some(Fate::Unproved) | None => Moved::Unknown,
+            }),
+            Err(fault) if tries::may_be_own(fault.kind) => {
+                tracing::info!(fault = %fault, "a mail whose attachments are owed was not found");
+                Ok(Moved::Unknown)
+            }
+            Err(fault) => Err(Halt::Fault(Side::Mailbox, fault)),
+        }
+    }
+
     /// The attachments that an earlier session could not put.
     pub(super) async fn attachments(
         &mut self,
@@ -286,25 +311,53 @@ impl Round<'_> {
                 return Ok(false);
             }
             let job = &mut work.job;
+            // This very session may have found the mail in another folder, under another id.
+            if let Some(now) = self.links.get(&job.link.id) {
+                job.link = now.clone();
+            }
             let Some(id) = job.link.mailbox_id.clone() else {
                 continue;
             };
-            let Some(message) = self.messages(&[id]).await?.pop() else {
+            let Some(mut message) = self.messages(std::slice::from_ref(&id)).await?.pop() else {
                 continue;
             };
+            if message.as_ref().is_err_and(|refusal| !refusal.retry) {
+                match self.moved(&job.link, &id).await? {
+                    Moved::To(now) => {
+                        job.link.mailbox_id = Some(now.clone());
+                        message = self.messages(&[now]).await?.pop().unwrap_or(message);
+                    }
+                    Moved::Nowhere => {}
+                    Moved::Unknown if tries::files_failed(&mut job.link, self.cx.clock.now()) => {
+                        tries::succeeded(&mut job.link);
+                    }
+                    Moved::Unknown => {
+                        let mut commit = Commit::default();
+                        self.keep(&job.link, &mut commit);
+                        self.commit(commit).await?;
+                        continue;
+                    }
+                }
+            }
             let files = match message {
                 Ok(message) => Files {
                     put: message.files,
                     left_out: message.left_out,
                 },
                 // The mail is gone, or cannot be read: nothing can be owed any more.
-                Err(refusal) if !refusal.retry => Files::default(),
+                Err(refusal) if !refusal.retry => Files {
+                    put: Vec::new(),
+                    left_out: vec![(name(job), "the mail can no longer be read".to_owned())],
+                },
                 Err(_) => continue,
             };
             applied.done += 1;
             if files.put.is_empty() || matches!(job.link.state, LinkState::Ended(_)) {
                 job.link.traits.files_owed = false;
                 let mut commit = Commit::default();
+                if job.link.state == LinkState::Live {
+                    self.left_out(job, files.left_out, &mut commit, applied);
+                }
                 self.keep(&job.link, &mut commit);
                 self.commit(commit).await?;
             } else {

@@ -73,7 +73,8 @@ pub struct Want {
     pub events: Window,
     /// Tasks that are completed, and were due and changed before: not listed in full (they are history).
     pub tasks_since: Timestamp,
-    /// Emails that came or went before: never listed but by [`crate::ports::Mailbox::history`].
+    /// Emails that came or went before are told only where the user has marked them, or moved them to our folder, since
+    /// then; all others of them only by [`crate::ports::Mailbox::history`].
     pub mails_since: Timestamp,
     /// Folders beside Inbox, Sent Items and *Salesforce Emails* whose mail is looked at: their paths, `Inbox/Acme`.
     pub mail_folders: Vec<String>,

@@ -8,6 +8,7 @@ use crate::decide::Decision;
 use crate::link::{Base, EndReason, Link, LinkState};
 use crate::merge::{Both, Carried, Merged, Stamp, edited, merge, rule, winner};
 use crate::model::{Access, Answer, Field, FieldValue, ItemId, Mark, Part, Profile, Record, Scope, Snapshot};
+use crate::mutant;
 use crate::normalise::{fit, normalise};
 use crate::relate;
 use crate::roles;
@@ -121,7 +122,8 @@ impl<'a> Planner<'a> {
     /// Whether the category was written to a saved mail is not known: it is written again.
     fn note_email(&mut self, link: &Link, kept: Link, item: Option<&Snapshot>) {
         let Some(item) = item.filter(|item| link.intent.is_some() && !item.extra.untaggable) else {
-            if link.intent.is_some() {
+            // Whose attachments are still to be read is found where it lies now.
+            if link.intent.is_some() || link.traits.files_owed {
                 self.keep(kept, link, "");
             }
             return;
@@ -402,6 +404,10 @@ impl<'a> Planner<'a> {
                 )
             }),
         );
+        let fought = |side: Side| merged.to.on(side).values().any(|carried| carried.lost);
+        if prefer.is_none() && (!merged.asked.is_empty() || fought(Side::Mailbox) || fought(Side::Crm)) {
+            mutant::count(|| format!("policy {} {:?}", kind.as_str(), settings.conflicts(kind)));
+        }
         let closed = |field: Field| {
             Side::BOTH.into_iter().all(|side| {
                 rule(profiles.on(side), field).access != Access::ReadWrite || !*may_write.on(side)

@@ -12,7 +12,7 @@ use crate::merge::may_write;
 use crate::model::{Candidate, ItemId, MatchKey, Scope, Snapshot};
 use crate::mutant::{self, Mutant};
 use crate::ports::Claim;
-use crate::save::{Rule, SaveContext, Saving, saving};
+use crate::save::{NotSaved, Rule, SaveContext, Saving, saving};
 
 use super::{Course, Look, Source, Survey, View, paired, when};
 
@@ -231,6 +231,9 @@ impl<'a> View<'a> {
             .of_item(Side::Crm, record)
             .is_some_and(|link| paired(link) && source.link.is_none_or(|own| own.id != link.id));
         if taken {
+            survey
+                .not_saved
+                .push((source.item, NotSaved::Double, source.link));
             return false;
         }
         match self.facts.sides.crm.seen.get(record) {

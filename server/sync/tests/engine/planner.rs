@@ -285,6 +285,7 @@ impl World {
             if full {
                 facts.full = KINDS.into_iter().collect::<Kinds>();
                 facts.compare = facts.full;
+                facts.whole = facts.full;
             }
         }
         let again = BTreeSet::new();

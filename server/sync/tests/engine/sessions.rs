@@ -1473,6 +1473,42 @@ fn a_reading_that_is_cut_goes_on_where_it_was() {
 }
 
 #[test]
+fn two_of_one_address_are_told_though_a_listing_in_parts_shows_them_apart() {
+    let world = World::new(64);
+    let world = World {
+        limits: tandem_sync::session::Limits {
+            items: 10,
+            ..world.limits
+        },
+        ..world
+    };
+    let twin = || person("Ann", "Lee", "ann@example.com");
+    // Salesforce lists by id: one of them comes in the first part, and the other in the last.
+    world.crm.add(twin(), Scope::In);
+    for n in 0..20 {
+        world.crm.add(
+            person("P", &format!("N{n:02}"), &format!("p{n}@example.com")),
+            Scope::In,
+        );
+    }
+    world.crm.add(twin(), Scope::In);
+    for _ in 0..10 {
+        world.session();
+    }
+    assert_eq!(
+        count(&world, MAILBOX),
+        20,
+        "nobody can tell which of the two is meant"
+    );
+    let told = world
+        .issues()
+        .into_iter()
+        .filter(|issue| *issue == (CRM, IssueCode::SeveralMatches))
+        .count();
+    assert_eq!(told, 2);
+}
+
+#[test]
 fn asked_to_stop_it_stops_at_a_safe_point() {
     let world = World::new(59);
     for n in 0..30 {

@@ -339,6 +339,48 @@ fn owed_attachments_follow_after_a_crash_and_after_a_full_storage() {
 }
 
 #[test]
+fn owed_attachments_follow_a_mail_into_another_folder_and_are_told_when_it_is_gone() {
+    for gone in [false, true] {
+        let world = World::new(9);
+        knows_ann(&world);
+        let id = arrives(&world, "m1", MailPlace::Inbox, false, |_| {});
+        let message = Message {
+            text: "hello".to_owned(),
+            files: vec![file("a.txt")],
+            ..Message::default()
+        };
+        let unread = refusal(IssueCode::Unreadable, false);
+        world
+            .mailbox
+            .with(|state| state.contents.insert(id.clone(), Ok(message.clone())));
+        let full = refusal(IssueCode::StorageFull, true);
+        world
+            .crm
+            .with(|state| state.faults.refuse_files.insert("a.txt".to_owned(), full));
+        world.session();
+        assert!(world.links()[0].traits.files_owed);
+        world.crm.with(|state| state.faults.refuse_files.clear());
+        world
+            .mailbox
+            .with(|state| state.contents.insert(id.clone(), Err(unread)));
+        if gone {
+            world.mailbox.delete(&id);
+        } else {
+            let filed = world.mailbox.file(&id);
+            world
+                .mailbox
+                .with(|state| state.contents.insert(filed, Ok(message)));
+        }
+        world.session();
+        assert!(!world.links()[0].traits.files_owed);
+        let put = world.crm.with(|state| state.files.len());
+        let told = world.issues().contains(&(MAILBOX, IssueCode::AttachmentLeftOut));
+        assert_eq!((put, told), if gone { (0, true) } else { (1, false) });
+        world.assert_quiet();
+    }
+}
+
+#[test]
 fn a_mail_that_cannot_be_read_or_taken_is_told_and_marked_once() {
     let world = World::new(8);
     knows_ann(&world);

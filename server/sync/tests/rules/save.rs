@@ -437,6 +437,7 @@ fn only_what_was_asked_for_becomes_an_issue() {
             (NotSaved::Blocklisted, IssueCode::NoMatch),
             (NotSaved::Confidential, IssueCode::Confidential),
             (NotSaved::Encrypted, IssueCode::Encrypted),
+            (NotSaved::Double, IssueCode::SeveralMatches),
         ]
     );
     let texts: std::collections::BTreeSet<_> = NotSaved::ALL

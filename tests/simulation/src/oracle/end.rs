@@ -45,6 +45,46 @@ impl World {
             self.judge_told(conn, &told.issues[conn]);
         }
         self.judge_copies();
+        for conn in 0..2 {
+            self.judge_files(conn, &told.issues[conn]);
+        }
+    }
+
+    /// L5: what was attached to a saved mail is there, or somebody is told which file is not, and why.
+    fn judge_files(&mut self, conn: usize, issues: &BTreeSet<IssueKey>) {
+        let home = Home::Box(conn);
+        let mut said = Vec::new();
+        for link in self.links[conn].values() {
+            if link.kind != ItemKind::Email || link.state != LinkState::Live || link.traits.follower {
+                continue;
+            }
+            let (Some(mailbox), Some(crm)) = (&link.mailbox_id, &link.crm_id) else {
+                continue;
+            };
+            let pair = (self.find_ever(home, mailbox), self.find(Home::Org, crm));
+            let (Some(m), Some(c)) = pair else { continue };
+            let (mail, record) = (self.item(home, m), self.item(Home::Org, c));
+            let ours = record.made_by.is_some_and(|maker| self.runs[maker].conn == conn);
+            // Who throws a mail away takes its files along.
+            if !ours || !mail.here() || !record.here() {
+                continue;
+            }
+            for file in &mail.files {
+                let refused = file.ends_with(".exe") || file.ends_with(".bad");
+                let told = issues.iter().any(|key| {
+                    key.code == IssueCode::AttachmentLeftOut && self.find_ever(home, &key.item) == Some(m)
+                });
+                if refused && !told || !refused && !record.files.contains(file) {
+                    said.push(format!(
+                        "{file} of {} is not saved with it, and nobody is told",
+                        mail.id
+                    ));
+                }
+            }
+        }
+        for text in said {
+            self.violate("L5", text);
+        }
     }
 
     /// S1.
@@ -283,12 +323,10 @@ impl World {
                 if item.kind == ItemKind::Event && !self.well_within(conn, item) {
                     continue;
                 }
-                // Older mail is not looked at, and neither are folders that nobody looks at.
-                let days = i64::from(self.settings[conn].email_days_back);
-                let old = item.mail.sent < self.activated.plus_seconds(-days * crate::world::DAY);
+                // Folders that nobody looks at are not looked at for a marked mail either.
                 let unavailable = !self.config.emails;
                 if item.kind == ItemKind::Email
-                    && (old || unavailable || item.place == crate::world::Place::Elsewhere)
+                    && (unavailable || item.place == crate::world::Place::Elsewhere)
                 {
                     continue;
                 }
@@ -300,8 +338,20 @@ impl World {
                             || item.key.as_ref() == Some(&link.key)
                     })
                     .collect();
-                let issue =
-                    Self::issue_on(issues, &[&item.id], None) || self.truth.any(&self.torn, item.soul);
+                // Which of several records came of a create that was in doubt is asked at the item that it was made of.
+                let other = match home {
+                    Home::Box(_) => Home::Org,
+                    Home::Org => Home::Box(conn),
+                };
+                let in_doubt = issues.iter().any(|key| {
+                    key.code == IssueCode::CreateInDoubt
+                        && self
+                            .find_ever(other, &key.item)
+                            .is_some_and(|at| self.truth.same(self.item(other, at).soul, item.soul))
+                });
+                let issue = Self::issue_on(issues, &[&item.id], None)
+                    || in_doubt
+                    || self.truth.any(&self.torn, item.soul);
                 if links.is_empty() && !issue && !self.noted_ids.contains(&(conn, home, item.id.clone())) {
                     said.push(format!(
                         "{} {} is in scope, not synced, and nobody is told",
@@ -313,10 +363,6 @@ impl World {
                 // What is completed is history after a while.
                 let over = item.task.completed.is_some();
                 if asleep && !issue && !over && item.kind != ItemKind::Email {
-                    let other = match home {
-                        Home::Box(_) => Home::Org,
-                        Home::Org => Home::Box(conn),
-                    };
                     let awake = links
                         .iter()
                         .filter_map(|link| link.id_on(other.side()))

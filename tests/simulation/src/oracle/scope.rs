@@ -97,6 +97,13 @@ impl World {
                 if item.marked() {
                     return Ok(());
                 }
+                let first = self
+                    .activated
+                    .plus_seconds(-i64::from(settings.email_days_back) * DAY);
+                let old = item.mail.sent < first && !self.backfilling[conn];
+                if item.place == Place::Chosen && !item.mail.confidential && !item.mail.encrypted && !old {
+                    return Ok(());
+                }
                 if item.mail.confidential || item.mail.encrypted || item.mail.service {
                     return Err("confidential, encrypted or a machine's");
                 }
@@ -109,10 +116,7 @@ impl World {
                 if !matches!(item.place, Place::Plain | Place::Sent) {
                     return Err("in another folder");
                 }
-                let first = self
-                    .activated
-                    .plus_seconds(-i64::from(settings.email_days_back) * DAY);
-                if item.mail.sent < first && !self.backfilling[conn] {
+                if old {
                     return Err("too old");
                 }
                 if item

@@ -60,7 +60,7 @@ impl World {
         key: &LinkKey,
         record: &Record,
         notify: bool,
-    ) -> usize {
+    ) -> (usize, Option<(Home, usize)>) {
         let conn = self.runs[run].conn;
         // A back-fill was asked for, and counted before it began.
         let asked = record.kind == ItemKind::Email && self.backfilling[conn];
@@ -88,14 +88,15 @@ impl World {
                 let kind = record.kind.as_str();
                 self.violate("S3", format!("a {kind} is made that nobody announced"));
             }
-            return soul;
+            return (soul, None);
         };
+        let made_for = Some((other, source));
         let soul = self.item(other, source).soul;
         if self.runs[run].lost_lease {
             self.torn.insert(soul);
         }
         if self.runs[run].undo || self.truth.any(&self.torn, soul) {
-            return soul;
+            return (soul, made_for);
         }
         let raced = self.item(other, source).user_seq >= self.runs[run].seq || self.settings_moved(run);
         if let Err(why) = self.may_be_saved(conn, other, source)
@@ -110,7 +111,7 @@ impl World {
         }
         self.judge_double(run, home, soul, other, source);
         self.judge_return(run, home, soul, other, source, key);
-        soul
+        (soul, made_for)
     }
 
     pub(crate) fn settings_moved(&self, run: usize) -> bool {
@@ -157,7 +158,11 @@ impl World {
         };
         for index in self.of_soul(home, soul) {
             let twin = self.item(home, index);
-            if twin.kind != kind || !looks(self, item, twin) {
+            // What was made of this very item, and nobody has changed, is found again whatever the item says now.
+            let own = twin.made_for == Some((other, source))
+                && twin.made_by.is_some_and(|maker| !self.runs[maker].undo)
+                && twin.user_seq <= twin.made_seq;
+            if twin.kind != kind || !own && !looks(self, item, twin) {
                 continue;
             }
             let seen = match home {
@@ -362,6 +367,7 @@ impl World {
             self.counters.count("deletion", "asked for");
             return;
         }
+        self.judge_org_brake(run);
         let open = match home {
             Home::Box(_) => self.runs[run].settings.direction(item.kind).writes_mailbox(),
             Home::Org => self.runs[run].settings.direction(item.kind).writes_crm(),
@@ -444,6 +450,23 @@ impl World {
         if let Some((field, _)) = beaten {
             let text = format!("{} is deleted with an edit of {} in it", item.id, field.as_str());
             self.violate("S4", text);
+        }
+    }
+
+    /// S9: who begins when the organisation has deleted all that it may within an hour deletes nothing.
+    fn judge_org_brake(&mut self, run: usize) {
+        let about = &self.runs[run];
+        let hour = about.started.plus_seconds(-3600);
+        let since = self.org_released.map_or(hour, |released| released.max(hour));
+        let before: u32 = self
+            .others_deleted
+            .iter()
+            .filter(|(seq, at, _)| *seq < about.seq && *at > since)
+            .map(|(_, _, deletes)| deletes)
+            .sum();
+        if before >= tandem_sync::brake::ORG_DELETES_MAX && !about.org_released {
+            let text = format!("the organisation has deleted {before} within an hour, and it goes on");
+            self.violate("S9", text);
         }
     }
 
