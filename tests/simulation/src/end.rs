@@ -1214,7 +1214,7 @@ impl Crm for End {
             outcomes.push(if world.files_full > world.now() {
                 world.counters.count("world", "attachment: storage full");
                 refuse(IssueCode::StorageFull, true)
-            } else if file.name.ends_with(".bad") {
+            } else if is_refused(&file.name) {
                 world.counters.count("world", "attachment refused");
                 refuse(IssueCode::AttachmentLeftOut, false)
             } else {
@@ -1227,6 +1227,11 @@ impl Crm for End {
         }
         Ok(outcomes)
     }
+}
+
+/// What Salesforce does not take.
+pub fn is_refused(file: &str) -> bool {
+    file.strip_suffix(".bad").is_some()
 }
 
 /// Puts a value where a record holds its people.

@@ -550,7 +550,10 @@ impl World {
                 item.files = vec![
                     format!("f{number}.pdf"),
                     format!("f{number}.exe"),
-                    format!("g{number}.{}", if number % 3 == 0 { "bad" } else { "txt" }),
+                    format!(
+                        "g{number}.{}",
+                        if number.is_multiple_of(3) { "bad" } else { "txt" }
+                    ),
                 ];
             }
             self.stamp(home, index);

@@ -7,6 +7,7 @@ use tandem_sync::ports::{IssueKey, JournalAct};
 use tandem_sync::{Link, LinkState};
 use tandem_types::{IssueCode, ItemKind, Side};
 
+use crate::end::is_refused;
 use crate::oracle::private::HIDDEN;
 use crate::truth::{Home, canon, image};
 use crate::world::{World, user_id};
@@ -70,7 +71,7 @@ impl World {
                 continue;
             }
             for file in &mail.files {
-                let refused = file.ends_with(".exe") || file.ends_with(".bad");
+                let refused = file.strip_suffix(".exe").is_some() || is_refused(file);
                 let told = issues.iter().any(|key| {
                     key.code == IssueCode::AttachmentLeftOut && self.find_ever(home, &key.item) == Some(m)
                 });
