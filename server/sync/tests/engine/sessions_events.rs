@@ -1180,3 +1180,33 @@ fn a_kind_that_is_suddenly_gone_stops_although_others_are_there() {
     assert_eq!(report.outcome(), SessionOutcome::StoppedByBrake);
     assert_eq!((world.wrote(), count(&world, CRM)), (0, 13));
 }
+
+#[test]
+fn a_crowd_is_told_as_long_as_it_is_one() {
+    let world = World::new(77);
+    let crowd: Vec<Attendee> = (0..60)
+        .map(|n| attendee(&format!("guest{n}@example.org")))
+        .collect();
+    let facts = EventFacts {
+        attendees: [vec![attendee("ann@example.com")], crowd.clone()].concat(),
+        ..meeting("crowd")
+    };
+    let (mailbox, _) = met(&world, facts);
+    let told = [(Side::Mailbox, IssueCode::TooManyPeople)];
+    assert_eq!(world.issues(), told);
+    let people = |change: &dyn Fn(&mut Vec<Attendee>)| {
+        world.mailbox.touch(&mailbox, |item| {
+            change(&mut item.extra.event.as_mut().unwrap().attendees)
+        });
+        world.settle();
+        world.issues()
+    };
+    assert_eq!(people(&|all| all.truncate(52)), told);
+    assert_eq!(people(&|all| all.truncate(3)), []);
+    assert_eq!(people(&|all| all.extend(crowd.clone())), told);
+    // Also where what is known of them makes no difference to the record.
+    assert_eq!(
+        people(&|all| all.retain(|one| one.who.address.starts_with("ann"))),
+        []
+    );
+}

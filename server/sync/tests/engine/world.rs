@@ -1119,6 +1119,10 @@ impl Store for FakeStore {
             for key in commit.solved {
                 kept.issues.remove(&key);
             }
+            for (side, item) in commit.gone {
+                kept.issues
+                    .retain(|key, _| (key.side, &key.item) != (side, &item));
+            }
             for issue in commit.issues {
                 kept.issues.insert(issue.key, issue.detail);
             }
