@@ -523,6 +523,7 @@ impl World {
                 Outcome::Written {
                     now: Box::new(self.snapshot(home, index, conn)),
                     replaced,
+                    left: None,
                 }
             }
             Write::Delete {
@@ -573,6 +574,7 @@ impl World {
             return Outcome::Written {
                 now: Box::new(self.snapshot(home, index, conn)),
                 replaced: std::collections::BTreeMap::new(),
+                left: None,
             };
         }
         let soul = self.judge_create(run, home, key, record, notify);
@@ -597,6 +599,7 @@ impl World {
         Outcome::Written {
             now: Box::new(self.snapshot(home, index, conn)),
             replaced: std::collections::BTreeMap::new(),
+            left: None,
         }
     }
 
@@ -905,6 +908,7 @@ impl Endpoint for End {
             outcomes.push(Outcome::Written {
                 now: Box::new(world.snapshot(home, index, self.conn)),
                 replaced: std::collections::BTreeMap::new(),
+                left: None,
             });
         }
         Ok(outcomes)

@@ -529,3 +529,21 @@ fn what_was_saved_on_purpose_and_belongs_to_nobody_asks_where_to() {
     world.assert_quiet();
     assert_eq!(world.issues(), [(MAILBOX, IssueCode::NoMatch)]);
 }
+
+#[test]
+fn large_mails_are_read_a_few_at_a_time() {
+    for (size, expected) in [(8 << 20, 4), (30 << 20, 8), (1 << 20, 1)] {
+        let world = World::new(90);
+        for n in 0..8 {
+            arrives(&world, &format!("large{n}"), MailPlace::Inbox, true, |mail| {
+                mail.size = size;
+            });
+        }
+        world.session();
+        assert_eq!(saved(&world), 8);
+        let calls = world.calls(MAILBOX);
+        let reads = calls.into_iter().filter(|call| *call == "messages").count();
+        assert_eq!(reads, expected, "{size} bytes each");
+        world.assert_quiet();
+    }
+}
