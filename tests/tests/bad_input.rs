@@ -306,7 +306,6 @@ async fn odd_events_are_saved_as_far_as_salesforce_holds_them() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "open: the issue *too many people* stays when the people have become few"]
 async fn a_meeting_of_five_thousand_is_saved_with_those_who_fit() -> Result<()> {
     let mut arguments = BARE;
     arguments[1] = "70";
@@ -400,7 +399,6 @@ async fn a_series_of_three_thousand_syncs_its_window() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "open: see the issue list that it prints"]
 async fn mails_that_nobody_can_read_are_told_and_the_rest_goes_on() -> Result<()> {
     let stage = stage().await?;
     let html = |source: String| json!({ "text": null, "html": source });
@@ -678,7 +676,6 @@ async fn odd_attachments_are_carried_over_or_told() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "open: not every refusal by an organisation of its own is lifted by the next session once it is cured"]
 async fn an_organisation_with_words_and_fields_of_its_own_says_so() -> Result<()> {
     let stage = stage().await?;
     stage.healthy("Old", 0).await?;

@@ -149,6 +149,7 @@ impl Salesforce {
                 (Some(now), _) => Outcome::Written {
                     now: Box::new(now),
                     replaced: std::collections::BTreeMap::new(),
+                    left: None,
                 },
                 (None, Some(said)) => told(trace.kind, said),
                 // Doubtful, or taken back and not to be seen yet.

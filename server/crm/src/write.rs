@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Outcome, Write};
+use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Outcome, Refusal, Write};
 use tandem_types::{IssueCode, ItemKind};
 
 use crate::client::Effect;
@@ -24,6 +24,9 @@ use relate::Work;
 /// How often rows that another transaction holds are tried again.
 const LOCK_RETRIES: u32 = 2;
 const LOCK_PAUSE: Duration = Duration::from_millis(400);
+
+/// Of the rows in one request, about. Two hundred emails with the longest texts would be 50 MB.
+const REQUEST_BYTES: usize = 6 << 20;
 
 /// One write, prepared.
 enum Job<'w> {
@@ -69,6 +72,8 @@ struct Written {
     touched: bool,
     row: Option<Row>,
     replaced: BTreeMap<Field, FieldValue>,
+    /// What was not written beside it.
+    left: Option<Box<Refusal>>,
 }
 
 /// Whether it is refused for a word that a picklist of the organisation lacks.
@@ -168,25 +173,28 @@ impl Salesforce {
                         touched: false,
                         row: None,
                         replaced: planned.replaced,
+                        left: None,
                     };
                     to_relate.push((planned.index, written, planned.work));
                 }
             }
-            let said = match self.composite_of(base, &described, kind, &sent).await {
-                Ok(said) => said,
-                Err(failure) if failure.fault.in_doubt => {
-                    tracing::warn!(fault = %failure.fault, writes = sent.len(), "a batch of writes is in doubt");
-                    sent.iter().map(|_| Said::Done(Outcome::InDoubt)).collect()
+            let mut said = Vec::with_capacity(sent.len());
+            for part in by_size(&sent) {
+                match self.composite_of(base, &described, kind, part).await {
+                    Ok(some) => said.extend(some),
+                    Err(failure) if failure.fault.in_doubt => {
+                        tracing::warn!(fault = %failure.fault, writes = part.len(), "a batch of writes is in doubt");
+                        said.extend(part.iter().map(|_| Said::Done(Outcome::InDoubt)));
+                    }
+                    Err(failure) if progress.wrote => {
+                        tracing::warn!(fault = %failure.fault, "some rows were not tried again");
+                        let refused = |_| Said::Done(refused(kind, IssueCode::Refused, &[], true));
+                        said.extend(part.iter().map(refused));
+                    }
+                    Err(failure) => return Err(failure),
                 }
-                Err(failure) if progress.wrote => {
-                    tracing::warn!(fault = %failure.fault, "some rows were not tried again");
-                    sent.iter()
-                        .map(|_| Said::Done(refused(kind, IssueCode::Refused, &[], true)))
-                        .collect()
-                }
-                Err(failure) => return Err(failure),
-            };
-            progress.wrote |= !sent.is_empty();
+                progress.wrote = true;
+            }
             let mut locked = Vec::new();
             let mut stale = Vec::new();
             for (mut planned, said) in sent.drain(..).zip(said) {
@@ -334,6 +342,7 @@ impl Salesforce {
                 Some(Ok(now)) => Outcome::Written {
                     now: Box::new(now),
                     replaced: written.replaced,
+                    left: written.left,
                 },
                 _ => Outcome::InDoubt,
             });
@@ -345,6 +354,37 @@ impl Planned<'_> {
     /// An update whose own row stays as it is, with work on others.
     fn is_bare(&self) -> bool {
         matches!(&self.job, Job::Update { body, .. } if body.is_empty()) && !self.work.is_none()
+    }
+}
+
+/// Rows that go out together: a request that is too large is refused before any row of it is looked at.
+fn by_size<'p, 'w>(jobs: &'p [Planned<'w>]) -> Vec<&'p [Planned<'w>]> {
+    let mut parts = Vec::new();
+    let mut rest = jobs;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest
+            .iter()
+            .take_while(|planned| {
+                bytes += weight(&planned.job);
+                bytes <= REQUEST_BYTES
+            })
+            .count();
+        let (part, later) = rest.split_at(fits.max(1));
+        parts.push(part);
+        rest = later;
+    }
+    parts
+}
+
+/// About so many bytes of a request.
+fn weight(job: &Job<'_>) -> usize {
+    match job {
+        Job::Create { body, .. } | Job::Update { body, .. } => body
+            .iter()
+            .map(|(name, value)| name.len() + value.as_str().map_or(8, str::len))
+            .sum(),
+        Job::Delete { .. } => 0,
     }
 }
 
@@ -372,4 +412,33 @@ fn pause(jobs: &[Planned<'_>], attempt: u32) -> Duration {
     }
     let jitter = u32::try_from(hasher.finish() % 500).unwrap_or(0);
     LOCK_PAUSE * attempt + LOCK_PAUSE * jitter / 500
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sent_together_up_to_a_size_and_never_none() {
+        let key = LinkKey("k".to_owned());
+        let of = |sizes: &[usize]| -> Vec<Planned<'_>> {
+            let jobs = sizes.iter().enumerate().map(|(index, size)| Planned {
+                index,
+                job: Job::Create {
+                    key: &key,
+                    body: Row::from_iter([("T".to_owned(), "x".repeat(*size).into())]),
+                },
+                work: Work::None,
+                replaced: BTreeMap::new(),
+            });
+            jobs.collect()
+        };
+        let cut =
+            |sizes: &[usize]| -> Vec<usize> { by_size(&of(sizes)).into_iter().map(<[_]>::len).collect() };
+        const MB: usize = 1 << 20;
+        assert_eq!(cut(&[]), Vec::<usize>::new());
+        assert_eq!(cut(&[10; 200]), [200]);
+        assert_eq!(cut(&[2 * MB; 5]), [2, 2, 1]);
+        assert_eq!(cut(&[9 * MB, 1, 9 * MB]), [1, 1, 1]);
+    }
 }

@@ -53,7 +53,7 @@ const MAILS: u32 = 250;
 /// A search goes back so far before the last change seen, in seconds: two mails may be written at once.
 const OVERLAP: i64 = 600;
 /// So many mails are listed again on the next page, should some have gone from the page before.
-const STEP_BACK: u32 = 5;
+pub(crate) const STEP_BACK: u32 = 5;
 const DAY: i64 = 86_400;
 
 /// What events told of a folder: for each, the ids of which one must be listed.
@@ -390,8 +390,9 @@ impl Ews {
                     }
                 }
                 Got::Unreadable(refusal) => self.note_unreadable(ItemKind::Email, id, refusal),
-                // Gone or moved again: what follows is told, too.
-                Got::Item(_) | Got::Missing | Got::Other => {}
+                // Deleted, or moved to where it has another id: if somebody looks there, that is told, too.
+                Got::Missing => items.push(Change::Absent(ItemId(id.clone()))),
+                Got::Item(_) | Got::Other => {}
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use tandem_sync::model::{Change, Changes, Cursor, Kinds, Want, Window, instant a
 use tandem_sync::{Fault, FaultKind};
 use tandem_types::ItemKind;
 
+use crate::changes::STEP_BACK;
 use crate::client::{Effect, grave};
 use crate::ews::find_item::{self, ItemPage};
 use crate::ews::get_item::Shape;
@@ -20,6 +21,9 @@ struct At {
     /// The folders that are left; the first one is under way.
     folders: Vec<String>,
     offset: u32,
+    /// The last mails of the page before: the next one begins a little earlier, and none is listed twice.
+    #[serde(default)]
+    last: Vec<String>,
 }
 
 impl Ews {
@@ -38,6 +42,7 @@ impl Ews {
                     .map(str::to_owned)
                     .collect(),
                 offset: 0,
+                last: Vec::new(),
             },
             Some(cursor) => serde_json::from_str(&cursor.0).map_err(|_| {
                 Fault::new(
@@ -48,11 +53,16 @@ impl Ews {
         };
         let mut items = Vec::new();
         if let Some(folder) = at.folders.first().cloned() {
-            let (ids, next) = self.mail_page(&folder, &range(window), at.offset).await?;
+            let (mut ids, next) = self.mail_page(&folder, &range(window), at.offset).await?;
+            let last = std::mem::take(&mut at.last);
             at.offset = next.unwrap_or_default();
             if next.is_none() {
                 at.folders.remove(0);
+            } else {
+                let again = ids.len().saturating_sub(STEP_BACK as usize);
+                at.last = ids[again..].to_vec();
             }
+            ids.retain(|id| !last.contains(id));
             for (id, got) in ids.iter().zip(self.get(&ids, Shape::Of(ItemKind::Email)).await?) {
                 match got {
                     Got::Item(Held::Mail(mail)) if mail.at() >= window.from && mail.at() < window.to => {

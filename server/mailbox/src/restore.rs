@@ -177,5 +177,6 @@ fn written(held: &Held, places: &crate::places::Places) -> Outcome {
     Outcome::Written {
         now: Box::new(held.snapshot(places)),
         replaced: std::collections::BTreeMap::new(),
+        left: None,
     }
 }

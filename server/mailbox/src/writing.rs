@@ -582,6 +582,7 @@ impl Ews {
                         Outcome::Written {
                             now,
                             replaced: trace.replaced,
+                            left: None,
                         }
                     }
                 }

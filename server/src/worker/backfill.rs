@@ -87,18 +87,18 @@ pub(crate) async fn start(
     window: Window,
     total: u32,
 ) -> Result<(), StoreError> {
+    let now = app.clock.now();
     let backfill = Backfill {
         from: window.from,
         to: window.to,
+        started: now,
         cursor: None,
         done: 0,
         total,
         saved: 0,
         finished: false,
     };
-    app.store
-        .start_backfill(connection, &backfill, app.clock.now())
-        .await?;
+    app.store.start_backfill(connection, &backfill, now).await?;
     app.hub.changed(connection);
     app.hub.wake_worker();
     Ok(())

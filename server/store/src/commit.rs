@@ -1,6 +1,7 @@
 //! One step of a session: links, journal, issues and cursors in one transaction, behind the fence.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use secrecy::ExposeSecret as _;
@@ -134,9 +135,7 @@ impl Store {
         links::write(&mut tx, lease, &pair, &commit.links).await?;
         self.write_journal(&mut tx, lease, &key, now, &commit.journal)
             .await?;
-        for solved in &commit.solved {
-            solve(&mut tx, lease, &pair, solved, now).await?;
-        }
+        solve(&mut tx, lease, &pair, &commit.solved, &commit.gone, now).await?;
         let mut raised = 0_u32;
         for issue in &commit.issues {
             raised += u32::from(self.raise(&mut tx, lease, &pair, &key, issue, now).await?);
@@ -354,29 +353,61 @@ impl Store {
     }
 }
 
+/// Closes open issues: those of these keys, and all of these items. A plan names whatever could be over: what is open
+/// is asked for once, and only that is written.
 async fn solve(
     tx: &mut Tx,
     lease: &Lease,
     pair: &str,
-    key: &IssueKey,
+    solved: &[IssueKey],
+    gone: &[(Side, ItemId)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    tx.exec(
-        "UPDATE issues SET state = 'solved', updated_at = $8 WHERE connection_id = $1 AND org_id = $2 \
-         AND pair = $3 AND kind = $4 AND side = $5 AND item = $6 AND code = $7 AND state = 'open'",
-        vals![
-            &lease.connection,
-            &lease.org,
-            pair,
-            key.kind.as_str(),
-            key.side.as_str(),
-            &key.item.0,
-            key.code.as_str(),
-            now
-        ],
-    )
-    .await
-    .map(|_| ())
+    if solved.is_empty() && gone.is_empty() {
+        return Ok(());
+    }
+    let open = tx
+        .rows(
+            "SELECT id, kind, side, item, code FROM issues \
+             WHERE connection_id = $1 AND org_id = $2 AND pair = $3 AND state = 'open'",
+            vals![&lease.connection, &lease.org, pair],
+        )
+        .await?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    let solved: HashSet<(&str, &str, &str, &str)> = solved
+        .iter()
+        .map(|key| {
+            (
+                key.kind.as_str(),
+                key.side.as_str(),
+                key.item.0.as_str(),
+                key.code.as_str(),
+            )
+        })
+        .collect();
+    let gone: HashSet<(&str, &str)> = gone
+        .iter()
+        .map(|(side, item)| (side.as_str(), item.0.as_str()))
+        .collect();
+    for row in open {
+        let (kind, side, item, code) = (
+            row.text("kind")?,
+            row.text("side")?,
+            row.text("item")?,
+            row.text("code")?,
+        );
+        if solved.contains(&(&*kind, &*side, &*item, &*code)) || gone.contains(&(&*side, &*item)) {
+            tx.exec(
+                "UPDATE issues SET state = 'solved', updated_at = $3 \
+                 WHERE connection_id = $1 AND id = $2 AND state = 'open'",
+                vals![&lease.connection, row.text("id")?, now],
+            )
+            .await?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -419,6 +419,16 @@ impl Row {
         }
     }
 
+    /// Whatever is open about an item is over.
+    fn over_with(&mut self, side: tandem_types::Side, item: &ItemId) {
+        let pair = &self.pair;
+        for ((of, key), raised) in &mut self.issues {
+            if of == pair && key.side == side && key.item == *item && raised.is == Is::Open {
+                raised.is = Is::Solved;
+            }
+        }
+    }
+
     fn end_issue(&mut self, id: &IssueId, is: Is) -> bool {
         let found = self
             .issues
@@ -1086,6 +1096,9 @@ impl ports::Store for MemoryStore {
             .extend(entries.map(|entry| (lease.session.clone(), now, entry)));
         for key in &commit.solved {
             row.solve(key);
+        }
+        for (side, item) in &commit.gone {
+            row.over_with(*side, item);
         }
         let mut raised = 0;
         for issue in commit.issues {

@@ -122,7 +122,7 @@ pub(crate) fn stale(claim: &Claim, before: Timestamp) -> bool {
 
 /// Whether a session's back-fill is the one that is still wanted.
 pub(crate) fn goes_on(stored: Option<&Backfill>, new: &Backfill) -> bool {
-    stored.is_some_and(|stored| (stored.from, stored.to) == (new.from, new.to))
+    stored.is_some_and(|stored| (stored.from, stored.to, stored.started) == (new.from, new.to, new.started))
 }
 
 /// Whether both servers took part to the end.

@@ -79,6 +79,13 @@ impl Applied {
     }
 }
 
+/// What a plan tells, and what is over.
+struct Told {
+    issues: Vec<Draft>,
+    solved: Vec<IssueKey>,
+    gone: Vec<(Side, ItemId)>,
+}
+
 /// A job on its way.
 struct Work {
     job: Job,
@@ -171,7 +178,12 @@ impl Round<'_> {
         applied.total += writes.len();
         self.register(notes.iter_mut().chain(&mut writes).collect())
             .await?;
-        if !self.notes(notes, plan.issues, plan.solved, applied).await? {
+        let told = Told {
+            issues: plan.issues,
+            solved: plan.solved,
+            gone: plan.gone,
+        };
+        if !self.notes(notes, told, applied).await? {
             return Ok(false);
         }
         // Mails come last: their contents are large and of all sorts, and nothing else waits for them.
@@ -273,17 +285,16 @@ impl Round<'_> {
         Ok(!applied.stops_org)
     }
 
-    async fn notes(
-        &mut self,
-        jobs: Vec<Job>,
-        issues: Vec<Draft>,
-        solved: Vec<IssueKey>,
-        applied: &mut Applied,
-    ) -> Result<bool, Halt> {
+    async fn notes(&mut self, jobs: Vec<Job>, told: Told, applied: &mut Applied) -> Result<bool, Halt> {
         let mut jobs = jobs.into_iter().peekable();
-        let mut issues = issues.into_iter().peekable();
-        let mut solved = solved.into_iter().peekable();
-        while jobs.peek().is_some() || issues.peek().is_some() || solved.peek().is_some() {
+        let mut issues = told.issues.into_iter().peekable();
+        let mut solved = told.solved.into_iter().peekable();
+        let mut gone = told.gone.into_iter().peekable();
+        while jobs.peek().is_some()
+            || issues.peek().is_some()
+            || solved.peek().is_some()
+            || gone.peek().is_some()
+        {
             if !self.safe_point(applied).await? {
                 return Ok(false);
             }
@@ -299,6 +310,7 @@ impl Round<'_> {
                 commit.issues.push(self.issue(draft));
             }
             commit.solved.extend(solved.by_ref().take(NOTES_MAX * 4));
+            commit.gone.extend(gone.by_ref().take(NOTES_MAX));
             self.commit(commit).await?;
         }
         Ok(true)

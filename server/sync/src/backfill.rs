@@ -6,7 +6,7 @@ use tandem_types::{ItemKind, Side};
 
 use crate::fault::Fault;
 use crate::hash::Hasher;
-use crate::model::{Change, Cursor, ItemId, Want, Window};
+use crate::model::{Change, Cursor, ItemId, Snapshot, Want, Window};
 use crate::ports::{Backfill, Closing, Commit, Lease, Opening, StoreError};
 use crate::round::{Halt, Keeper, Round};
 use crate::session::Context;
@@ -44,10 +44,14 @@ pub(crate) async fn read(round: &mut Round<'_>) -> Result<Option<Chunk>, Halt> {
     }
     let want = round.want();
     match next(round, &want, &before).await {
-        Ok(chunk) => {
+        Ok(part) => {
             let facts = &mut round.facts.sides.mailbox;
             let mut listed = Vec::new();
-            for item in chunk.0 {
+            let mut before = before;
+            if part.anew {
+                (before.done, before.saved) = (0, 0);
+            }
+            for item in part.items {
                 listed.push(item.id.clone());
                 // What was reported in this session is newer.
                 if !facts.news.contains(&item.id) {
@@ -57,8 +61,8 @@ pub(crate) async fn read(round: &mut Round<'_>) -> Result<Option<Chunk>, Halt> {
             round.frame.backfilled.extend(listed.iter().cloned());
             Ok(Some(Chunk {
                 before,
-                cursor: chunk.1,
-                more: chunk.2,
+                cursor: part.cursor,
+                more: part.more,
                 listed,
             }))
         }
@@ -75,7 +79,14 @@ pub(crate) async fn read(round: &mut Round<'_>) -> Result<Option<Chunk>, Halt> {
     }
 }
 
-type Part = (Vec<Box<crate::model::Snapshot>>, Cursor, bool);
+/// What was read of the range.
+struct Part {
+    items: Vec<Box<Snapshot>>,
+    cursor: Cursor,
+    more: bool,
+    /// It begins with the range's first mail.
+    anew: bool,
+}
 
 async fn next(round: &Round<'_>, want: &Want, before: &Backfill) -> Result<Part, Halt> {
     let window = Window {
@@ -105,7 +116,12 @@ async fn next(round: &Round<'_>, want: &Want, before: &Backfill) -> Result<Part,
             _ => None,
         }));
         if !page.more || items.len() >= CHUNK {
-            return Ok((items, page.cursor, page.more));
+            return Ok(Part {
+                items,
+                cursor: page.cursor,
+                more: page.more,
+                anew,
+            });
         }
         cursor = Some(page.cursor);
     }
@@ -119,11 +135,12 @@ impl Chunk {
         if round.truncated() {
             return self.more;
         }
+        // Also what a session saved that was cut off before it came to this: the part was listed once more.
         let saved = self
             .listed
             .iter()
             .filter_map(|id| round.links.of_item(Side::Mailbox, id))
-            .filter(|link| link.crm_id.is_some() && link.changed >= round.started)
+            .filter(|link| link.crm_id.is_some() && link.changed >= self.before.started)
             .count();
         let add = |a: u32, b: usize| a.saturating_add(u32::try_from(b).unwrap_or(u32::MAX));
         let done = add(self.before.done, self.listed.len());

@@ -305,7 +305,7 @@ pub async fn link_to(
             notify: false,
         };
         let outcomes = cx.crm.write(&[write]).await.map_err(CureError::Crm)?;
-        let Some(Outcome::Written { now, .. }) = outcomes.into_iter().next() else {
+        let Some(Outcome::Written { now, left: None, .. }) = outcomes.into_iter().next() else {
             continue;
         };
         let hash = hasher.of(Field::Relations, now.record.get(Field::Relations));

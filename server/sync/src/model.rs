@@ -484,10 +484,13 @@ pub enum Write {
 /// What became of one [`Write`], in the order of the writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Done; as read back afterwards. `replaced`: what the written fields held just before, where it was read.
+    /// Done; as read back afterwards. `replaced`: what the written fields held just before, where it was read. `left`:
+    /// its fields were not written, or not wholly, and all others were; a sender of an email is
+    /// [`Field::FromAddress`].
     Written {
         now: Box<Snapshot>,
         replaced: BTreeMap<Field, FieldValue>,
+        left: Option<Box<Refusal>>,
     },
     Deleted,
     /// Not written: the version moved. As it is now.

@@ -46,6 +46,8 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     pub issues: Vec<Draft>,
     pub solved: Vec<IssueKey>,
+    /// Items that are gone: whatever was told of them is over.
+    pub gone: Vec<(Side, ItemId)>,
     pub load: Load,
     pub possible_duplicates: u32,
     /// Both sides have something that should have been carried over.
@@ -164,6 +166,7 @@ pub fn plan<'a>(view: View<'a>, survey: &Survey<'a>, setting: Setting<'a>) -> Pl
         .collect();
     for case in &survey.cases {
         planner.count_vanished(case);
+        planner.over_with(case);
         if !taken.contains(&case.link.id) {
             planner.case(case);
         }
@@ -347,6 +350,10 @@ impl<'a> Planner<'a> {
         self.plan.issues.dedup_by(|a, b| a.key == b.key);
         let raised: BTreeSet<&IssueKey> = self.plan.issues.iter().map(|i| &i.key).collect();
         self.plan.solved.retain(|key| !raised.contains(key));
+        let named: BTreeSet<(Side, &ItemId)> = raised.iter().map(|key| (key.side, &key.item)).collect();
+        self.plan.gone.retain(|(side, id)| !named.contains(&(*side, id)));
+        self.plan.gone.sort();
+        self.plan.gone.dedup();
         self.plan.solved.sort();
         self.plan.solved.dedup();
         self.plan

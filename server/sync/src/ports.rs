@@ -234,6 +234,8 @@ pub struct Opening {
 pub struct Backfill {
     pub from: Timestamp,
     pub to: Timestamp,
+    /// When it was ordered: another order for the same days is another back-fill.
+    pub started: Timestamp,
     /// Where [`Mailbox::history`] goes on.
     pub cursor: Option<Cursor>,
     pub done: u32,
@@ -275,6 +277,9 @@ pub struct Commit {
     pub issues: Vec<Issue>,
     /// Issues that are over.
     pub solved: Vec<IssueKey>,
+    /// Items that are gone from where they were looked at, and that nothing is wanted of any more: all their issues are
+    /// over, before this step's own are raised.
+    pub gone: Vec<(tandem_types::Side, ItemId)>,
     /// The cursors move only with the last effects of what they passed.
     pub mailbox_cursor: Option<Cursor>,
     pub crm_cursor: Option<Cursor>,

@@ -193,6 +193,10 @@ impl<'a> Round<'a> {
             let whole = self.frame.kinds.without(ItemKind::Email);
             let compares = reading.anew || reading.full.and(whole) == whole;
             facts.compare = if compares { reading.full } else { Kinds::NONE };
+            if reading.anew {
+                // A mail that was refused is offered again, too.
+                facts.compare = facts.compare.with(ItemKind::Email);
+            }
             *self.anew.on_mut(side) = reading.anew;
             for change in reading.items {
                 facts.report(change);
@@ -364,6 +368,16 @@ impl<'a> Round<'a> {
             self.links.put(link);
         }
         self.links.complete = full;
+        if self.anew.mailbox {
+            // Mails are never listed in full: whether those that could not be saved still lie there is asked.
+            let waiting = self.links.iter().filter(|link| {
+                link.kind == ItemKind::Email
+                    && !matches!(link.state, LinkState::Ended(_))
+                    && link.crm_id.is_none()
+            });
+            let ids: Vec<ItemId> = waiting.filter_map(|link| link.mailbox_id.clone()).collect();
+            self.facts.sides.mailbox.news.extend(ids);
+        }
         for side in Side::BOTH {
             let listed = listed(self, side);
             let facts = self.facts.sides.on(side);

@@ -349,6 +349,7 @@ fn is_nothing(commit: &Commit) -> bool {
         && commit.journal.is_empty()
         && commit.issues.is_empty()
         && commit.solved.is_empty()
+        && commit.gone.is_empty()
         && commit.mailbox_cursor.is_none()
         && commit.crm_cursor.is_none()
         && commit.last_full.is_none()

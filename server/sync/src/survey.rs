@@ -449,8 +449,8 @@ impl<'a> View<'a> {
             Stand::Nowhere => MailboxState::Nowhere,
             Stand::Here(now) if now.extra.unsync => MailboxState::Unsynced,
             Stand::Here(_) => MailboxState::Same,
-            // It was looked for by its id and is not there: nobody waits for it any longer.
-            Stand::Missing | Stand::Deleted { .. } if waiting => MailboxState::Deleted,
+            // It is not there any more, or lies where nobody looks: nobody waits for it any longer.
+            Stand::Missing | Stand::Left | Stand::Deleted { .. } if waiting => MailboxState::Deleted,
             _ => MailboxState::Unproved,
         };
         let decision = decide(link.state, mailbox, crm, self.terms(link, &stand));

@@ -452,7 +452,7 @@ impl Undo<'_> {
         let Write::Update { set, .. } = write else {
             return;
         };
-        let Outcome::Written { now, replaced } = outcome else {
+        let Outcome::Written { now, replaced, left } = outcome else {
             self.failed(deed, before, &outcome, commit);
             return;
         };
@@ -498,7 +498,10 @@ impl Undo<'_> {
             .push(entry(&link, side, &now.id, JournalAct::Changed { old, wrote }));
         self.keep(link, commit);
         self.counted(deed.kind, side, |counts| counts.changed += 1);
-        self.undone += 1;
+        match left {
+            Some(left) => self.leave(deed, LeftReason::Refused(left.code)),
+            None => self.undone += 1,
+        }
     }
 
     /// What was made is deleted. What it was made from stays, and is not made again by itself.

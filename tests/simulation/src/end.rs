@@ -552,6 +552,7 @@ impl World {
                 Outcome::Written {
                     now: Box::new(self.snapshot(home, index, conn)),
                     replaced,
+                    left: None,
                 }
             }
             Write::Delete {
@@ -611,6 +612,7 @@ impl World {
             return Outcome::Written {
                 now: Box::new(self.snapshot(home, index, conn)),
                 replaced: std::collections::BTreeMap::new(),
+                left: None,
             };
         }
         let (soul, made_for) = self.judge_create(run, home, key, record, notify);
@@ -636,6 +638,7 @@ impl World {
         Outcome::Written {
             now: Box::new(self.snapshot(home, index, conn)),
             replaced: std::collections::BTreeMap::new(),
+            left: None,
         }
     }
 
@@ -956,6 +959,7 @@ impl Endpoint for End {
             outcomes.push(Outcome::Written {
                 now: Box::new(world.snapshot(home, index, self.conn)),
                 replaced: std::collections::BTreeMap::new(),
+                left: None,
             });
         }
         Ok(outcomes)

@@ -213,6 +213,7 @@ impl Play {
                 let backfill = Backfill {
                     from: now.plus_seconds(-60 * DAY),
                     to: now,
+                    started: now,
                     cursor: None,
                     done: 0,
                     total: 0,

@@ -332,6 +332,7 @@ fn written(
         touched: true,
         row,
         replaced,
+        left: None,
     })
 }
 

@@ -1,20 +1,20 @@
 //! Invitations of events and senders of emails: rows of their own, written once their event or email is there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use http::Method;
 use serde_json::{Value, json};
-use tandem_sync::model::{Answer, ItemId, Outcome};
+use tandem_sync::model::{Answer, Field, ItemId, Outcome, Refusal};
 use tandem_types::{IssueCode, ItemKind};
 
 use super::batch::{RowSaid, collection, record, results};
-use super::{Progress, Written};
+use super::{LOCK_PAUSE, LOCK_RETRIES, Progress, Written};
 use crate::answer::SubRequest;
 use crate::client::{Effect, QUERIES_PER_COMPOSITE};
 use crate::describe::Described;
 use crate::map::Row;
 use crate::map::ties::{self, Tie};
-use crate::problem::{ApiError, Failure, RowProblem, of_row, refused};
+use crate::problem::{ApiError, Failure, RowProblem, of_row, refusal, refused};
 use crate::salesforce::{BATCH, Salesforce};
 
 /// What becomes of the user's own invitation.
@@ -46,17 +46,50 @@ impl Work {
     }
 }
 
-/// Changes of rows of one object, each for the write at a position.
+/// A row that is to be written.
+#[derive(Debug)]
+struct Change {
+    /// The position of its write.
+    at: usize,
+    /// What of the write it stands for.
+    field: Field,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Insert(Value),
+    Update(Value),
+    Delete(String),
+}
+
+impl What {
+    const fn method(&self) -> Method {
+        match self {
+            Self::Insert(_) => Method::POST,
+            Self::Update(_) => Method::PATCH,
+            Self::Delete(_) => Method::DELETE,
+        }
+    }
+}
+
+/// Changes of rows of one object.
 #[derive(Default)]
-struct Changes {
-    inserts: Vec<(usize, Value)>,
-    updates: Vec<(usize, Value)>,
-    deletes: Vec<(usize, String)>,
+struct Changes(Vec<Change>);
+
+/// What became of the rows of one write.
+#[derive(Default)]
+struct Became {
+    /// Some row was written.
+    some: bool,
+    /// The fields whose rows were not, and what was said of the first of them.
+    left: BTreeSet<Field>,
+    said: Option<Outcome>,
 }
 
 impl Salesforce {
-    /// The event or the email stands by now: what fails here fails for itself, and a write that had nothing else to do
-    /// fails with it.
+    /// The event or the email stands by now. What fails here is told with it; a write that had nothing else to do fails
+    /// with it where nothing of it was done.
     pub(super) async fn relate(
         &self,
         base: &str,
@@ -70,23 +103,31 @@ impl Salesforce {
             .filter(|(_, written, work)| matches!(work, Work::Invite { now: None, .. }) && !written.new)
             .map(|(_, written, _)| Row::from_iter([("Id".to_owned(), Value::from(written.id.0.as_str()))]))
             .collect();
-        let read = self.ties(described, &unread).await;
-        let read = match read {
-            Ok(read) => read,
+        let read = match self.ties(described, &unread).await {
+            Ok(read) => Some(read),
             Err(failure) => {
                 tracing::warn!(fault = %failure.fault, "invitations cannot be read: they stay as they are");
-                for (index, mut written, _) in work {
-                    written.row = None;
-                    progress.written.push((index, written));
-                }
-                return Ok(());
+                None
             }
         };
         let mut changes = Changes::default();
+        let mut became: HashMap<usize, Became> = HashMap::new();
         for (at, (_, written, work)) in work.iter().enumerate() {
             match work {
                 Work::Invite { invited, answer, now } => {
-                    let ties = now.clone().unwrap_or_else(|| read.of(&written.id.0).to_vec());
+                    let ties = match (now, &read) {
+                        (Some(now), _) => now.clone(),
+                        (None, _) if written.new => Vec::new(),
+                        (None, Some(read)) => read.of(&written.id.0).to_vec(),
+                        (None, None) => {
+                            let left = became.entry(at).or_default();
+                            left.left.extend(invited.as_ref().map(|_| Field::Relations));
+                            left.left
+                                .extend((*answer != Reply::Keep).then_some(Field::Answer));
+                            left.said = Some(refused(kind, IssueCode::Refused, &[], true));
+                            continue;
+                        }
+                    };
                     changes.invite(
                         at,
                         &written.id,
@@ -106,101 +147,170 @@ impl Salesforce {
         } else {
             "EventRelation"
         };
-        let failed = self.send_changes(base, object, changes).await;
+        let mut changes = changes.0;
+        for left in (0..=LOCK_RETRIES).rev() {
+            changes = self
+                .send_changes(base, object, changes, left > 0, &mut became)
+                .await;
+            if changes.is_empty() {
+                break;
+            }
+            self.clock.sleep(LOCK_PAUSE).await;
+        }
         progress.wrote = true;
         for (at, (index, mut written, _)) in work.into_iter().enumerate() {
             written.row = None;
-            match failed.get(&at) {
-                // There was nothing else to do.
-                Some(outcome) if !written.touched => progress.outcomes[index] = Some(outcome.clone()),
-                Some(_) => {
-                    tracing::warn!(object, "a relation of a record that was written was refused");
+            let Some(Became { some, left, said }) = became.remove(&at).filter(|one| !one.left.is_empty())
+            else {
+                progress.written.push((index, written));
+                continue;
+            };
+            tracing::warn!(object, "a relation of a record that was written was refused");
+            match said {
+                Some(said) if !written.touched && !some => progress.outcomes[index] = Some(said),
+                said => {
+                    written.left = Some(Box::new(left_out(kind, left, said)));
                     progress.written.push((index, written));
                 }
-                None => progress.written.push((index, written)),
             }
         }
         Ok(())
     }
 
-    /// What became of each write whose rows were not all done, by its position.
+    /// Writes the rows, and notes what became of them. Those that may be written in a moment, if there is another try.
     async fn send_changes(
         &self,
         base: &str,
         object: &'static str,
-        changes: Changes,
-    ) -> HashMap<usize, Outcome> {
+        changes: Vec<Change>,
+        again: bool,
+        became: &mut HashMap<usize, Became>,
+    ) -> Vec<Change> {
         let kind = if object == "EventRelation" {
             ItemKind::Event
         } else {
             ItemKind::Email
         };
-        let mut requests: Vec<(Vec<usize>, SubRequest)> = Vec::new();
-        for (method, rows) in [(Method::POST, changes.inserts), (Method::PATCH, changes.updates)] {
-            for some in rows.chunks(BATCH) {
-                let name = format!("relate{}", requests.len());
-                let records = some
-                    .iter()
-                    .map(|(_, row)| match row {
-                        Value::Object(row) => record(object, row, None),
-                        other => other.clone(),
-                    })
-                    .collect();
-                let at = some.iter().map(|(at, _)| *at).collect();
-                requests.push((
-                    at,
-                    collection(&name, method.clone(), "composite/sobjects", records),
-                ));
-            }
-        }
-        for some in changes.deletes.chunks(BATCH) {
-            let ids: Vec<&str> = some.iter().map(|(_, id)| id.as_str()).collect();
-            let path = format!("composite/sobjects?ids={}&allOrNone=false", ids.join(","));
-            let name = format!("relate{}", requests.len());
-            let at = some.iter().map(|(at, _)| *at).collect();
-            requests.push((at, SubRequest::new(name, Method::DELETE, path, None)));
-        }
-        let mut failed = HashMap::new();
-        let mut requests = requests.into_iter();
-        loop {
-            let (positions, some): (Vec<Vec<usize>>, Vec<SubRequest>) =
-                requests.by_ref().take(QUERIES_PER_COMPOSITE).unzip();
-            if some.is_empty() {
-                return failed;
-            }
-            match self.rest.composite(base, &some, Effect::Writes).await {
-                Ok((answers, _)) => {
-                    for (positions, answer) in positions.iter().zip(answers) {
-                        for (at, said) in results(Some(answer), positions) {
-                            let outcome = match said {
-                                RowSaid::Ok { .. } => continue,
-                                RowSaid::InDoubt => Outcome::InDoubt,
-                                RowSaid::Failed(errors) if is_done(&errors) => continue,
-                                RowSaid::Failed(errors) => match of_row(kind, &errors, None) {
-                                    RowProblem::Final(outcome) => outcome,
-                                    RowProblem::Locked => refused(kind, IssueCode::Refused, &errors, true),
-                                    RowProblem::Stale => {
-                                        refused(kind, IssueCode::NoPermission, &errors, false)
-                                    }
-                                },
-                            };
-                            failed.insert(at, outcome);
-                        }
-                    }
+        let mut sorted = changes;
+        sorted.sort_by_key(|change| match change.what {
+            What::Insert(_) => 0,
+            What::Update(_) => 1,
+            What::Delete(_) => 2,
+        });
+        let mut parts: Vec<Vec<Change>> = Vec::new();
+        for change in sorted {
+            match parts.last_mut() {
+                Some(part)
+                    if part.len() < BATCH && part.last().is_some_and(|last| same_kind(last, &change)) =>
+                {
+                    part.push(change);
                 }
+                _ => parts.push(vec![change]),
+            }
+        }
+        let mut later = Vec::new();
+        let mut parts = parts.into_iter().peekable();
+        while parts.peek().is_some() {
+            let some: Vec<Vec<Change>> = parts.by_ref().take(QUERIES_PER_COMPOSITE).collect();
+            let requests: Vec<SubRequest> = some
+                .iter()
+                .enumerate()
+                .map(|(n, part)| request(n, object, part))
+                .collect();
+            let mut answers = match self.rest.composite(base, &requests, Effect::Writes).await {
+                Ok((answers, _)) => Ok(answers.into_iter()),
                 Err(failure) => {
                     tracing::warn!(fault = %failure.fault, object, "relations were not written");
-                    let outcome = if failure.fault.in_doubt {
+                    Err(if failure.fault.in_doubt {
                         Outcome::InDoubt
                     } else {
                         refused(kind, IssueCode::Refused, &[], true)
+                    })
+                }
+            };
+            for part in some {
+                let positions: Vec<usize> = (0..part.len()).collect();
+                let said: HashMap<usize, RowSaid> = match &mut answers {
+                    Ok(answers) => results(answers.next(), &positions).into_iter().collect(),
+                    Err(_) => HashMap::new(),
+                };
+                let mut said = said;
+                for (row, change) in part.into_iter().enumerate() {
+                    let refusal = match (&answers, said.remove(&row)) {
+                        (Err(outcome), _) => Some((outcome.clone(), false)),
+                        (Ok(_), None) => Some((Outcome::InDoubt, false)),
+                        (Ok(_), Some(said)) => why_not(kind, said),
                     };
-                    for at in positions.into_iter().flatten() {
-                        failed.insert(at, outcome.clone());
+                    let one = became.entry(change.at).or_default();
+                    let Some((outcome, passing)) = refusal else {
+                        one.some = true;
+                        continue;
+                    };
+                    // A row that was written before is not written a second time: of an email nothing is ever written
+                    // later.
+                    if again && (passing || (kind == ItemKind::Email && outcome == Outcome::InDoubt)) {
+                        later.push(change);
+                    } else {
+                        one.left.insert(change.field);
+                        one.said.get_or_insert(outcome);
                     }
                 }
             }
         }
+        later
+    }
+}
+
+fn same_kind(a: &Change, b: &Change) -> bool {
+    a.what.method() == b.what.method()
+}
+
+/// One request for rows of which the same is done.
+fn request(n: usize, object: &'static str, part: &[Change]) -> SubRequest {
+    let name = format!("relate{n}");
+    let mut records = Vec::new();
+    let mut ids = Vec::new();
+    for change in part {
+        match &change.what {
+            What::Insert(Value::Object(row)) | What::Update(Value::Object(row)) => {
+                records.push(record(object, row, None));
+            }
+            What::Insert(other) | What::Update(other) => records.push(other.clone()),
+            What::Delete(id) => ids.push(id.as_str()),
+        }
+    }
+    if ids.is_empty() {
+        let method = part.first().map_or(Method::POST, |change| change.what.method());
+        return collection(&name, method, "composite/sobjects", records);
+    }
+    let path = format!("composite/sobjects?ids={}&allOrNone=false", ids.join(","));
+    SubRequest::new(name, Method::DELETE, path, None)
+}
+
+/// Why a row was not written, and whether it may be in a moment; `None`: it stands as it should.
+fn why_not(kind: ItemKind, said: RowSaid) -> Option<(Outcome, bool)> {
+    match said {
+        RowSaid::Ok { .. } => None,
+        RowSaid::InDoubt => Some((Outcome::InDoubt, false)),
+        RowSaid::Failed(errors) if is_done(&errors) => None,
+        RowSaid::Failed(errors) => Some(match of_row(kind, &errors, None) {
+            RowProblem::Final(outcome) => (outcome, false),
+            RowProblem::Locked => (refused(kind, IssueCode::Refused, &errors, true), true),
+            RowProblem::Stale => (refused(kind, IssueCode::NoPermission, &errors, false), false),
+        }),
+    }
+}
+
+/// What is told of the fields that were not written.
+fn left_out(kind: ItemKind, fields: BTreeSet<Field>, said: Option<Outcome>) -> Refusal {
+    let refusal = match said {
+        Some(Outcome::Refused(refusal)) => refusal,
+        // Nobody knows, or the row is not there any more: what stands is looked at again.
+        _ => refusal(kind, IssueCode::Refused, &[], true),
+    };
+    Refusal {
+        fields: fields.into_iter().collect(),
+        ..refusal
     }
 }
 
@@ -253,6 +363,10 @@ impl Changes {
             Reply::Withdraw => unwanted.push(me),
             Reply::Keep => {}
         }
+        let mut push = |to: &str, what: What| {
+            let field = if to == me { Field::Answer } else { Field::Relations };
+            self.0.push(Change { at, field, what });
+        };
         for (to, answer) in wanted {
             match now.iter().find(|tie| tie.to == to) {
                 None => {
@@ -261,7 +375,7 @@ impl Changes {
                     if flags {
                         row["IsInvitee"] = Value::Bool(true);
                     }
-                    self.inserts.push((at, row));
+                    push(to, What::Insert(row));
                 }
                 Some(tie) if tie.invitee && tie.answer == answer => {}
                 Some(tie) => {
@@ -269,7 +383,7 @@ impl Changes {
                     if !tie.invitee {
                         row["IsInvitee"] = Value::Bool(true);
                     }
-                    self.updates.push((at, row));
+                    push(to, What::Update(row));
                 }
             }
         }
@@ -279,10 +393,9 @@ impl Changes {
         {
             if tie.parent {
                 // The event is about him all the same.
-                self.updates
-                    .push((at, json!({"id": tie.row, "IsInvitee": false})));
+                push(&tie.to, What::Update(json!({"id": tie.row, "IsInvitee": false})));
             } else {
-                self.deletes.push((at, tie.row.clone()));
+                push(&tie.to, What::Delete(tie.row.clone()));
             }
         }
     }
@@ -293,7 +406,11 @@ impl Changes {
                 "EmailMessageId": email.0, "RelationId": person.0, "RelationType": "FromAddress",
                 "RelationAddress": address,
             });
-            self.inserts.push((at, row));
+            self.0.push(Change {
+                at,
+                field: Field::FromAddress,
+                what: What::Insert(row),
+            });
         }
     }
 }
@@ -310,6 +427,33 @@ mod tests {
             "IsInvitee": invitee, "IsParent": parent, "IsWhat": false, "Status": status,
         });
         Tie::of_event(row.as_object().unwrap()).unwrap().1
+    }
+
+    impl Changes {
+        fn rows(&self, of: impl Fn(&What) -> Option<Value>) -> Vec<Value> {
+            self.0.iter().filter_map(|change| of(&change.what)).collect()
+        }
+
+        fn inserts(&self) -> Vec<Value> {
+            self.rows(|what| match what {
+                What::Insert(row) => Some(row.clone()),
+                _ => None,
+            })
+        }
+
+        fn updates(&self) -> Vec<Value> {
+            self.rows(|what| match what {
+                What::Update(row) => Some(row.clone()),
+                _ => None,
+            })
+        }
+
+        fn deletes(&self) -> Vec<Value> {
+            self.rows(|what| match what {
+                What::Delete(id) => Some(json!(id)),
+                _ => None,
+            })
+        }
     }
 
     fn changes(invited: Option<&[(&str, Answer)]>, answer: Reply, now: &[Tie]) -> Changes {
@@ -341,28 +485,25 @@ mod tests {
             ("005000000000006AAA", Answer::None),
         ];
         let made = changes(Some(&wanted), Reply::Keep, &now);
-        let rows =
-            |list: &[(usize, Value)]| -> Vec<Value> { list.iter().map(|(_, row)| row.clone()).collect() };
         assert_eq!(
-            rows(&made.inserts),
+            made.inserts(),
             [
                 json!({"EventId": "00U000000000001AAA", "RelationId": "005000000000006AAA", "Status": "New", "IsInvitee": true})
             ]
         );
         assert_eq!(
-            rows(&made.updates),
+            made.updates(),
             [
                 json!({"id": "0RE000000000004AAA", "Status": "Declined", "IsInvitee": true}),
                 json!({"id": "0RE000000000005AAA", "Status": "Uncertain"}),
                 json!({"id": "0RE000000000002AAA", "IsInvitee": false}),
             ]
         );
-        assert!(made.deletes.is_empty(), "the user's own invitation stays");
+        assert!(made.deletes().is_empty(), "the user's own invitation stays");
         let none = changes(Some(&[]), Reply::Keep, &now);
-        let deleted: Vec<&str> = none.deletes.iter().map(|(_, id)| id.as_str()).collect();
         assert_eq!(
-            deleted,
-            Vec::<&str>::new(),
+            none.deletes(),
+            Vec::<Value>::new(),
             "colleagues have joined by themselves"
         );
         let guests = [
@@ -371,8 +512,7 @@ mod tests {
             tie(8, "005000000000008AAA", true, false, "Accepted"),
         ];
         let none = changes(Some(&[]), Reply::Keep, &guests);
-        let deleted: Vec<&str> = none.deletes.iter().map(|(_, id)| id.as_str()).collect();
-        assert_eq!(deleted, ["0RE000000000006AAA", "0RE000000000007AAA"]);
+        assert_eq!(none.deletes(), ["0RE000000000006AAA", "0RE000000000007AAA"]);
     }
 
     #[test]
@@ -383,25 +523,36 @@ mod tests {
         ];
         let accepted = changes(None, Reply::Give(Answer::Accepted), &mine);
         assert_eq!(
-            accepted.updates[0].1,
+            accepted.updates()[0],
             json!({"id": "0RE000000000001AAA", "Status": "Accepted"})
         );
         assert_eq!(
             (
-                accepted.inserts.len(),
-                accepted.updates.len(),
-                accepted.deletes.len()
+                accepted.inserts().len(),
+                accepted.updates().len(),
+                accepted.deletes().len()
             ),
             (0, 1, 0)
         );
         let again = changes(None, Reply::Give(Answer::None), &mine);
         assert_eq!(
-            (again.inserts.len(), again.updates.len(), again.deletes.len()),
+            (
+                again.inserts().len(),
+                again.updates().len(),
+                again.deletes().len()
+            ),
             (0, 0, 0)
         );
         let joined = changes(None, Reply::Give(Answer::Declined), &mine[1..]);
-        assert_eq!(joined.inserts[0].1["RelationId"], json!(ME));
+        assert_eq!(joined.inserts()[0]["RelationId"], json!(ME));
         let left = changes(None, Reply::Withdraw, &mine);
-        assert_eq!(left.deletes, [(0, "0RE000000000001AAA".to_owned())]);
+        assert_eq!(left.deletes(), [json!("0RE000000000001AAA")]);
+        let both = changes(
+            Some(&[("003000000000009AAA", Answer::None)]),
+            Reply::Withdraw,
+            &mine,
+        );
+        let fields: Vec<Field> = both.0.iter().map(|change| change.field).collect();
+        assert_eq!(fields, [Field::Relations, Field::Answer]);
     }
 }

@@ -354,7 +354,7 @@ async fn invitees_are_replaced_as_a_whole() {
         .write(&[update(&made, &[(Field::Relations, &wanted)])])
         .await
         .unwrap();
-    let Outcome::Written { now, replaced } = &outcomes[0] else {
+    let Outcome::Written { now, replaced, .. } = &outcomes[0] else {
         panic!("{outcomes:?}")
     };
     assert_eq!(text(now, Field::Relations), Some(wanted.as_str()));
@@ -365,6 +365,81 @@ async fn invitees_are_replaced_as_a_whole() {
     let left = rig.all("EventRelation").await;
     let left: Vec<_> = left.iter().filter(|r| r["EventId"] == json!(none.id.0)).collect();
     assert!(left.iter().all(|r| r["RelationId"] != json!(contact)), "{left:?}");
+}
+
+#[tokio::test]
+async fn whom_an_event_is_about_and_who_is_invited_change_places() {
+    for shared in [false, true] {
+        let rig = Rig::fresh().await;
+        rig.org(json!({"shared_activities": shared})).await;
+        let session = rig.session().await;
+        let a = rig.contact(0, json!({"LastName": "A"})).await;
+        let b = rig.contact(0, json!({"LastName": "B"})).await;
+        let relations = |who: &ItemId, invited: &ItemId| format!("who={who};invited={invited}:none");
+        let record = event("Workshop", &hours(&session, 5, 6)).with(Field::Relations, &relations(&a, &b));
+        let mut now = done(&session, make(1, record)).await;
+        for wanted in [
+            relations(&b, &a),
+            relations(&a, &b),
+            relations(&a, &a),
+            relations(&b, &b),
+        ] {
+            now = done(&session, update(&now, &[(Field::Relations, &wanted)])).await;
+            assert_eq!(text(&now, Field::Relations), Some(wanted.as_str()), "{shared}");
+        }
+        let row = rig.show("Event", &now.id).await;
+        assert_eq!(row["WhoId"], json!(b.0), "{shared}");
+    }
+}
+
+#[tokio::test]
+async fn guests_and_senders_that_were_not_written_are_named() {
+    let rig = Rig::fresh().await;
+    let session = rig.session().await;
+    let guest = rig
+        .contact(0, json!({"LastName": "Guest", "Email": "guest@x.example"}))
+        .await;
+    let invited = format!("invited={guest}:none");
+    let left = |outcome: &Outcome| match outcome {
+        Outcome::Written { left, .. } => left.as_deref().map(|left| (left.fields.clone(), left.retry)),
+        other => panic!("{other:?}"),
+    };
+    // A row that is locked for a moment costs nothing; one that stays locked is owed.
+    let lock =
+        |times: u32| json!({"operation": "collections_create", "kind": {"kind": "lock_row"}, "times": times});
+    let meeting = |name: &str| event(name, &hours(&session, 5, 6)).with(Field::Relations, &invited);
+    rig.fault(lock(1)).await;
+    let outcomes = session
+        .salesforce
+        .write(&[make(1, meeting("short"))])
+        .await
+        .unwrap();
+    assert_eq!(left(&outcomes[0]), None);
+    rig.fault(lock(50)).await;
+    let outcomes = session
+        .salesforce
+        .write(&[make(2, meeting("long"))])
+        .await
+        .unwrap();
+    rig.clear_faults().await;
+    assert_eq!(left(&outcomes[0]), Some((vec![Field::Relations], true)));
+    let made = written(&outcomes[0]);
+    assert_eq!(made.record.get(Field::Relations), &FieldValue::Empty);
+
+    // One that is refused for good; the rest of the update is done.
+    rig.org(
+        json!({"validation_rule": {"object": "EventRelation", "field": "Status", "contains": "New",
+        "message": "No guests."}}),
+    )
+    .await;
+    let write = update(made, &[(Field::Subject, "longer"), (Field::Relations, &invited)]);
+    let outcomes = session.salesforce.write(&[write]).await.unwrap();
+    assert_eq!(left(&outcomes[0]), Some((vec![Field::Relations], false)));
+    let now = written(&outcomes[0]);
+    assert_eq!(text(now, Field::Subject), Some("longer"));
+    rig.org(json!({"validation_rule": null})).await;
+    let now = done(&session, update(now, &[(Field::Relations, &invited)])).await;
+    assert_eq!(text(&now, Field::Relations), Some(invited.as_str()));
 }
 
 #[tokio::test]

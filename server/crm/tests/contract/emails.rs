@@ -1,7 +1,9 @@
 //! Emails, their people, their files, and whom the linker's clues lead to.
 
 use serde_json::{Value, json};
-use tandem_sync::model::{Candidate, Clue, Field, File, ItemId, KnownKind, MatchKey, Record};
+use tandem_sync::model::{
+    Candidate, Clue, Field, FieldValue, File, ItemId, KnownKind, MatchKey, Outcome, Record,
+};
 use tandem_sync::ports::{Crm as _, Endpoint as _};
 use tandem_types::{IssueCode, ItemKind};
 
@@ -87,10 +89,28 @@ async fn an_email_is_saved_once_with_its_people() {
         "{relations:?}"
     );
 
+    // A sender that stays locked is named; for a moment only, it costs nothing.
+    for (n, times, expected) in [(8, 1, None), (9, 50, Some(vec![Field::FromAddress]))] {
+        let lock = json!({"operation": "collections_create", "kind": {"kind": "lock_row"}, "times": times, "skip": 1});
+        rig.fault(lock).await;
+        let mut other = record.clone();
+        other.set(
+            Field::MessageId,
+            FieldValue::from_text(format!("<other{n}@x.example>")),
+        );
+        let outcomes = session.salesforce.write(&[make(n, other)]).await.unwrap();
+        rig.clear_faults().await;
+        let Outcome::Written { left, .. } = &outcomes[0] else {
+            panic!("{outcomes:?}")
+        };
+        assert_eq!(left.as_ref().map(|left| left.fields.clone()), expected);
+    }
+    let several = rig.all("EmailMessage").await.len();
+
     // Done again: what was saved stands, and there is one of it.
     let again = session.salesforce.write(&[make(1, record)]).await.unwrap();
     assert_eq!(written(&again[0]).id, made.id);
-    assert_eq!(rig.all("EmailMessage").await.len(), 1);
+    assert_eq!(rig.all("EmailMessage").await.len(), several);
     // Found by anyone, by its Message-ID.
     let colleague = rig.session_of(1, tandem_types::ContactScope::Mine).await;
     for session in [&session, &colleague] {

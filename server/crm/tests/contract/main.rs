@@ -1089,7 +1089,7 @@ async fn an_update_writes_only_what_it_says_and_tells_what_it_replaced() {
         .await
         .unwrap();
     assert_eq!(rig.requests().await - before, 1);
-    let Outcome::Written { now, replaced } = &outcomes[0] else {
+    let Outcome::Written { now, replaced, .. } = &outcomes[0] else {
         panic!("{outcomes:?}")
     };
     let expected = BTreeMap::from([

@@ -64,7 +64,7 @@ async fn what_is_written_is_read_back_and_nobody_is_told() {
         (Field::Private, known("yes")),
     ];
     let outcome = ews.write(&[update(&made, &set)]).await.unwrap().remove(0);
-    let Outcome::Written { now, replaced } = &outcome else {
+    let Outcome::Written { now, replaced, .. } = &outcome else {
         panic!("{outcome:?}")
     };
     for (field, value) in &set {

@@ -122,6 +122,30 @@ async fn mails_are_told_where_they_lie_and_what_they_are() {
 }
 
 #[tokio::test]
+async fn a_mail_that_leaves_the_folders_that_are_looked_at_is_told_as_absent() {
+    let world = World::new().await;
+    let cursor = settled(&world).await;
+    let ours = json!({ "folder": "Salesforce Emails" });
+    let mut ids = Vec::new();
+    for name in ["archived", "deleted", "inbox"] {
+        ids.push(world.add_item("messages", mail(name, ours.clone())).await);
+    }
+    let (listed, cursor, _) = round(&world.session(), Some(&cursor), &mails()).await;
+    assert_eq!(listed.present.len(), 3);
+    world.move_item("messages", &ids[0], "Archive").await;
+    world.move_item("messages", &ids[1], "Deleted Items").await;
+    let inbox = world.move_item("messages", &ids[2], "Inbox").await;
+    let (listed, cursor, _) = round(&world.session(), Some(&cursor), &mails()).await;
+    let mut absent = listed.absent;
+    absent.sort();
+    ids.sort();
+    assert_eq!(absent, ids);
+    assert_eq!(listed.present.keys().collect::<Vec<_>>(), [&inbox]);
+    let (listed, ..) = round(&world.session(), Some(&cursor), &mails()).await;
+    assert!(listed.absent.is_empty() && listed.present.is_empty());
+}
+
+#[tokio::test]
 async fn a_large_inbox_costs_what_its_last_days_cost() {
     let world = World::new().await;
     for n in 0..300 {
@@ -371,7 +395,7 @@ async fn history_is_counted_and_listed_page_by_page() {
             let Change::Present(snapshot) = change else {
                 panic!("not a mail")
             };
-            seen.insert(snapshot.id);
+            assert!(seen.insert(snapshot.id), "listed twice");
         }
         if !page.more {
             break;

@@ -42,7 +42,7 @@ async fn what_is_written_is_read_back_and_cleared() {
 
     let all: Vec<_> = full("b").fields.into_iter().collect();
     let outcome = ews.write(&[update(&made, &all)]).await.unwrap().remove(0);
-    let Outcome::Written { now, replaced } = &outcome else {
+    let Outcome::Written { now, replaced, .. } = &outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(now.record, full("b"));

@@ -597,7 +597,8 @@ pub(crate) fn refresh_group(rows: &mut Rows, w: &Writer<'_>, event: &Id) {
     copy_to_children(rows, w, object, event);
 }
 
-/// An invitation is withdrawn: the copy goes; a first person who goes leaves the place to the next.
+/// An invitation is withdrawn: the copy goes; a first person who goes leaves the place to the next. Without Shared
+/// Activities the rows are invitations and nothing else: whom the event is about stands in the event alone.
 pub(crate) fn relation_gone(rows: &mut Rows, w: &Writer<'_>, id: &Id, root: &Id) {
     let Some(fields) = rows.get("EventRelation", id).map(|r| r.fields.clone()) else {
         return;
@@ -619,7 +620,8 @@ pub(crate) fn relation_gone(rows: &mut Rows, w: &Writer<'_>, id: &Id, root: &Id)
             rows.bin(w, object, &child, None, Some(root));
         }
     }
-    for field in ["WhoId", "WhatId"] {
+    let parent = w.access.knobs.shared_activities && fields.get("IsParent").is_some_and(Val::is_true);
+    for field in ["WhoId", "WhatId"].into_iter().filter(|_| parent) {
         let was = rows
             .get("Event", &event)
             .is_some_and(|r| r.get(field).as_text() == Some(to.as_str()));

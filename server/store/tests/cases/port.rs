@@ -710,8 +710,24 @@ pub(crate) async fn an_issue_is_raised_once(desk: D) {
         .map(|v| (v.id, v.since))
         .collect();
     assert_eq!(titles, [(issue_id(4), at(2)), (issue_id(2), at(7))]);
+
+    // An item that is gone takes all that was told of it along, and nothing of its namesake on the other side.
+    let mut more = issue(8, "c", "Cy");
+    more.key.code = tandem_types::IssueCode::Refused;
+    let mut there = issue(9, "c", "Cy");
+    there.key.side = there.key.side.other();
+    raise(10, vec![more, there]).await;
+    assert_eq!(desk.issues(&id).await.len(), 4);
+    let side = issue(0, "c", "").key.side;
+    let commit = Commit {
+        gone: vec![(side, ItemId("c".into())), (side, ItemId("never".into()))],
+        ..Commit::default()
+    };
+    desk.port().commit(&lease, at(10), commit).await.unwrap();
+    let left: Vec<_> = desk.issues(&id).await.into_iter().map(|v| v.id).collect();
+    assert_eq!(left, [issue_id(2), issue_id(9)]);
     desk.port().close(&lease, done(at(10), None)).await.unwrap();
-    assert_eq!(desk.sessions(&id).await[0].issues, 5, "raised or raised again");
+    assert_eq!(desk.sessions(&id).await[0].issues, 7, "raised or raised again");
 }
 
 pub(crate) async fn another_mailbox_starts_anew(desk: D) {

@@ -427,6 +427,7 @@ fn range(from: i64, cursor: Option<&str>, done: u32, finished: bool) -> Backfill
     Backfill {
         from: at(from),
         to: at(1000),
+        started: T0,
         cursor: cursor.map(|c| Cursor(c.to_owned())),
         done,
         total: 50,
@@ -478,6 +479,20 @@ pub(crate) async fn a_back_fill_goes_on_until_it_is_cancelled(desk: D) {
         .unwrap();
     commit(&desk, &lease, 8, step(range(0, Some("p4"), 45, true))).await;
     assert_eq!(backfill().await, Some(range(500, None, 0, false)));
+
+    // The same days, ordered anew: what a session had in hand of the old order is not the new one's.
+    assert!(desk.cancel_backfill(&cid(1), at(8)).await.unwrap());
+    let anew = Backfill {
+        started: at(8),
+        ..range(500, None, 0, false)
+    };
+    desk.start_backfill(&cid(1), &anew, at(8)).await.unwrap();
+    commit(&desk, &lease, 8, step(range(500, Some("p5"), 46, true))).await;
+    assert_eq!(backfill().await, Some(anew));
+    assert!(desk.cancel_backfill(&cid(1), at(8)).await.unwrap());
+    desk.start_backfill(&cid(1), &range(500, None, 0, false), at(8))
+        .await
+        .unwrap();
 
     commit(&desk, &lease, 9, step(range(500, Some("end"), 50, true))).await;
     assert_eq!(backfill().await, None, "a finished one is no session's business");

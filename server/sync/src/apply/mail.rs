@@ -13,8 +13,10 @@ use crate::round::{Halt, Round};
 
 /// Mails in one request for their content.
 const READ_MAX: usize = 10;
-/// Attachments that are held at once, about.
+/// Of mails that are held at once, about: the next batch begins once so much is.
 const HELD_BYTES: usize = 32 * 1024 * 1024;
+/// Of mails in one request for their content, about, as they were listed.
+const READ_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What is attached to a mail.
 #[derive(Default)]
@@ -22,6 +24,8 @@ struct Files {
     put: Vec<File>,
     /// Names of the others, and why each is left out.
     left_out: Vec<(String, String)>,
+    /// Of all of the mail that is held.
+    bytes: usize,
 }
 
 /// What became of a mail that is not where it was.
@@ -50,13 +54,9 @@ impl Round<'_> {
             let mut held = 0;
             let most = tries::next_chunk(rest, batch);
             while files.len() < most && held < HELD_BYTES {
-                let end = (files.len() + READ_MAX).min(most);
+                let end = files.len() + together(&rest[files.len()..most]);
                 let more = self.contents(&mut rest[files.len()..end], applied).await?;
-                held += more
-                    .iter()
-                    .flat_map(|all| &all.put)
-                    .map(|file| file.bytes.len())
-                    .sum::<usize>();
+                held += more.iter().map(|files| files.bytes).sum::<usize>();
                 files.extend(more);
             }
             let (chunk, later) = rest.split_at_mut(files.len());
@@ -134,6 +134,7 @@ impl Round<'_> {
         applied: &mut Applied,
     ) -> Files {
         let job = &mut work.job;
+        let mut bytes: usize = message.files.iter().map(|file| file.bytes.len()).sum();
         if let Step::Make { record, .. } = &mut job.step {
             let html = message.html.map_or(FieldValue::Empty, FieldValue::from_text);
             for (field, value) in [
@@ -141,7 +142,8 @@ impl Round<'_> {
                 (Field::Html, html),
             ] {
                 let value = fit(field, &value, rule(profile, field));
-                if value.known().is_some() {
+                if let Some(text) = value.known() {
+                    bytes += text.len();
                     record.set(field, value);
                 }
             }
@@ -159,6 +161,7 @@ impl Round<'_> {
         Files {
             put: message.files,
             left_out: message.left_out,
+            bytes,
         }
     }
 
@@ -343,6 +346,7 @@ impl Round<'_> {
                 Ok(message) => Files {
                     put: message.files,
                     left_out: message.left_out,
+                    bytes: 0,
                 },
                 // The mail is gone, or cannot be read: nothing can be owed any more.
                 Err(refusal) if !refusal.retry => Files {
@@ -366,6 +370,25 @@ impl Round<'_> {
         }
         Ok(true)
     }
+}
+
+/// So many of the first mails are read together, by what they were listed with: one at least.
+fn together(works: &[&mut Work]) -> usize {
+    let size = |work: &Work| {
+        let saw = work.job.saw.mailbox.as_deref();
+        saw.and_then(|item| item.extra.mail.as_deref())
+            .map_or(0, |mail| mail.size)
+    };
+    let mut bytes = 0_u64;
+    let fit = works
+        .iter()
+        .take(READ_MAX)
+        .take_while(|work| {
+            bytes = bytes.saturating_add(size(work));
+            bytes <= READ_BYTES
+        })
+        .count();
+    fit.max(1).min(works.len())
 }
 
 /// Of a file that nothing was said of.

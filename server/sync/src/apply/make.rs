@@ -154,14 +154,21 @@ impl Round<'_> {
         };
         let tag = *tag;
         match outcome {
-            Outcome::Written { now, .. } => {
+            Outcome::Written { now, left, .. } => {
                 let source = job.saw.on(side.other()).as_deref();
                 if self.settle_made(&mut job.link, side, source, record, &now) {
                     self.again.insert(job.link.id.clone());
                 }
                 set_item(&mut job.link, side, Some(&now));
                 job.link.intent = None;
-                tries::succeeded(&mut job.link);
+                for field in left.iter().flat_map(|left| &left.fields) {
+                    if kind != ItemKind::Email {
+                        self.stays(&mut job.link, side, *field, &now);
+                    }
+                }
+                if left.is_none() {
+                    tries::succeeded(&mut job.link);
+                }
                 commit.journal.push(JournalEntry {
                     link: job.link.id.clone(),
                     kind,
@@ -196,7 +203,10 @@ impl Round<'_> {
                 commit.moved = true;
                 self.saw(side, &now);
                 *job.saw.on_mut(side) = Some(now);
-                self.keep(&job.link, commit);
+                match left {
+                    Some(left) => self.left(side, job, *left, commit, applied),
+                    None => self.keep(&job.link, commit),
+                }
                 if tag {
                     let holds_key = self.holds_key(Side::Mailbox, kind);
                     let mut update = crate::plan::Update::default();

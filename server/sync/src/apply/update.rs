@@ -1,12 +1,12 @@
 //! Updates, and what follows them.
 
-use tandem_types::{IssueCode, IssueCure, Side};
+use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
 
 use std::collections::BTreeMap;
 
-use super::{Applied, Sent, Work, emptied, refused, tries};
-use crate::link::LinkState;
-use crate::model::{Field, FieldValue, Mark, Outcome, Record, Snapshot, Write};
+use super::{Applied, Sent, Work, emptied, owed, refused, tries};
+use crate::link::{Link, LinkState};
+use crate::model::{Field, FieldValue, Mark, Outcome, Record, Refusal, Snapshot, Write};
 use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
 use crate::plan::{After, Draft, Job, Step, Update, linked, name_of, set_item, title};
@@ -124,15 +124,20 @@ impl Round<'_> {
             return;
         };
         match outcome {
-            Outcome::Written { now, replaced } => {
-                *due.on_mut(side) = false;
-                if !tries::owes_files(&job.link) {
+            Outcome::Written { now, replaced, left } => {
+                let whole = left.is_none();
+                *due.on_mut(side) = !whole;
+                if whole && !tries::owes_files(&job.link) {
                     tries::succeeded(&mut job.link);
                 }
                 self.remember(job, commit);
                 self.journal_update(side, job, &update, &saw, &now, &replaced, commit, applied);
                 for (field, carried) in &update.set {
                     if mutant::on(Mutant::BaseStays) {
+                        continue;
+                    }
+                    if is_left(left.as_deref(), *field) {
+                        self.stays(&mut job.link, side, *field, &now);
                         continue;
                     }
                     let held = match now.record.get(*field) {
@@ -166,11 +171,11 @@ impl Round<'_> {
                     self.again.insert(job.link.id.clone());
                 }
                 // The mark that says so is no sign that the refusal is over.
-                if update.mark != Some(Mark::Failed) {
+                if whole && update.mark != Some(Mark::Failed) {
                     self.solve(kind, side, &now.id, commit);
                 }
                 self.saw(side, &now);
-                *open.on_mut(side) = false;
+                *open.on_mut(side) = !whole;
                 match side {
                     Side::Mailbox => {
                         job.link.mailbox_id = Some(now.id.clone());
@@ -207,7 +212,11 @@ impl Round<'_> {
                     }
                 }
                 commit.journal.append(&mut job.journal);
-                self.keep(&job.link, commit);
+                if let Some(left) = left {
+                    self.left(side, job, *left, commit, applied);
+                } else {
+                    self.keep(&job.link, commit);
+                }
             }
             Outcome::Conflict(fresh) => {
                 *failed = true;
@@ -248,6 +257,43 @@ impl Round<'_> {
                 self.owe(&job.link, side, commit);
             }
         }
+    }
+
+    /// Of this field, nothing was agreed but what stands: what the other side holds is still to be carried over.
+    pub(super) fn stays(&self, link: &mut Link, side: Side, field: Field, now: &Snapshot) {
+        if let Some(hash) = self.hasher.of(field, now.record.get(field)) {
+            for side in [side, side.other()] {
+                link.base.on_mut(side).insert(field, hash);
+            }
+        }
+    }
+
+    /// The item was written, but for some fields: they are owed, or told.
+    pub(super) fn left(
+        &mut self,
+        side: Side,
+        job: &mut Job,
+        left: Refusal,
+        commit: &mut Commit,
+        applied: &mut Applied,
+    ) {
+        if left.retry && job.link.kind != ItemKind::Email {
+            self.in_vain(job, commit, applied);
+            job.link = owed(&job.link, side, self.cx.clock.now());
+        } else {
+            let (named, item) = name_of(&job.link);
+            let name = Side::BOTH
+                .into_iter()
+                .find_map(|side| job.saw.on(side).as_deref())
+                .map(|item| title(&item.record))
+                .unwrap_or_default();
+            self.raise(
+                refused(job.link.kind, (named, &item), name, left),
+                commit,
+                applied,
+            );
+        }
+        self.keep(&job.link, commit);
     }
 
     #[expect(
@@ -313,6 +359,11 @@ impl Round<'_> {
             self.raise(draft, commit, applied);
         }
     }
+}
+
+/// Whether a write has left this field as it was.
+pub(super) fn is_left(left: Option<&Refusal>, field: Field) -> bool {
+    left.is_some_and(|left| left.fields.contains(&field))
 }
 
 fn lost_to_conflict(side: Side, job: &Job, update: &Update, saw: &Snapshot) -> Option<JournalEntry> {

@@ -15,7 +15,7 @@ use crate::save::{NotSaved, Rule};
 use crate::survey::Source;
 
 use super::pairs::is_private;
-use super::told::of_sources;
+use super::told::{REFUSALS, of_sources};
 use super::{Job, Planner, Step, Update, limits, linked, name_of, own_id, park, set_item, title};
 
 impl<'a> Planner<'a> {
@@ -176,7 +176,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What is told when a pair is made, and never again.
+    /// What is told when a pair is made.
     pub(super) fn told_once(&mut self, item: &Snapshot) {
         let kind = item.record.kind;
         let mut tell = |code, detail: String| {
@@ -191,11 +191,24 @@ impl<'a> Planner<'a> {
         if item.extra.task.is_some_and(|task| task.recurring) {
             tell(IssueCode::RecurringTask, String::new());
         }
-        if let Some(event) = item.extra.event.as_deref()
-            && event.attendees.len() > INVITED_MAX
-        {
-            tell(IssueCode::TooManyPeople, event.attendees.len().to_string());
+        if let Some(event) = item.extra.event.as_deref() {
+            self.too_many(item, event.attendees.len());
         }
+    }
+
+    /// Whether a meeting has more people than are carried over; if so, that is told.
+    pub(super) fn too_many(&mut self, item: &Snapshot, people: usize) -> bool {
+        let too_many = people > INVITED_MAX;
+        if too_many {
+            self.issue(
+                (ItemKind::Event, Side::Mailbox, &item.id),
+                IssueCode::TooManyPeople,
+                title(&item.record),
+                people.to_string(),
+                vec![IssueCure::Ignore],
+            );
+        }
+        too_many
     }
 
     /// The organisation has no place for this kind: said once, at an item that the user asked for.
@@ -333,8 +346,13 @@ impl<'a> Planner<'a> {
                 reason.text().to_owned(),
                 vec![IssueCure::Ignore],
             ),
-            None if item.marked => self.solve_item(kind, Side::Mailbox, &item.id, of_sources(kind)),
-            None => {}
+            None => {
+                self.solve_item(kind, Side::Mailbox, &item.id, of_sources(kind));
+                if link.is_some() {
+                    // What was refused before is not wanted any more.
+                    self.solve_item(kind, Side::Mailbox, &item.id, &REFUSALS);
+                }
+            }
         }
     }
 

@@ -117,6 +117,12 @@ impl<'a> Planner<'a> {
             // Seen, and as it was: a change that Salesforce refused was taken back.
             self.solve(case.link, &REFUSALS);
         }
+        if let Some(item) = items.mailbox
+            && let Some(event) = item.extra.event.as_deref()
+            && (case.link.traits.follower || !self.too_many(item, event.attendees.len()))
+        {
+            self.solve(case.link, &[IssueCode::TooManyPeople]);
+        }
     }
 
     /// Whether the category was written to a saved mail is not known: it is written again.
@@ -424,7 +430,7 @@ impl<'a> Planner<'a> {
             });
         }
         if kind == ItemKind::Event {
-            self.limits(&mut merged, mailbox, crm, open);
+            self.limits(kept, &mut merged, mailbox, crm, open);
         }
         merged
     }
@@ -444,8 +450,21 @@ impl<'a> Planner<'a> {
         Some(identity)
     }
 
-    fn limits(&mut self, merged: &mut Merged, mailbox: &Snapshot, crm: &Snapshot, open: &mut Vec<IssueCode>) {
+    fn limits(
+        &mut self,
+        link: &Link,
+        merged: &mut Merged,
+        mailbox: &Snapshot,
+        crm: &Snapshot,
+        open: &mut Vec<IssueCode>,
+    ) {
         let event = mailbox.extra.event.as_deref();
+        if let Some(event) = event
+            && !link.traits.follower
+            && self.too_many(mailbox, event.attendees.len())
+        {
+            open.push(IssueCode::TooManyPeople);
+        }
         let mut tell = |planner: &mut Self, code: IssueCode, detail: &str| {
             open.push(code);
             planner.issue(

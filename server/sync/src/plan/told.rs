@@ -2,13 +2,14 @@
 
 use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
 
+use crate::decide::Decision;
 use crate::facts::Seen;
 use crate::link::{Link, LinkState};
 use crate::merge::{Both, Merged};
 use crate::model::{Field, ItemId, Record, Snapshot};
 use crate::ports::IssueKey;
 use crate::relate;
-use crate::survey::Look;
+use crate::survey::{Case, Look, Stand};
 
 use super::{Draft, Planner};
 
@@ -43,6 +44,7 @@ pub(super) const fn of_pairs(kind: ItemKind) -> &'static [IssueCode] {
             IssueCode::ZoneUnknown,
             IssueCode::RichBody,
             IssueCode::NoMatch,
+            IssueCode::TooManyPeople,
         ],
         ItemKind::Task => &[
             IssueCode::Conflict,
@@ -217,10 +219,40 @@ impl Planner<'_> {
         self.solve(link, &over);
     }
 
-    /// What was offered for a record is over when the record is gone too.
-    pub(super) fn ended_for_good(&mut self) {
-        if self.view.look == Look::Again {
+    /// Of an item that is proved to be gone, or of a mail that went while it waited, nothing is wanted any more.
+    pub(super) fn over_with(&mut self, case: &Case<'_>) {
+        if self.setting.fresh {
             return;
+        }
+        for side in Side::BOTH {
+            let gone = match case.stand.on(side) {
+                Stand::Deleted { merged_into: None } => true,
+                Stand::Missing | Stand::Left => {
+                    case.link.kind == ItemKind::Email && matches!(case.decision, Decision::End(_))
+                }
+                _ => false,
+            };
+            if let (true, Some(id)) = (gone, case.link.id_on(side)) {
+                self.plan.gone.push((side, id.clone()));
+            }
+        }
+    }
+
+    /// What was told of items that no link knows is over when they are not listed any more; and what was offered for a
+    /// record is over when the record is gone too.
+    pub(super) fn ended_for_good(&mut self) {
+        if self.view.look == Look::Again || self.setting.fresh {
+            return;
+        }
+        for side in Side::BOTH {
+            let facts = self.view.facts.sides.on(side);
+            let gone = facts.news.iter().filter(|id| {
+                matches!(
+                    facts.seen.get(*id),
+                    Some(Seen::Missing | Seen::Deleted { .. } | Seen::Left)
+                ) && self.view.links.of_item(side, id).is_none()
+            });
+            self.plan.gone.extend(gone.map(|id| (side, id.clone())));
         }
         for id in &self.view.facts.sides.crm.news {
             if let (Some(Seen::Deleted { .. }), Some(link)) = (

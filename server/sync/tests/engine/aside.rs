@@ -318,6 +318,7 @@ fn begin(world: &World, window: Window, total: u32) {
         kept.opening.backfill = Some(Backfill {
             from: window.from,
             to: window.to,
+            started: world.clock.now(),
             cursor: None,
             done: 0,
             total,

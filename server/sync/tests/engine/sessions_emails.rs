@@ -412,6 +412,51 @@ fn a_mail_that_cannot_be_read_or_taken_is_told_and_marked_once() {
     world.session();
     assert_eq!(world.wrote(), 0, "not told again and again");
     world.assert_quiet();
+    // With the daily compare it is offered once more: the organisation may have changed its mind.
+    world.crm.with(|state| state.faults.refuse.clear());
+    world.minutes(25 * 60);
+    world.session();
+    assert_eq!(saved(&world), 2);
+    assert_eq!(world.issues(), [(MAILBOX, IssueCode::TooLarge)]);
+    world.assert_quiet();
+    // Nothing is wanted of one that is taken away.
+    world.mailbox.delete(&id);
+    world.session();
+    assert_eq!(world.issues(), []);
+    assert_eq!((world.wrote(), saved(&world)), (0, 2));
+    world.assert_quiet();
+}
+
+#[test]
+fn what_was_told_of_a_mail_is_over_when_it_left_or_is_not_asked_for_any_more() {
+    let world = World::new(9);
+    let [gone, unmarked, deaf] = ["gone", "unmarked", "deaf"]
+        .map(|id| arrives(&world, id, MailPlace::Inbox, true, |mail| mail.encrypted = true));
+    world.session();
+    assert_eq!(world.issues(), [(MAILBOX, IssueCode::Encrypted); 3]);
+    world.mailbox.delete(&gone);
+    world.session();
+    assert_eq!(world.issues().len(), 2);
+    world.mailbox.touch(&unmarked, |item| {
+        item.marked = false;
+        item.scope = Scope::Out;
+    });
+    world.session();
+    assert_eq!(world.issues().len(), 1);
+    // One that could not be taken, and went while nothing told of it.
+    world.mailbox.delete(&deaf);
+    let huge = arrives(&world, "huge", MailPlace::Inbox, true, |_| {});
+    world.mailbox.with(|state| {
+        let refusal = refusal(IssueCode::TooLarge, false);
+        state.contents.insert(huge.clone(), Err(refusal));
+    });
+    world.session();
+    assert_eq!(world.issues(), [(MAILBOX, IssueCode::TooLarge)]);
+    world.mailbox.delete(&huge);
+    world.mailbox.with(|state| state.faults.expired = true);
+    world.session();
+    assert_eq!(world.issues(), []);
+    assert_eq!(saved(&world), 0);
 }
 
 #[test]
@@ -525,4 +570,22 @@ fn what_was_saved_on_purpose_and_belongs_to_nobody_asks_where_to() {
     assert_eq!(world.issues(), [(MAILBOX, IssueCode::NoMatch)]);
     world.assert_quiet();
     assert_eq!(world.issues(), [(MAILBOX, IssueCode::NoMatch)]);
+}
+
+#[test]
+fn large_mails_are_read_a_few_at_a_time() {
+    for (size, expected) in [(8 << 20, 4), (30 << 20, 8), (1 << 20, 1)] {
+        let world = World::new(90);
+        for n in 0..8 {
+            arrives(&world, &format!("large{n}"), MailPlace::Inbox, true, |mail| {
+                mail.size = size;
+            });
+        }
+        world.session();
+        assert_eq!(saved(&world), 8);
+        let calls = world.calls(MAILBOX);
+        let reads = calls.into_iter().filter(|call| *call == "messages").count();
+        assert_eq!(reads, expected, "{size} bytes each");
+        world.assert_quiet();
+    }
 }

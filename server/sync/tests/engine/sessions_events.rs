@@ -2,7 +2,7 @@
 
 use tandem_sync::model::{
     Address, Answer, Attendee, AttendeeRole, Clue, EventFacts, Extra, Field, FieldValue, ItemId, Known,
-    KnownKind, Part, Record, Scope, SeriesPart, Write, instant,
+    KnownKind, Part, Record, Refusal, Scope, SeriesPart, Write, instant,
 };
 use tandem_sync::{EndReason, LinkState};
 use tandem_types::{IssueCode, ItemKind, SessionOutcome, Side, StateReason, Timestamp};
@@ -1179,4 +1179,118 @@ fn a_kind_that_is_suddenly_gone_stops_although_others_are_there() {
     let report = world.session();
     assert_eq!(report.outcome(), SessionOutcome::StoppedByBrake);
     assert_eq!((world.wrote(), count(&world, CRM)), (0, 13));
+}
+
+#[test]
+fn a_crowd_is_told_as_long_as_it_is_one() {
+    let world = World::new(77);
+    let crowd: Vec<Attendee> = (0..60)
+        .map(|n| attendee(&format!("guest{n}@example.org")))
+        .collect();
+    let facts = EventFacts {
+        attendees: [vec![attendee("ann@example.com")], crowd.clone()].concat(),
+        ..meeting("crowd")
+    };
+    let (mailbox, _) = met(&world, facts);
+    let told = [(Side::Mailbox, IssueCode::TooManyPeople)];
+    assert_eq!(world.issues(), told);
+    let people = |change: &dyn Fn(&mut Vec<Attendee>)| {
+        world.mailbox.touch(&mailbox, |item| {
+            change(&mut item.extra.event.as_mut().unwrap().attendees)
+        });
+        world.settle();
+        world.issues()
+    };
+    assert_eq!(people(&|all| all.truncate(52)), told);
+    assert_eq!(people(&|all| all.truncate(3)), []);
+    assert_eq!(people(&|all| all.extend(crowd.clone())), told);
+    // Also where what is known of them makes no difference to the record.
+    assert_eq!(
+        people(&|all| all.retain(|one| one.who.address.starts_with("ann"))),
+        []
+    );
+}
+
+fn leaves(retry: bool) -> Refusal {
+    Refusal {
+        code: IssueCode::Refused,
+        message: "the row is locked".to_owned(),
+        fields: vec![Field::Relations],
+        retry,
+    }
+}
+
+#[test]
+fn invitations_that_were_not_written_are_owed() {
+    let world = World::new(78);
+    knows_ann(&world);
+    world.crm.with(|state| state.faults.leave = Some(leaves(true)));
+    let record = event("Meeting", &span(&world, DAY, HOUR));
+    let mailbox = world
+        .mailbox
+        .add_with(record, Scope::Out, false, extra(meeting("uid-1")));
+    world.session();
+    let [(crm, _)] = &world.crm.here()[..] else {
+        panic!("the event is made")
+    };
+    let relations = |world: &World| world.crm.value(crm, Field::Relations).known().map(str::to_owned);
+    assert_eq!(relations(&world), None);
+    assert!(is_marked(&world, &mailbox), "it is saved");
+    world.minutes(5);
+    let report = world.session();
+    assert_eq!((relations(&world), world.issues()), (None, vec![]));
+    let soon = report
+        .closing
+        .next_due
+        .unwrap()
+        .seconds_since(report.closing.ended);
+    assert!(soon <= 300, "{soon} s");
+    world.crm.with(|state| state.faults.leave = None);
+    world.minutes(10);
+    world.session();
+    let with_ann = relations(&world).expect("what was owed is written");
+    assert!(with_ann.contains("invited=003ann"), "{with_ann}");
+    world.assert_quiet();
+
+    // Of an update: everything else of it is done, and the answer follows.
+    world.crm.with(|state| state.faults.leave = Some(leaves(true)));
+    world.mailbox.touch(&mailbox, |item| {
+        item.record.set(Field::Subject, known("Moved"));
+        item.extra.event.as_mut().unwrap().attendees[0].answer = Answer::Accepted;
+    });
+    world.session();
+    assert_eq!(world.crm.value(crm, Field::Subject), known("Moved"));
+    assert_eq!(relations(&world).as_ref(), Some(&with_ann));
+    world.crm.with(|state| state.faults.leave = None);
+    world.minutes(10);
+    world.session();
+    assert!(relations(&world).unwrap().contains("003ann:accepted"));
+    assert_eq!(world.issues(), []);
+    world.assert_quiet();
+    assert!(!world.links()[0].traits.links_chosen, "nobody chose anything");
+}
+
+#[test]
+fn invitations_that_are_refused_are_told_until_they_are_taken() {
+    let world = World::new(79);
+    let (mailbox, crm) = met(&world, meeting("uid-1"));
+    let relations = |world: &World| world.crm.value(&crm, Field::Relations).known().map(str::to_owned);
+    let before = relations(&world);
+    world.crm.with(|state| state.faults.leave = Some(leaves(false)));
+    world.mailbox.touch(&mailbox, |item| {
+        item.record.set(Field::Subject, known("Moved"));
+        item.extra.event.as_mut().unwrap().attendees[0].answer = Answer::Accepted;
+    });
+    world.session();
+    assert_eq!(world.crm.value(&crm, Field::Subject), known("Moved"));
+    assert_eq!(relations(&world), before);
+    let told: Vec<IssueCode> = world.issues().into_iter().map(|(_, code)| code).collect();
+    assert_eq!(told, [IssueCode::Refused]);
+    world.session();
+    assert_eq!(world.wrote(), 0, "not again and again");
+    world.crm.with(|state| state.faults.leave = None);
+    world.minutes(25 * 60);
+    world.settle();
+    assert!(relations(&world).unwrap().contains("003ann:accepted"));
+    assert_eq!(world.issues(), []);
 }

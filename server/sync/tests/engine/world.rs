@@ -95,6 +95,8 @@ pub(crate) struct Faults {
     pub(crate) meddle: Vec<(ItemId, Field, String)>,
     /// Refused whenever it is written: by surname.
     pub(crate) refuse: BTreeMap<String, Refusal>,
+    /// Its fields are not written, all others are.
+    pub(crate) leave: Option<Refusal>,
     pub(crate) expired: bool,
     /// Attachments that are refused, by name.
     pub(crate) refuse_files: BTreeMap<String, Refusal>,
@@ -410,6 +412,7 @@ impl Endpoint for FakeSide {
                     Outcome::Written {
                         now: Box::new(Self::snapshot(state, &trace.id, &state.items[&trace.id])),
                         replaced: BTreeMap::new(),
+                        left: None,
                     }
                 })
                 .collect()
@@ -661,6 +664,14 @@ impl Unproved for Fault {
 impl FakeSide {
     fn one(&self, state: &mut State, write: &Write, now: Timestamp) -> Outcome {
         state.writes.push(write.clone());
+        let leaves = |state: &State, field: Field| {
+            let leave = state.faults.leave.as_ref();
+            leave.is_some_and(|refusal| refusal.fields.contains(&field))
+        };
+        let left = |state: &State, fields: std::collections::btree_map::Keys<'_, Field, FieldValue>| {
+            let any = fields.into_iter().any(|field| leaves(state, *field));
+            state.faults.leave.clone().filter(|_| any).map(Box::new)
+        };
         let refusal = |state: &State, record: &Record| {
             let name = record
                 .get(Field::Surname)
@@ -709,7 +720,12 @@ impl FakeSide {
                 let id = existing.unwrap_or_else(|| {
                     let mut taken = Record::new(kind);
                     for (field, value) in &record.fields {
-                        taken.set(*field, held(state, kind, *field, value));
+                        let value = if leaves(state, *field) {
+                            FieldValue::Empty
+                        } else {
+                            held(state, kind, *field, value)
+                        };
+                        taken.set(*field, value);
                     }
                     let key = holds_key(state, kind).then(|| key.clone());
                     put(state, self.side, taken, Scope::In, true, key, now)
@@ -718,6 +734,7 @@ impl FakeSide {
                 Outcome::Written {
                     now: Box::new(now),
                     replaced: BTreeMap::new(),
+                    left: left(state, record.fields.keys()),
                 }
             }
             Write::Update {
@@ -743,6 +760,9 @@ impl FakeSide {
                 let mut replaced = BTreeMap::new();
                 let mut record = item.record.clone();
                 for (field, value) in set {
+                    if leaves(state, *field) {
+                        continue;
+                    }
                     replaced.insert(*field, record.get(*field).clone());
                     let value = held(state, *kind, *field, value);
                     record.set(*field, value);
@@ -772,6 +792,7 @@ impl FakeSide {
                 Outcome::Written {
                     now: Box::new(now),
                     replaced,
+                    left: left(state, set.keys()),
                 }
             }
             Write::Delete {
@@ -1122,6 +1143,10 @@ impl Store for FakeStore {
             kept.journal.extend(commit.journal);
             for key in commit.solved {
                 kept.issues.remove(&key);
+            }
+            for (side, item) in commit.gone {
+                kept.issues
+                    .retain(|key, _| (key.side, &key.item) != (side, &item));
             }
             for issue in commit.issues {
                 kept.issues.insert(issue.key, issue.detail);

@@ -103,6 +103,7 @@ impl End {
             return Outcome::Written {
                 now: Box::new(item.clone()),
                 replaced: BTreeMap::new(),
+                left: None,
             };
         }
         let item = self.items.remove(id).unwrap();
@@ -172,6 +173,7 @@ impl Endpoint for FakeSide {
                 Outcome::Written {
                     now: Box::new(item),
                     replaced: BTreeMap::new(),
+                    left: None,
                 }
             })
             .collect())
