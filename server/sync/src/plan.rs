@@ -74,8 +74,8 @@ pub struct Job {
     pub register: Option<BaseHash>,
     /// The item is made again, on our own claim.
     pub remade: bool,
-    /// It will belong to no record: once it is made, the user is asked for one.
-    pub nobodys: bool,
+    /// What the user is told once it is made.
+    pub once_made: Option<Draft>,
     /// By what later mails of the same conversation know that it was saved.
     pub thread: Option<BaseHash>,
 }
@@ -288,7 +288,7 @@ impl<'a> Planner<'a> {
             claim: None,
             register: None,
             remade: false,
-            nobodys: false,
+            once_made: None,
             thread: None,
         }
     }

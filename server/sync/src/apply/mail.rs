@@ -352,6 +352,7 @@ impl Round<'_> {
                 Err(refusal) if !refusal.retry => Files {
                     put: Vec::new(),
                     left_out: vec![(name(job), "the mail can no longer be read".to_owned())],
+                    bytes: 0,
                 },
                 Err(_) => continue,
             };

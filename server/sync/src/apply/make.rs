@@ -1,6 +1,6 @@
 //! Creates: the intent first, and for what exists once per organisation the claim before it.
 
-use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
+use tandem_types::{ItemKind, Side};
 
 use super::{Applied, Work, refused, tries};
 use crate::link::{BaseHash, Intent, Link, LinkState};
@@ -9,8 +9,8 @@ use crate::merge::Both;
 use crate::model::{Field, FieldValue, LinkKey, Outcome, Record, Snapshot, Write};
 use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
-use crate::plan::{Draft, Step, failed_mark, own_id, park, set_item, title};
-use crate::ports::{Claim, Commit, IssueKey, JournalAct, JournalEntry};
+use crate::plan::{Step, failed_mark, own_id, park, set_item, title};
+use crate::ports::{Claim, Commit, JournalAct, JournalEntry};
 use crate::round::{Halt, Round};
 
 impl Round<'_> {
@@ -181,9 +181,9 @@ impl Round<'_> {
                 commit.journal.append(&mut job.journal);
                 if let Some(source) = source {
                     self.solve(kind, side.other(), &source.id, commit);
-                    if job.nobodys {
-                        self.raise(nobodys(source), commit, applied);
-                    }
+                }
+                if let Some(draft) = job.once_made.take() {
+                    self.raise(draft, commit, applied);
                 }
                 self.remember(job, commit);
                 if let Some(hash) = job.claim {
@@ -284,20 +284,5 @@ impl Round<'_> {
             }
         }
         added && link.kind != ItemKind::Email
-    }
-}
-
-/// Saved as the user asked, and it belongs to no record: he can choose one.
-fn nobodys(item: &Snapshot) -> Draft {
-    Draft {
-        key: IssueKey {
-            kind: item.record.kind,
-            side: Side::Mailbox,
-            item: item.id.clone(),
-            code: IssueCode::NoMatch,
-        },
-        title: title(&item.record),
-        detail: String::new(),
-        cures: vec![IssueCure::LinkTo, IssueCure::Ignore],
     }
 }

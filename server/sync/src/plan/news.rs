@@ -10,13 +10,14 @@ use crate::merge::{Both, make};
 use crate::model::{Field, FieldValue, ItemId, LinkKey, Mark, Part, Snapshot};
 use crate::normalise::normalise;
 use crate::pair::Pairing;
+use crate::ports::IssueKey;
 use crate::relate;
 use crate::save::{NotSaved, Rule};
 use crate::survey::Source;
 
 use super::pairs::is_private;
 use super::told::{REFUSALS, of_sources};
-use super::{Job, Planner, Step, Update, limits, linked, name_of, own_id, park, set_item, title};
+use super::{Draft, Job, Planner, Step, Update, limits, linked, name_of, own_id, park, set_item, title};
 
 impl<'a> Planner<'a> {
     pub(super) fn pairing(&mut self, pairing: Pairing<'a>, made: &mut Vec<Source<'a>>) {
@@ -119,7 +120,7 @@ impl<'a> Planner<'a> {
                 .claim
                 .filter(|_| on == Side::Crm && meeting::is_shared(item)),
             remade: source.remade,
-            nobodys: self.is_nobodys(source),
+            once_made: self.is_nobodys(source).then(|| nobodys(item)),
             thread: meeting::thread(self.view.org, &self.view.frame.connection, item),
             ..Self::job(link, Step::Make { on, record, tag })
         });
@@ -437,6 +438,21 @@ impl<'a> Planner<'a> {
             candidates_to_detail(&others),
             vec![IssueCure::PickMatch, IssueCure::Ignore],
         );
+    }
+}
+
+/// Saved as the user asked, and it belongs to no record: he can choose one.
+fn nobodys(item: &Snapshot) -> Draft {
+    Draft {
+        key: IssueKey {
+            kind: item.record.kind,
+            side: Side::Mailbox,
+            item: item.id.clone(),
+            code: IssueCode::NoMatch,
+        },
+        title: title(&item.record),
+        detail: String::new(),
+        cures: vec![IssueCure::LinkTo, IssueCure::Ignore],
     }
 }
 
