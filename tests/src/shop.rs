@@ -455,7 +455,8 @@ impl Stage {
             .await?;
         self.here(
             "messages",
-            &json!({ "folder": "Salesforce Emails", "subject": name, "text": "All well.", "from": mail,
+            // From a colleague: of a stranger's mail the user would be asked where it belongs.
+            &json!({ "folder": "Salesforce Emails", "subject": name, "text": "All well.", "from": "jon.colleague@contoso.example",
                 "to": [self.nina.user.mailbox], "message_id": format!("<{mail}>") }),
         )
         .await
