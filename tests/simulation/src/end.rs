@@ -12,7 +12,7 @@ use tandem_sync::{Fault, FaultKind};
 use tandem_types::{AttachmentRules, IssueCode, ItemKind, Side, Timestamp, UserId};
 
 use crate::faults::{Op, Woe};
-use crate::truth::{Home, canon};
+use crate::truth::{Home, canon, image};
 use crate::world::{Place, Shared, World, turn, user_id};
 
 /// One end, for one session.
@@ -346,6 +346,11 @@ impl World {
     fn matches(&self, home: Home, index: usize, key: &MatchKey) -> bool {
         let item = self.item(home, index);
         let text = |field: Field| canon(field, item.text(field)).to_lowercase();
+        // What Salesforce has cut is looked for as it is there.
+        let held = |subject: &str| {
+            let rule = self.rule(home.side(), item.kind, Field::Subject);
+            image(Field::Subject, subject, &rule.unwrap_or_default()).to_lowercase()
+        };
         match key {
             MatchKey::Email(address) => text(Field::Email) == *address,
             MatchKey::Name { given, surname } => {
@@ -353,15 +358,14 @@ impl World {
                     && text(Field::Surname) == canon(Field::Surname, surname).to_lowercase()
             }
             MatchKey::Event { subject, start } => {
-                text(Field::Subject) == canon(Field::Subject, subject).to_lowercase()
+                text(Field::Subject) == held(subject)
                     && item.when().is_some_and(|when| when.start_text() == *start)
             }
             MatchKey::Meeting { uid, original_start } => {
                 item.event.uid.as_ref() == Some(uid) && item.event.original_start == *original_start
             }
             MatchKey::Task { subject, due } => {
-                text(Field::Subject) == canon(Field::Subject, subject).to_lowercase()
-                    && canon(Field::Due, item.text(Field::Due)) == *due
+                text(Field::Subject) == held(subject) && canon(Field::Due, item.text(Field::Due)) == *due
             }
             MatchKey::Message(id) => item.text(Field::MessageId) == id,
         }
@@ -926,7 +930,9 @@ impl Endpoint for End {
                 if holds_key {
                     item.key.as_ref().is_some_and(|key| keys.contains(key))
                 } else {
-                    let mine = home != Home::Org || item.owner == self.conn;
+                    // Who made it stays who made it, whoever owns it now.
+                    let maker = item.made_by.map_or(item.owner, |run| world.runs[run].conn);
+                    let mine = home != Home::Org || maker == self.conn;
                     mine && item.created >= since
                 }
             })

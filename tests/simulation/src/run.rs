@@ -491,6 +491,13 @@ impl Play {
         let run = world.runs.len();
         let seq = world.tick();
         let settings = world.settings[conn].clone();
+        // What one that still hangs has written, nobody has noted.
+        for other in 0..run {
+            if world.runs[other].conn == conn && !world.runs[other].closed {
+                let unnoted = world.runs[other].unnoted.clone();
+                world.doubted.extend(unnoted);
+            }
+        }
         world.runs.push(Run {
             conn,
             seq,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tandem_store::MemoryStore;
-use tandem_sync::model::{Field, LinkKey};
+use tandem_sync::model::Field;
 use tandem_sync::ports::{
-    Claim, Closing, Commit, JournalEntry, Lease, LinkAsk, Opening, Pick, Store, StoreError,
+    Claim, Closing, Commit, JournalEntry, Lease, LinkAsk, Opening, Pick, Store, StoreError, Wish,
 };
 use tandem_sync::{BaseHash, Link};
 use tandem_types::{ItemKind, SessionId, Side, StateReason, Timestamp};
@@ -72,7 +72,9 @@ impl World {
             let new = self.links[conn].get(&id).is_none_or(|old| {
                 !self.paired.contains_key(&(conn, id.clone())) && whole(&link) && !whole(old)
             });
-            if new
+            // And what is made again of its record is as private as it was.
+            let kept = whole(&link) && self.on_purpose.contains(&(conn, id.clone()));
+            if (new || kept)
                 && let Some(index) = link
                     .mailbox_id
                     .as_ref()
@@ -80,6 +82,7 @@ impl World {
                 && self.item(Home::Box(conn), index).text(Field::Private) == "yes"
             {
                 self.private_on_purpose.insert((conn, index));
+                self.on_purpose.insert((conn, id.clone()));
             }
             if link.mailbox_id.is_some() && link.crm_id.is_some() {
                 self.paired.entry((conn, id.clone())).or_insert(seq);
@@ -231,7 +234,7 @@ impl Store for SimStore {
         &self,
         lease: &Lease,
         now: Timestamp,
-        wishes: &[(ItemKind, BaseHash, LinkKey)],
+        wishes: &[Wish],
         stale_before: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
         self.call(Op::Links).await?;

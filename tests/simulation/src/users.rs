@@ -641,6 +641,9 @@ impl World {
                     return None;
                 }
                 self.mark_series(mine, index, to);
+                if to {
+                    self.item_mut(mine, index).asked = self.seq;
+                }
             }
             Act::UnsyncItem => {
                 let kind = *dice.pick(&kinds[..3]);
@@ -661,6 +664,12 @@ impl World {
                 })?;
                 if self.untold(mine, index) {
                     return None;
+                }
+                // Beside one that was made again of its record, the user has two now, and wants two.
+                let (soul, kind) = (self.item(mine, index).soul, self.item(mine, index).kind);
+                let again = |other: &usize| self.item(mine, *other).kind == kind;
+                if self.of_soul(mine, soul).iter().any(again) {
+                    self.blurred.insert(soul);
                 }
                 self.item_mut(mine, index).gone = None;
                 self.rename(mine, index);
@@ -1076,6 +1085,7 @@ impl World {
                     self.rename(mine, index);
                 }
                 self.touch(mine, index);
+                self.item_mut(mine, index).asked = self.seq;
             }
         }
         Some(())

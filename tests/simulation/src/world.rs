@@ -70,6 +70,8 @@ pub struct Item {
     pub made_seq: u64,
     /// Of which item of the other side.
     pub made_for: Option<(Home, usize)>,
+    /// When a user asked last that it be saved.
+    pub asked: u64,
     /// The last time that anything but a write of ours touched it.
     pub user_seq: u64,
     /// The last write of each connection.
@@ -321,6 +323,8 @@ pub struct World {
     pub noted_ids: BTreeSet<(usize, Home, ItemId)>,
     /// Private events that were saved on purpose.
     pub private_on_purpose: BTreeSet<(usize, usize)>,
+    /// Their links.
+    pub on_purpose: BTreeSet<(usize, LinkId)>,
     /// Records that a user linked a thing to by his own hand.
     pub chosen: BTreeSet<(usize, ItemId)>,
     pub backfilling: [bool; 2],
@@ -416,6 +420,7 @@ impl World {
             paired: BTreeMap::new(),
             noted_ids: BTreeSet::new(),
             private_on_purpose: BTreeSet::new(),
+            on_purpose: BTreeSet::new(),
             chosen: BTreeSet::new(),
             backfilling: [false; 2],
             people: Vec::new(),
@@ -582,6 +587,7 @@ impl World {
             made_by,
             made_seq: seq,
             made_for: None,
+            asked: 0,
             user_seq: seq,
             ours: [0; 2],
             gone: None,

@@ -4,7 +4,10 @@ use tandem_sync::model::{Answer, Field, KnownKind, Part};
 use tandem_types::{ContactScope, ItemKind};
 
 use crate::truth::{Home, canon};
-use crate::world::{DAY, Place, World, address, user_id};
+use crate::world::{DAY, Item, Place, World, address, user_id};
+
+/// Why an item is not saved by itself although its rule is on.
+pub(crate) const NOBODY: &str = "nobody outside is known";
 
 impl World {
     /// Whether an item may be a source of a create, by its present state. `Err`: why not.
@@ -74,17 +77,10 @@ impl World {
                 {
                     return Err("not accepted");
                 }
-                let mut people: Vec<&str> = item
-                    .event
-                    .attendees
-                    .iter()
-                    .map(|attendee| attendee.who.address.as_str())
-                    .collect();
-                people.extend(item.event.organizer.iter().map(|who| who.address.as_str()));
-                if people.iter().any(|who| self.is_matched(conn, who)) {
+                if takes_part(item).any(|who| self.is_matched(conn, who)) {
                     Ok(())
                 } else {
-                    Err("nobody outside is known")
+                    Err(NOBODY)
                 }
             }
             (Home::Box(_), ItemKind::Email) => {
@@ -119,14 +115,10 @@ impl World {
                 if old {
                     return Err("too old");
                 }
-                if item
-                    .mail
-                    .everybody()
-                    .any(|who| self.is_matched(conn, &who.address))
-                {
+                if takes_part(item).any(|who| self.is_matched(conn, who)) {
                     Ok(())
                 } else {
-                    Err("nobody outside is known")
+                    Err(NOBODY)
                 }
             }
         }
@@ -146,6 +138,27 @@ impl World {
                     .iter()
                     .any(|rec| rec.kind == KnownKind::Lead && !rec.over && rec.email == who)
                 || self.has_account(who))
+    }
+
+    /// Whether somebody of them was a contact until after `start`: who was known when the session asked is known to it,
+    /// also when that contact is deleted or rewritten before the save, by a user or by a session.
+    pub(crate) fn was_matched(&self, home: Home, index: usize, start: u64) -> bool {
+        let item = self.item(home, index);
+        self.shelf(Home::Org)
+            .items
+            .iter()
+            .filter(|there| there.kind == ItemKind::Contact)
+            .filter(|there| {
+                let gone = there.gone.map_or(0, |gone| gone.seq);
+                gone.max(there.user_seq).max(there.ours[0]).max(there.ours[1]) >= start
+            })
+            .any(|there| {
+                takes_part(item).any(|who| {
+                    self.truth
+                        .said(there.soul, Field::Email)
+                        .any(|edit| canon(Field::Email, &edit.value) == who)
+                })
+            })
     }
 
     fn has_account(&self, who: &str) -> bool {
@@ -195,4 +208,13 @@ impl World {
             Ok(())
         }
     }
+}
+
+/// The addresses of all who take part in a meeting, or stand in a mail.
+fn takes_part(item: &Item) -> impl Iterator<Item = &str> {
+    let attendees = item.event.attendees.iter().map(|attendee| &attendee.who);
+    attendees
+        .chain(&item.event.organizer)
+        .chain(item.mail.everybody())
+        .map(|who| who.address.as_str())
 }

@@ -1,12 +1,13 @@
 //! Each write of ours, as it happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Mark, Part, Record, Relations};
 use tandem_types::{ConflictPolicy, ItemKind, Side};
 
 use crate::end::{take_answer, take_relations};
 use crate::oracle::private::HIDDEN;
+use crate::oracle::scope::NOBODY;
 use crate::truth::{Home, Lost, canon, image};
 use crate::world::{Run, World, user_id};
 
@@ -98,9 +99,13 @@ impl World {
         if self.runs[run].undo || self.truth.any(&self.torn, soul) {
             return (soul, made_for);
         }
-        let raced = self.item(other, source).user_seq >= self.runs[run].seq || self.settings_moved(run);
+        let start = self.runs[run].seq;
+        let item = self.item(other, source);
+        // Somebody, or a colleague's session, changed it after it was read: no question is one with the write.
+        let raced = item.user_seq >= start || item.ours[1 - conn] >= start || self.settings_moved(run);
         if let Err(why) = self.may_be_saved(conn, other, source)
             && !raced
+            && !(why == NOBODY && self.was_matched(other, source, start))
         {
             let link = announced.map(|(_, link)| link);
             // What was in scope when it was paired is followed wherever it goes.
@@ -122,12 +127,21 @@ impl World {
         self.paired.contains_key(&(conn, link.clone()))
     }
 
-    /// Whose words these are, where nothing better is known.
+    /// Whose words these are, where nothing better is known: whose most of them are.
     fn guess(&mut self, record: &Record) -> usize {
-        let found = self.truth.edits.iter().find(|edit| {
-            !edit.value.is_empty() && record.get(edit.field).known() == Some(edit.value.as_str())
-        });
-        match found.map(|edit| edit.soul) {
+        let mut shared: BTreeMap<usize, BTreeSet<Field>> = BTreeMap::new();
+        for edit in &self.truth.edits {
+            // A subject is cut where Salesforce has no place for it.
+            let is_it = |sent: &str| sent == edit.value || sent.len() > 8 && edit.value.starts_with(sent);
+            if !edit.value.is_empty() && record.get(edit.field).known().is_some_and(is_it) {
+                shared
+                    .entry(self.truth.root(edit.soul))
+                    .or_default()
+                    .insert(edit.field);
+            }
+        }
+        let best = shared.iter().max_by_key(|(_, fields)| fields.len());
+        match best.map(|(soul, _)| *soul) {
             Some(soul) => soul,
             None => self.truth.soul(),
         }
@@ -169,7 +183,9 @@ impl World {
                 Home::Org => self.visible(twin, conn),
                 Home::Box(_) => {
                     let private = twin.private || twin.text(Field::Private) == "yes";
-                    !twin.unreadable && (twin.marked() || twin.kind == ItemKind::Event && !private)
+                    // What was cancelled stands for nothing that still takes place.
+                    let event = twin.kind == ItemKind::Event && !private && !twin.event.cancelled;
+                    !twin.unreadable && (twin.marked() && twin.kind != ItemKind::Event || event)
                 }
             };
             let ours = twin.made_by.map(|maker| self.runs[maker].conn);
@@ -179,21 +195,31 @@ impl World {
             } else {
                 twin.user_seq.max(twin.made_seq) >= start
             };
-            let taken = self.links[conn].values().any(|link| {
-                let holds = link
-                    .id_on(home.side())
-                    .and_then(|id| self.find_ever(home, id))
-                    .is_some_and(|at| self.merged(home, at) == index);
-                // What a link ended with is not paired again by itself.
-                let ended = matches!(link.state, tandem_sync::LinkState::Ended(_));
-                holds
-                    && (ended
-                        || link.id_on(other.side()).is_some_and(|id| {
-                            self.find_ever(other, id)
-                                .map(|at| self.merged(other, at))
-                                .is_some_and(|at| at != source && self.item(other, at).here())
-                        }))
-            });
+            // Another was made of it, or it was made of another: noted or not, those two are a pair.
+            let of_other = |at: usize| at != source && self.item(other, at).here();
+            let spoken_for = twin
+                .made_for
+                .is_some_and(|(from, at)| from == other && of_other(at))
+                || self
+                    .of_soul(other, soul)
+                    .into_iter()
+                    .any(|at| of_other(at) && self.item(other, at).made_for == Some((home, index)));
+            let taken = spoken_for
+                || self.links[conn].values().any(|link| {
+                    let holds = link
+                        .id_on(home.side())
+                        .and_then(|id| self.find_ever(home, id))
+                        .is_some_and(|at| self.merged(home, at) == index);
+                    // What a link ended with is not paired again by itself.
+                    let ended = matches!(link.state, tandem_sync::LinkState::Ended(_));
+                    holds
+                        && (ended
+                            || link.id_on(other.side()).is_some_and(|id| {
+                                self.find_ever(other, id)
+                                    .map(|at| self.merged(other, at))
+                                    .is_some_and(|at| at != source && self.item(other, at).here())
+                            }))
+                });
             if seen && !late && !taken {
                 let text = format!(
                     "a second {} of {} is made beside {}",
@@ -242,7 +268,7 @@ impl World {
             let edit = &self.truth.edits[*edit];
             !edit.carried || edit.seq > noted.min(fell)
         }) || item.ours[1 - conn] > noted.min(fell);
-        let added = item.made_by.is_none() && item.made_seq > fell;
+        let added = item.made_by.is_none() && item.made_seq > fell || item.asked > fell;
         let wanted = link.is_some_and(|link| self.cured.contains(&link));
         let unnoted = !self.shelf(home).items.iter().any(|gone| {
             gone.gone.is_some_and(|g| g.seq == fell) && self.known_to_links(conn, home, &gone.id)
