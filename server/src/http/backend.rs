@@ -195,7 +195,7 @@ fn told(report: &UndoReport) -> UndoView {
                 item: left.item.0.clone(),
                 reason: match left.reason {
                     LeftReason::ChangedSince | LeftReason::MadePrivate => UndoReason::ChangedSince,
-                    LeftReason::Gone => UndoReason::Gone,
+                    LeftReason::Gone | LeftReason::NotOwn => UndoReason::Gone,
                     LeftReason::GoneForGood => UndoReason::GoneForGood,
                     LeftReason::Refused(_) => UndoReason::Refused,
                     LeftReason::InDoubt => UndoReason::InDoubt,

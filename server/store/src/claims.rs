@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sync::BaseHash;
 use tandem_sync::model::{ItemId, LinkKey};
-use tandem_sync::ports::{Claim, HashKey, Lease};
+use tandem_sync::ports::{Claim, HashKey, Lease, Wish};
 use tandem_types::{ConnectionId, ItemKind, OrgId, Timestamp};
 
 use crate::db::{Row, Tx, Val, pieces, places, vals};
@@ -106,28 +106,28 @@ impl Store {
         &self,
         lease: &Lease,
         now: Timestamp,
-        wishes: &[(ItemKind, BaseHash, LinkKey)],
+        wishes: &[Wish],
         stale_before: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
         let mut tx = self.db.begin().await?;
         let select = format!("SELECT id FROM connections WHERE {HELD}{}", tx.for_update());
         tx.row(select, held![lease]).await?.ok_or(StoreError::LeaseLost)?;
-        let mut wanted: BTreeMap<Name, &LinkKey> = BTreeMap::new();
-        for (kind, hash, key) in wishes {
-            wanted.entry(name(*kind, hash)).or_insert(key);
+        let mut wanted: BTreeMap<Name, &Wish> = BTreeMap::new();
+        for wish in wishes {
+            wanted.entry(name(wish.kind, &wish.hash)).or_insert(wish);
         }
-        let wanted: Vec<(Name, &LinkKey)> = wanted.into_iter().collect();
+        let wanted: Vec<(Name, &Wish)> = wanted.into_iter().collect();
         let mut standing: BTreeMap<Name, Claim> = BTreeMap::new();
         for piece in pieces(&wanted) {
             let mut values = Vec::with_capacity(piece.len() * WIDTH + 1);
-            for ((kind, hash), key) in piece {
+            for ((kind, hash), wish) in piece {
                 values.extend(vals![
                     &lease.org,
                     *kind,
                     hash,
                     &lease.connection,
                     &lease.user,
-                    &key.0,
+                    &wish.key.0,
                     now
                 ]);
             }
@@ -149,16 +149,55 @@ impl Store {
                 standing.insert(name(claim.kind, &claim.hash), claim);
             }
         }
+        // All of these rows are locked by now: nobody is waited for any more.
+        for (name, wish) in &wanted {
+            let Some(claim) = standing.get_mut(name) else {
+                continue;
+            };
+            if wish.gone.is_some() && wish.gone == claim.crm_id {
+                self.take_over(&mut tx, lease, now, wish).await?;
+                claim.holder = lease.connection.clone();
+                claim.key = wish.key.clone();
+                claim.crm_id = None;
+                claim.since = now;
+            }
+        }
         tx.commit().await?;
         wishes
             .iter()
-            .map(|(kind, hash, _)| {
+            .map(|wish| {
                 standing
-                    .get(&name(*kind, hash))
+                    .get(&name(wish.kind, &wish.hash))
                     .cloned()
                     .ok_or(StoreError::NotFound("claim"))
             })
             .collect()
+    }
+
+    /// The record that the claim names is gone: it is to be made again, under another key.
+    async fn take_over(
+        &self,
+        tx: &mut Tx,
+        lease: &Lease,
+        now: Timestamp,
+        wish: &Wish,
+    ) -> Result<(), StoreError> {
+        let (kind, hash) = name(wish.kind, &wish.hash);
+        tx.exec(
+            "UPDATE claims SET holder = $4, user_id = $5, link_key = $6, since = $7, crm_id = NULL \
+             WHERE org_id = $1 AND kind = $2 AND hash = $3",
+            vals![
+                &lease.org,
+                kind,
+                hash,
+                &lease.connection,
+                &lease.user,
+                &wish.key.0,
+                now
+            ],
+        )
+        .await
+        .map(|_| ())
     }
 
     pub(crate) async fn read_claims(

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tandem_sync::model::{Cursor, LinkKey};
+use tandem_sync::model::Cursor;
 use tandem_sync::ports::{
-    self, Backfill, Claim, Closing, Commit, JournalEntry, Lease, LinkAsk, Opening, Pick,
+    self, Backfill, Claim, Closing, Commit, JournalEntry, Lease, LinkAsk, Opening, Pick, Wish,
 };
 use tandem_sync::{BaseHash, Link};
 use tandem_types::{ItemKind, SessionId, StateReason, SyncState, Timestamp};
@@ -224,7 +224,7 @@ impl ports::Store for Store {
         &self,
         lease: &Lease,
         now: Timestamp,
-        wishes: &[(ItemKind, BaseHash, LinkKey)],
+        wishes: &[Wish],
         stale_before: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
         self.make_claims(lease, now, wishes, stale_before).await

@@ -11,7 +11,7 @@ use tandem_sync::model::{Cursor, ItemId, LinkKey};
 use tandem_sync::mutant::{self, Mutant};
 use tandem_sync::ports::{
     self, Backfill, Claim, Closing, Commit, HashKey, Issue, IssueKey, JournalEntry, Lease, LinkAsk, Opening,
-    Pick, StoreError,
+    Pick, StoreError, Wish,
 };
 use tandem_sync::{BaseHash, Link, LinkState};
 use tandem_types::{
@@ -1153,22 +1153,33 @@ impl ports::Store for MemoryStore {
         &self,
         lease: &Lease,
         now: Timestamp,
-        wishes: &[(ItemKind, BaseHash, LinkKey)],
+        wishes: &[Wish],
         stale_before: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
         let mut all = self.all();
         let (_, org) = all.held(lease)?;
         let mut claims = Vec::with_capacity(wishes.len());
-        for (kind, hash, key) in wishes {
-            let claim = org.claims.entry((*kind, hash.0)).or_insert_with(|| Claim {
-                kind: *kind,
-                hash: *hash,
-                holder: lease.connection.clone(),
-                key: key.clone(),
-                crm_id: None,
-                since: now,
-            });
-            if stale(claim, stale_before) {
+        for wish in wishes {
+            let claim = org
+                .claims
+                .entry((wish.kind, wish.hash.0))
+                .or_insert_with(|| Claim {
+                    kind: wish.kind,
+                    hash: wish.hash,
+                    holder: lease.connection.clone(),
+                    key: wish.key.clone(),
+                    crm_id: None,
+                    since: now,
+                });
+            if wish.gone.is_some() && wish.gone == claim.crm_id {
+                *claim = Claim {
+                    holder: lease.connection.clone(),
+                    key: wish.key.clone(),
+                    crm_id: None,
+                    since: now,
+                    ..claim.clone()
+                };
+            } else if stale(claim, stale_before) {
                 claim.holder = lease.connection.clone();
                 claim.since = now;
             }
@@ -1346,7 +1357,12 @@ mod tests {
         commit(&store, &lease, vec![link(1, LinkState::Live)]).unwrap();
         let fork = store.fork();
         commit(&store, &lease, vec![link(2, LinkState::Live)]).unwrap();
-        let wish = [(ItemKind::Email, BaseHash([1; 16]), LinkKey("a".to_owned()))];
+        let wish = [Wish {
+            kind: ItemKind::Email,
+            hash: BaseHash([1; 16]),
+            key: LinkKey("a".to_owned()),
+            gone: None,
+        }];
         now(ports::Store::claims(&store, &lease, T0, &wish, T0)).unwrap();
         fork.deactivate(&id(2), T0).unwrap();
 

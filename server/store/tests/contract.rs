@@ -152,6 +152,7 @@ port_cases![
     shared: a_claim_stands_for_the_whole_organisation,
     shared: only_its_holder_settles_a_claim,
     shared: a_stale_claim_is_taken_over_with_its_key,
+    shared: a_claim_of_a_deleted_record_goes_to_the_first_who_knows,
     shared: two_that_claim_at_once_agree,
     shared: a_deactivated_one_gives_its_claims_up,
     shared: a_stale_fence_claims_nothing,

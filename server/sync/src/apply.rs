@@ -19,7 +19,7 @@ use crate::model::{Field, FieldValue, ItemId, LinkKey, Outcome, Part, Refusal, S
 use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
 use crate::plan::{Draft, Job, Plan, REFUSALS, Step, Tally, Update, on_side, own_id, parse_own};
-use crate::ports::{Claim, Commit, Issue, IssueKey};
+use crate::ports::{Claim, Commit, Issue, IssueKey, Wish};
 use crate::round::{Halt, Round};
 use crate::session::progress;
 use crate::survey::Look;
@@ -229,9 +229,14 @@ impl Round<'_> {
         for chunk in named.chunks_mut(NOTES_MAX) {
             let now = self.cx.clock.now();
             let lease = self.keeper.lease();
-            let wishes: Vec<(ItemKind, BaseHash, LinkKey)> = chunk
+            let wishes: Vec<Wish> = chunk
                 .iter()
-                .map(|(kind, hash, key, ..)| (*kind, *hash, key.clone()))
+                .map(|(kind, hash, key, ..)| Wish {
+                    kind: *kind,
+                    hash: *hash,
+                    key: key.clone(),
+                    gone: None,
+                })
                 .collect();
             let stale = meeting::stale_before(now, self.opening.settings.interval_minutes);
             let claims = self.cx.store.claims(&lease, now, &wishes, stale).await?;

@@ -69,6 +69,9 @@ pub struct Traits {
     /// The mailbox item was last seen without this link's key: not finding the key proves nothing.
     #[serde(skip_serializing_if = "is_default")]
     pub keyless: bool,
+    /// The mailbox item was seen without its mark: marked once more, the user asks for it again.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unmarked: bool,
     /// How a calendar finds the mailbox item when its id is gone.
     #[serde(skip_serializing_if = "is_default")]
     pub meeting: Option<MeetingId>,

@@ -137,12 +137,14 @@ fn of_kind<'s, 'a>(survey: &'s Survey<'a>, kind: ItemKind) -> impl Iterator<Item
 /// a new id without our key. Before anything is made, it must be known whether that other item is still there.
 fn twins(view: View<'_>, survey: &mut Survey<'_>) {
     let mut unseen = Vec::new();
-    for source in of_kind(survey, ItemKind::Contact) {
-        let Some(address) = address(&source.item.record) else {
-            continue;
+    for source in survey.sources.iter().filter(|source| source.course.is_open()) {
+        let key = match source.item.record.kind {
+            ItemKind::Contact => address(&source.item.record).map(MatchKey::Email),
+            _ => activity::key(source.item),
         };
+        let Some(key) = key else { continue };
         let there = view.facts.sides.on(source.side.other());
-        for item in there.found(&MatchKey::Email(address)) {
+        for item in there.found(&key) {
             if let Some(link) = survey.link_of(view, source.side.other(), &item.id)
                 && paired(link)
                 && let Some(id) = link.id_on(source.side)
@@ -162,6 +164,11 @@ fn twins(view: View<'_>, survey: &mut Survey<'_>) {
             Some(_) => {}
         }
     }
+}
+
+/// By what an event or a task is looked for on the other side.
+pub(crate) fn activity_key(item: &Snapshot) -> Option<MatchKey> {
+    activity::key(item)
 }
 
 #[derive(Debug)]

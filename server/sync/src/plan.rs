@@ -72,10 +72,10 @@ pub struct Job {
     pub claim: Option<BaseHash>,
     /// The pair's record is named under this hash, so that whoever has a copy of the meeting finds it.
     pub register: Option<BaseHash>,
-    /// The item is made again, on our own claim.
-    pub remade: bool,
     /// What the user is told once it is made.
     pub once_made: Option<Draft>,
+    /// The record that the claim names, and that is proved to be deleted: the item is made again.
+    pub gone: Option<ItemId>,
     /// By what later mails of the same conversation know that it was saved.
     pub thread: Option<BaseHash>,
 }
@@ -176,6 +176,11 @@ pub fn plan<'a>(view: View<'a>, survey: &Survey<'a>, setting: Setting<'a>) -> Pl
     }
     for link in &survey.files_owed {
         planner.attach(link);
+    }
+    for (link, unmarked) in &survey.marks {
+        let mut kept = (*link).clone();
+        kept.traits.unmarked = *unmarked;
+        planner.keep(kept, link, "");
     }
     for (item, reason, link) in &survey.not_saved {
         planner.not_saved(item, *reason, *link);
@@ -287,8 +292,8 @@ impl<'a> Planner<'a> {
             adopted: false,
             claim: None,
             register: None,
-            remade: false,
             once_made: None,
+            gone: None,
             thread: None,
         }
     }

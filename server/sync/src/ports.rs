@@ -142,6 +142,17 @@ pub struct Claim {
     pub since: Timestamp,
 }
 
+/// What a connection wants to claim: see [`Store::claims`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    pub kind: ItemKind,
+    pub hash: BaseHash,
+    /// Under which it will be made, if the claim is new or taken over from `gone`.
+    pub key: LinkKey,
+    /// The record that was made of it before, and is proved to be deleted: a claim that still names it is taken over.
+    pub gone: Option<ItemId>,
+}
+
 /// The right to run one connection's session until `until`. `fence` grows with every claim; a stale one changes no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -398,13 +409,15 @@ pub trait Store: Send + Sync {
 
     async fn commit(&self, lease: &Lease, now: Timestamp, commit: Commit) -> Result<(), StoreError>;
 
-    /// For each wish (kind, hash, key), the organisation's claim: the one that stands, or a new one of this connection's.
-    /// One that is `stale_before` and was never made is taken over, with its key. Durable before it returns.
+    /// For each wish, the organisation's claim: the one that stands, or a new one of this connection's. One that is
+    /// `stale_before` and was never made is taken over, with its key; one that names the wish's `gone` record is taken
+    /// over with the wish's key, and names none: of all who know that the record is gone, the first gets it. Durable
+    /// before it returns.
     async fn claims(
         &self,
         lease: &Lease,
         now: Timestamp,
-        wishes: &[(ItemKind, BaseHash, LinkKey)],
+        wishes: &[Wish],
         stale_before: Timestamp,
     ) -> Result<Vec<Claim>, StoreError>;
 

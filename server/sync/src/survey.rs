@@ -15,7 +15,7 @@ use crate::hash::Hasher;
 use crate::link::{BaseHash, EndReason, Link, LinkState};
 use crate::linker::LinkerContext;
 use crate::meeting;
-use crate::merge::Both;
+use crate::merge::{Both, may_write};
 use crate::model::{Clue, Field, ItemId, Kinds, LinkKey, Part, Snapshot, Window};
 use crate::save::{NotSaved, Rule};
 
@@ -140,6 +140,8 @@ pub struct Source<'a> {
     pub rule: Option<Rule>,
     /// Under what it is claimed for the organisation before it is made.
     pub claim: Option<BaseHash>,
+    /// The record that was made of it before, and is proved to be deleted.
+    pub gone: Option<&'a ItemId>,
     pub course: Course<'a>,
 }
 
@@ -174,6 +176,8 @@ pub struct Survey<'a> {
     pub in_doubt: Vec<(&'a Link, &'a [ItemId])>,
     /// Mailbox items that are not saved, and why; with the link that waited for it.
     pub not_saved: Vec<(&'a Snapshot, NotSaved, Option<&'a Link>)>,
+    /// Links whose mailbox item has lost its mark (true), or was marked once more while the record is there.
+    pub marks: Vec<(&'a Link, bool)>,
     /// Saved emails whose attachments are still to be carried over.
     pub files_owed: Vec<&'a Link>,
     pub lookups: Lookups,
@@ -315,6 +319,10 @@ impl<'a> View<'a> {
         if let LinkState::Ended(reason) = link.state
             && !(reason == EndReason::DeletedInMailbox && bound.mailbox.contains_key(&link.id))
         {
+            if reason == EndReason::DeletedInCrm {
+                let mailbox = self.stand(link, Side::Mailbox, bound);
+                self.asked_again(link, mailbox, survey);
+            }
             return;
         }
         if let Some(intent) = link.intent
@@ -423,6 +431,43 @@ impl<'a> View<'a> {
         }
     }
 
+    /// What somebody deleted in the CRM is saved again only when the user asks for it: when he marks an event or a mail
+    /// that had lost its mark. True: that is all there is to decide about it now.
+    fn asked_again(self, link: &'a Link, mailbox: Stand<'a>, survey: &mut Survey<'a>) -> bool {
+        let may_save = may_write(self.settings.direction(link.kind)).crm;
+        let (Stand::Here(now), Some(record)) = (mailbox, &link.crm_id) else {
+            return false;
+        };
+        let owes = link.intent.is_some() || link.traits.files_owed;
+        let over = now.extra.event.as_deref().is_some_and(|event| event.cancelled) || self.is_past(now);
+        if !matches!(link.kind, ItemKind::Event | ItemKind::Email) || !may_save || owes || over {
+            return false;
+        }
+        match (now.marked && !now.extra.unsync, link.traits.unmarked) {
+            (true, false) | (false, true) => return false,
+            (false, false) => {
+                survey.marks.push((link, true));
+                return true;
+            }
+            (true, true) => {}
+        }
+        match self.facts.sides.crm.seen.get(record) {
+            None => {
+                survey.lookups.read.crm.insert(record.clone());
+            }
+            Some(Seen::Missing) => {
+                survey
+                    .lookups
+                    .fates
+                    .crm
+                    .insert(record.clone(), (link.kind, link.key.clone()));
+            }
+            Some(Seen::Deleted { .. }) => self.source(Side::Mailbox, now, Some(link), true, survey),
+            Some(Seen::Here(_) | Seen::Left | Seen::Unproved) => survey.marks.push((link, false)),
+        }
+        true
+    }
+
     /// A saved email is left alone. Nothing is believed of one that is not to be seen.
     fn look_at_email(self, link: &'a Link, stand: Both<Stand<'a>>, survey: &mut Survey<'a>) {
         let waiting = link.crm_id.is_none() && matches!(stand.crm, Stand::Nowhere);
@@ -434,7 +479,7 @@ impl<'a> View<'a> {
             survey.lookups.read.mailbox.insert(id.clone());
             return;
         }
-        if self.retried(link, &stand) {
+        if self.retried(link, &stand) || (!waiting && self.asked_again(link, stand.mailbox, survey)) {
             return;
         }
         if link.traits.files_owed && !waiting {

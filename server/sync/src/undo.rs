@@ -18,7 +18,9 @@ use tandem_types::{
 use crate::fault::Fault;
 use crate::hash::Hasher;
 use crate::link::{BaseHash, EndReason, Link, LinkState};
-use crate::model::{Fate, Field, FieldValue, ItemId, Mark, Outcome, Record, Scope, Snapshot, Trace, Write};
+use crate::model::{
+    Fate, Field, FieldValue, ItemId, Mark, Outcome, Part, Record, Scope, Snapshot, Trace, Write,
+};
 use crate::mutant::{self, Mutant};
 use crate::normalise::{self, normalise};
 use crate::ports::{
@@ -62,6 +64,8 @@ pub enum LeftReason {
     ChangedSince,
     /// Its event was made private: what it held is not shown again.
     MadePrivate,
+    /// The record is another user's by now.
+    NotOwn,
     /// It is no longer there, or not to be seen.
     Gone,
     /// It was deleted, and cannot be brought back: its bin was emptied.
@@ -80,6 +84,7 @@ impl LeftReason {
         match self {
             Self::ChangedSince => "it was changed since",
             Self::MadePrivate => "the event is private: what it held stays hidden",
+            Self::NotOwn => "the record belongs to somebody else now",
             Self::Gone => "it is no longer there, or you may no longer see it",
             Self::GoneForGood => "it was deleted for good",
             Self::Refused(_) => "the change was refused",
@@ -402,6 +407,10 @@ impl Undo<'_> {
             if set.is_empty() || self.holds(&now.record, &set) {
                 continue;
             }
+            if !may_change(side, &now, set.keys().all(|field| *field == Field::Answer)) {
+                self.leave(deed, LeftReason::NotOwn);
+                continue;
+            }
             if !self.as_written(deed, &now.record) {
                 self.leave(deed, LeftReason::ChangedSince);
                 continue;
@@ -515,6 +524,10 @@ impl Undo<'_> {
                 self.leave(deed, LeftReason::Gone);
                 continue;
             };
+            if !may_change(side, &now, false) {
+                self.leave(deed, LeftReason::NotOwn);
+                continue;
+            }
             if !self.as_written(deed, &now.record) {
                 self.leave(deed, LeftReason::ChangedSince);
                 continue;
@@ -800,6 +813,18 @@ impl Act {
             (false, false) => Self::Write,
         }
     }
+}
+
+/// A record may have been given away since: then only the user's own answer is his to take back.
+fn may_change(side: Side, now: &Snapshot, answers: bool) -> bool {
+    let guest = now
+        .extra
+        .event
+        .as_deref()
+        .is_some_and(|event| event.part == Part::Attendee);
+    side == Side::Mailbox
+        || now.record.kind == ItemKind::Email
+        || (now.scope == Scope::In && (answers || !guest))
 }
 
 /// Whether a pair can go on with this other item: it would not be deleted again for what it says.

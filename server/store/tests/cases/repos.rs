@@ -9,7 +9,7 @@ use tandem_store::{
 };
 use tandem_sync::BaseHash;
 use tandem_sync::model::{ItemId, LinkKey};
-use tandem_sync::ports::{Claim, Commit, Issue, IssueKey, JournalAct, LinkAsk, Pick, Store as _};
+use tandem_sync::ports::{Claim, Commit, Issue, IssueKey, JournalAct, LinkAsk, Pick, Store as _, Wish};
 use tandem_types::{IssueCode, ItemKind, Settings, Side, StateReason, SyncState};
 
 use crate::common::{
@@ -874,7 +874,12 @@ pub(crate) async fn a_commit_that_fails_half_way_leaves_nothing(store: Store) {
         .claims(
             &lease,
             T0,
-            &[(ItemKind::Event, BaseHash([1; 16]), LinkKey("k".to_owned()))],
+            &[Wish {
+                kind: ItemKind::Event,
+                hash: BaseHash([1; 16]),
+                key: LinkKey("k".to_owned()),
+                gone: None,
+            }],
             T0,
         )
         .await
@@ -1144,13 +1149,18 @@ pub(crate) async fn links_are_found_without_a_lease(store: Store) {
             let [a, b] = n.to_be_bytes();
             let mut hash = [0; 16];
             hash[..2].copy_from_slice(&[a, b]);
-            (ItemKind::Email, BaseHash(hash), LinkKey(format!("k{n}")))
+            Wish {
+                kind: ItemKind::Email,
+                hash: BaseHash(hash),
+                key: LinkKey(format!("k{n}")),
+                gone: None,
+            }
         })
         .collect();
     let made = store.claims(&lease, T0, &wishes, T0).await.unwrap();
     let keys: Vec<_> = made.iter().map(|c| c.key.clone()).collect();
-    assert_eq!(keys, wishes.iter().map(|w| w.2.clone()).collect::<Vec<_>>());
-    let hashes: Vec<_> = wishes.iter().rev().map(|w| (w.0, w.1)).collect();
+    assert_eq!(keys, wishes.iter().map(|w| w.key.clone()).collect::<Vec<_>>());
+    let hashes: Vec<_> = wishes.iter().rev().map(|w| (w.kind, w.hash)).collect();
     let found = store.claims_of(&org(1), &hashes).await.unwrap();
     let found: Vec<Claim> = found.into_iter().rev().map(Option::unwrap).collect();
     assert_eq!(found, made);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tandem_store::{SettingsFault, StoreError};
 use tandem_sync::model::{Cursor, ItemId, LinkKey};
-use tandem_sync::ports::{Backfill, Claim, Closing, Commit, Lease, LinkAsk, Pick};
+use tandem_sync::ports::{Backfill, Claim, Closing, Commit, Lease, LinkAsk, Pick, Wish};
 use tandem_sync::{BaseHash, Intent, Link};
 use tandem_types::{Direction, ItemKind, OrgId, Settings, Side, StateReason, SyncState, Timestamp};
 
@@ -20,15 +20,27 @@ fn hash(n: u8) -> BaseHash {
     BaseHash([n; 16])
 }
 
-fn wish(n: u8, key: &str) -> (ItemKind, BaseHash, LinkKey) {
-    (ItemKind::Email, hash(n), LinkKey(key.to_owned()))
+fn wish(n: u8, key: &str) -> Wish {
+    Wish {
+        kind: ItemKind::Email,
+        hash: hash(n),
+        key: LinkKey(key.to_owned()),
+        gone: None,
+    }
 }
 
-async fn claims(desk: &D, lease: &Lease, now: i64, wishes: &[(ItemKind, BaseHash, LinkKey)]) -> Vec<Claim> {
+async fn claims(desk: &D, lease: &Lease, now: i64, wishes: &[Wish]) -> Vec<Claim> {
     desk.port()
         .claims(lease, at(now), wishes, at(now - 1800))
         .await
         .unwrap()
+}
+
+fn as_made(claim: &Claim, id: &str) -> Claim {
+    Claim {
+        crm_id: Some(ItemId(id.to_owned())),
+        ..claim.clone()
+    }
 }
 
 async fn standing(desk: &D, lease: &Lease, n: u8) -> Option<Claim> {
@@ -64,7 +76,10 @@ pub(crate) async fn a_claim_stands_for_the_whole_organisation(desk: D) {
     assert_eq!(claims(&desk, one, 0, &[]).await, []);
     assert_eq!(standing(&desk, one, 1).await, None);
 
-    let event = (ItemKind::Event, hash(1), LinkKey("e".to_owned()));
+    let event = Wish {
+        kind: ItemKind::Event,
+        ..wish(1, "e")
+    };
     let got = claims(
         &desk,
         one,
@@ -128,10 +143,6 @@ pub(crate) async fn only_its_holder_settles_a_claim(desk: D) {
     desk.active(2, T0).await;
     let (one, two) = (claimed(&desk, 1, T0).await, claimed(&desk, 2, T0).await);
     let mine = claims(&desk, &one, 0, &[wish(1, "a"), wish(2, "b"), wish(3, "c")]).await;
-    let as_made = |claim: &Claim, id: &str| Claim {
-        crm_id: Some(ItemId(id.to_owned())),
-        ..claim.clone()
-    };
     let theirs = Commit {
         claims: vec![as_made(&mine[0], "02s000000000009AAA")],
         unclaimed: vec![(ItemKind::Email, hash(2)), (ItemKind::Email, hash(77))],
@@ -194,6 +205,58 @@ pub(crate) async fn a_stale_claim_is_taken_over_with_its_key(desk: D) {
     commit(&desk, &one, 1802, late).await;
     assert_eq!(standing(&desk, &one, 1).await.unwrap().crm_id, None);
     assert_eq!(claims(&desk, &one, 1802, &[wish(1, "c")]).await, taken);
+}
+
+pub(crate) async fn a_claim_of_a_deleted_record_goes_to_the_first_who_knows(desk: D) {
+    for n in 1..=3 {
+        desk.active(n, T0).await;
+    }
+    let one = claimed(&desk, 1, T0).await;
+    let two = claimed(&desk, 2, T0).await;
+    let three = claimed(&desk, 3, T0).await;
+    let mine = claims(&desk, &one, 0, &[wish(1, "a"), wish(2, "b")]).await;
+    let dead = ItemId("00U000000000001AAA".to_owned());
+    let other = ItemId("00U000000000002AAA".to_owned());
+    let made = Commit {
+        claims: vec![as_made(&mine[0], &dead.0), as_made(&mine[1], &other.0)],
+        ..Commit::default()
+    };
+    commit(&desk, &one, 1, made).await;
+    let again = |n: u8, key: &str| Wish {
+        gone: Some(dead.clone()),
+        ..wish(n, key)
+    };
+    // Who only wants it gets it as it stands; so does who knows of another record.
+    assert_eq!(
+        claims(&desk, &two, 2, &[wish(1, "c")]).await,
+        [as_made(&mine[0], &dead.0)]
+    );
+    let asked = [again(2, "d"), again(1, "e"), again(3, "f")];
+    let got = claims(&desk, &two, 3, &asked).await;
+    let fresh = |n: u8, key: &str| Claim {
+        kind: ItemKind::Email,
+        hash: hash(n),
+        holder: cid(2),
+        key: LinkKey(key.to_owned()),
+        crm_id: None,
+        since: at(3),
+    };
+    assert_eq!(
+        got,
+        [as_made(&mine[1], &other.0), fresh(1, "e"), fresh(3, "f")],
+        "another's record stays, the dead one is replaced, and what nobody holds is claimed"
+    );
+    assert_eq!(standing(&desk, &one, 1).await, Some(fresh(1, "e")));
+    // The second who knows, the holder before among them, finds the first one's claim.
+    assert_eq!(claims(&desk, &three, 4, &[again(1, "g")]).await, [fresh(1, "e")]);
+    assert_eq!(claims(&desk, &one, 5, &[again(1, "h")]).await, [fresh(1, "e")]);
+    // And what the holder before notes late changes nothing.
+    let late = Commit {
+        claims: vec![as_made(&mine[0], &dead.0)],
+        ..Commit::default()
+    };
+    commit(&desk, &one, 6, late).await;
+    assert_eq!(standing(&desk, &one, 1).await, Some(fresh(1, "e")));
 }
 
 pub(crate) async fn two_that_claim_at_once_agree(desk: D) {

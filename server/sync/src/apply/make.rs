@@ -3,14 +3,14 @@
 use tandem_types::{ItemKind, Side};
 
 use super::{Applied, Work, refused, tries};
-use crate::link::{BaseHash, Intent, Link, LinkState};
+use crate::link::{Intent, Link, LinkState};
 use crate::meeting;
 use crate::merge::Both;
 use crate::model::{Field, FieldValue, LinkKey, Outcome, Record, Snapshot, Write};
 use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
 use crate::plan::{Step, failed_mark, own_id, park, set_item, title};
-use crate::ports::{Claim, Commit, JournalAct, JournalEntry};
+use crate::ports::{Claim, Commit, JournalAct, JournalEntry, Wish};
 use crate::round::{Halt, Round};
 
 impl Round<'_> {
@@ -92,13 +92,17 @@ impl Round<'_> {
     async fn claim(&mut self, chunk: &mut [&mut Work], applied: &mut Applied) -> Result<(), Halt> {
         let wish = |work: &Work| {
             let makes = !work.failed && matches!(work.job.step, Step::Make { .. });
-            let hash = work
-                .job
-                .claim
-                .filter(|_| makes && !work.job.remade && !mutant::on(Mutant::SkipClaim))?;
-            Some((work.job.link.kind, hash, work.job.link.key.clone()))
+            Some(Wish {
+                kind: work.job.link.kind,
+                hash: work
+                    .job
+                    .claim
+                    .filter(|_| makes && !mutant::on(Mutant::SkipClaim))?,
+                key: work.job.link.key.clone(),
+                gone: work.job.gone.clone(),
+            })
         };
-        let wishes: Vec<(ItemKind, BaseHash, LinkKey)> = chunk.iter().filter_map(|work| wish(work)).collect();
+        let wishes: Vec<Wish> = chunk.iter().filter_map(|work| wish(work)).collect();
         if wishes.is_empty() {
             return Ok(());
         }

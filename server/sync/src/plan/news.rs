@@ -73,9 +73,11 @@ impl<'a> Planner<'a> {
         }
         *self.moved.on_mut(source.side) = true;
         let mut link = source.link.cloned().unwrap_or_else(|| self.new_link(kind));
-        if source.remade && link.traits.claim.is_none() {
-            // The one that is gone carries the old key, and so may a copy of it: made by that, they would be found.
+        if source.remade {
+            // The one that is gone carries the old key, and so may a copy of it: made by that, they would be found. And
+            // restored by the user, it would be taken for the one that was made again.
             link.key = LinkKey(own_id(self.setting.rng));
+            link.traits.claim = None;
         }
         let (mut record, base) = make(self.view.hasher, source.side, &item.record, profiles.on(on));
         link.base = base;
@@ -119,8 +121,8 @@ impl<'a> Planner<'a> {
             claim: source
                 .claim
                 .filter(|_| on == Side::Crm && meeting::is_shared(item)),
-            remade: source.remade,
             once_made: self.is_nobodys(source).then(|| nobodys(item)),
+            gone: source.gone.cloned(),
             thread: meeting::thread(self.view.org, &self.view.frame.connection, item),
             ..Self::job(link, Step::Make { on, record, tag })
         });
@@ -131,6 +133,7 @@ impl<'a> Planner<'a> {
         let traits = &mut link.traits;
         traits.waits_since = None;
         traits.claimed = false;
+        traits.unmarked = false;
         // One that is made again, or whose first create was lost, keeps what it was: made private since, it is hidden.
         if !source.remade && source.link.is_none() {
             traits.private_on_purpose = item.record.kind == ItemKind::Event && is_private(item);

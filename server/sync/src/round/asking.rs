@@ -10,7 +10,7 @@ use crate::facts::{Links, Made, Seen};
 use crate::hash::Hasher;
 use crate::link::{BaseHash, Link};
 use crate::merge::Both;
-use crate::model::{Candidate, Fate, Field, ItemId, LinkKey, MatchKey, Snapshot, Trace};
+use crate::model::{Candidate, Fate, Field, FieldValue, ItemId, LinkKey, MatchKey, Snapshot, Trace};
 use crate::ports::{Endpoint, LinkAsk};
 use crate::session::progress;
 use crate::survey::Lookups;
@@ -21,6 +21,15 @@ const PHONES: [Field; 4] = [
     Field::HomePhone,
     Field::OtherPhone,
 ];
+/// What of an activity is somebody's own words: the rest is the same in many.
+const fn words(kind: ItemKind) -> &'static [Field] {
+    match kind {
+        ItemKind::Event => &[Field::Subject, Field::When, Field::Location, Field::Body],
+        ItemKind::Task => &[Field::Subject, Field::Due, Field::Body],
+        ItemKind::Contact | ItemKind::Email => &[],
+    }
+}
+
 /// Ids or keys in one question to a side.
 pub(super) const ASK_MAX: usize = 200;
 /// Answers lead to questions, but not for ever: what is not known by then waits for the next session.
@@ -311,12 +320,13 @@ fn half_done(
                 .filter(|item| !taken.contains(&item.id) && is_it(item))
                 .collect()
         };
+        let mut unsure = Vec::new();
         let hits = if holds_key {
             hits(&|item| item.key.as_ref() == Some(&link.key))
         } else {
             let same = hits(&|item| !base.is_empty() && base.keys().all(|field| holds(item, *field)));
-            if same.is_empty() {
-                // Somebody may have edited it in the meantime, but hardly what it is known by.
+            // Somebody may have edited it in the meantime, but hardly what it is known by.
+            let known_by = || {
                 hits(&|item| match item.record.kind {
                     ItemKind::Contact => {
                         holds(item, Field::Email)
@@ -326,22 +336,45 @@ fn half_done(
                     ItemKind::Task => holds(item, Field::Subject) && holds(item, Field::Due),
                     ItemKind::Email => holds(item, Field::MessageId),
                 })
-            } else {
-                same
+            };
+            // Or just that: most of its words are still the same. One word alone may be anybody's.
+            let words: Vec<Field> = words(link.kind)
+                .iter()
+                .copied()
+                .filter(|field| {
+                    let empty = hasher.of(*field, &FieldValue::Empty);
+                    base.get(field).is_some_and(|hash| Some(*hash) != empty)
+                })
+                .collect();
+            let kept = |item: &Snapshot| words.iter().filter(|field| holds(item, **field)).count();
+            let most = |item: &Snapshot| kept(item) * 2 >= words.len();
+            let mut found = same;
+            if found.is_empty() {
+                found = known_by();
             }
+            if found.is_empty() {
+                found = hits(&|item| kept(item) >= 2 && most(item));
+            }
+            if found.is_empty() {
+                unsure = hits(&|item| kept(item) == 1 && most(item));
+            }
+            found
         };
         let twins = if holds_key {
             1
         } else {
             alike.get(&sent(link)).copied().unwrap_or(1)
         };
+        let named =
+            |items: &[&Snapshot]| Made::Several(items.iter().take(10).map(|item| item.id.clone()).collect());
         let made = match &hits[..] {
-            [] => Made::Nothing,
+            [] if unsure.is_empty() => Made::Nothing,
+            [] => named(&unsure),
             [first, ..] if hits.len() <= twins => {
                 taken.insert(&first.id);
                 Made::This(Box::new((*first).clone()))
             }
-            several => Made::Several(several.iter().take(10).map(|item| item.id.clone()).collect()),
+            several => named(several),
         };
         if !holds_key && let Some(n) = alike.get_mut(&sent(link)) {
             *n -= 1;

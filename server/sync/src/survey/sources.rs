@@ -16,6 +16,9 @@ use crate::save::{NotSaved, Rule, SaveContext, Saving, saving};
 
 use super::{Course, Look, Source, Survey, View, paired, when};
 
+/// Two servers' clocks, and ours, differ.
+const CLOCKS_DIFFER_SECONDS: i64 = 10 * 60;
+
 impl<'a> View<'a> {
     pub(super) fn unlinked(self, survey: &mut Survey<'a>) {
         let spoken_for: BTreeSet<&ItemId> = survey
@@ -91,6 +94,7 @@ impl<'a> View<'a> {
             remade,
             rule: None,
             claim: None,
+            gone: link.filter(|_| remade).and_then(|link| self.deleted_record(link)),
             course: Course::Look,
         };
         let kind = item.record.kind;
@@ -100,7 +104,7 @@ impl<'a> View<'a> {
             (Side::Mailbox, ItemKind::Event | ItemKind::Email) if !remade => {
                 self.saved(&mut source, survey) && self.course(&mut source, survey)
             }
-            (Side::Mailbox, ItemKind::Event) => {
+            (Side::Mailbox, ItemKind::Event | ItemKind::Email) => {
                 source.claim = meeting::identity(self.org, item);
                 true
             }
@@ -127,6 +131,14 @@ impl<'a> View<'a> {
             return;
         }
         survey.sources.push(source);
+    }
+
+    /// The link's record, if it is known that somebody deleted it.
+    fn deleted_record(self, link: &'a Link) -> Option<&'a ItemId> {
+        let seen = self.facts.sides.crm.seen.get(link.crm_id.as_ref()?);
+        link.crm_id
+            .as_ref()
+            .filter(|_| matches!(seen, Some(Seen::Deleted { .. })))
     }
 
     /// Which rule saves it, if any. False: not now, or not known yet.
@@ -208,14 +220,75 @@ impl<'a> View<'a> {
             ) => {
                 let own = claim.holder == self.frame.connection;
                 if kind == ItemKind::Email {
-                    source.course = Course::Saved { record, own };
-                    return true;
+                    return self.mailed_by_somebody(source, (claim, record), own, survey);
                 }
                 self.made_by_somebody(source, (claim, record), own, survey)
             }
-            Some(_) => self.saved_before(source, survey),
+            Some(claim) => self.maybe_made(source, claim, survey) && self.saved_before(source, survey),
             None => self.may_go_first(source, survey) && self.saved_before(source, survey),
         }
+    }
+
+    /// A mail that the organisation has, unless somebody deleted it there: then it is saved again when the user asks.
+    fn mailed_by_somebody(
+        self,
+        source: &mut Source<'a>,
+        (claim, record): (&'a Claim, &'a ItemId),
+        own: bool,
+        survey: &mut Survey<'a>,
+    ) -> bool {
+        match self.facts.sides.crm.seen.get(record) {
+            None => {
+                survey.lookups.read.crm.insert(record.clone());
+                false
+            }
+            Some(Seen::Missing) => {
+                let key = claim.key.clone();
+                survey
+                    .lookups
+                    .fates
+                    .crm
+                    .insert(record.clone(), (ItemKind::Email, key));
+                false
+            }
+            Some(Seen::Deleted { .. }) => {
+                let asked = matches!(source.rule, Some(Rule::Marked | Rule::Folder));
+                source.gone = Some(record);
+                asked && self.saved_before(source, survey)
+            }
+            // Whether this user may see it or not.
+            Some(Seen::Here(_) | Seen::Left | Seen::Unproved) => {
+                source.course = Course::Saved { record, own };
+                true
+            }
+        }
+    }
+
+    /// Another claimed the meeting, and did not note what came of it: if a colleague's record of it is there, it is that
+    /// one. Its key, where the organisation has keys, is asked for when it is made.
+    fn maybe_made(self, source: &mut Source<'a>, claim: &Claim, survey: &mut Survey<'a>) -> bool {
+        let item = source.item;
+        if item.record.kind != ItemKind::Event || claim.holder == self.frame.connection {
+            return true;
+        }
+        let Some(key) = crate::pair::activity_key(item) else {
+            return true;
+        };
+        let there = &self.facts.sides.crm;
+        if !there.candidates.contains_key(&key) {
+            survey.lookups.candidates.crm.insert(key);
+            return false;
+        }
+        let made = |record: &&Snapshot| {
+            record.scope == Scope::Out
+                && (record.key.is_none() || record.key.as_ref() == Some(&claim.key))
+                && record.created >= claim.since.plus_seconds(-CLOCKS_DIFFER_SECONDS)
+        };
+        let mut found = there.found(&key).filter(made);
+        if let (Some(record), None) = (found.next(), found.next()) {
+            source.course = Course::Follow { record, own: false };
+        }
+        true
     }
 
     fn made_by_somebody(
@@ -249,7 +322,7 @@ impl<'a> View<'a> {
             // Nothing that was deleted there is made again by itself.
             Some(Seen::Deleted { .. }) if source.rule == Some(Rule::Marked) => {
                 source.remade = own;
-                source.claim = source.claim.filter(|_| own);
+                source.gone = Some(record);
                 true
             }
             Some(Seen::Deleted { .. }) => false,

@@ -212,6 +212,64 @@ fn one_mail_exists_once() {
     world.assert_quiet();
 }
 
+fn mark(world: &World, id: &ItemId, to: bool) {
+    world.mailbox.touch(id, |item| {
+        item.marked = to;
+        item.scope = if to { Scope::In } else { Scope::Out };
+    });
+    world.settle();
+}
+
+#[test]
+fn what_was_deleted_in_the_crm_is_saved_again_when_it_is_marked_again() {
+    let world = World::new(40);
+    let id = arrives(&world, "m1", MailPlace::Inbox, true, |_| {});
+    world.settle();
+    let crm = world.crm.here()[0].0.clone();
+    // While the record is there, the category may come and go.
+    mark(&world, &id, false);
+    mark(&world, &id, true);
+    assert_eq!(world.crm.here()[0].0, crm);
+    assert!(!world.links()[0].traits.unmarked);
+    world.crm.delete(&crm);
+    world.mailbox.touch(&id, |_| {});
+    world.settle();
+    assert_eq!(saved(&world), 0, "nobody asked");
+    mark(&world, &id, false);
+    assert_eq!(saved(&world), 0);
+    mark(&world, &id, true);
+    assert_eq!(saved(&world), 1);
+    assert_eq!(world.links()[0].crm_id, Some(world.crm.here()[0].0.clone()));
+    world.assert_quiet();
+}
+
+#[test]
+fn a_colleagues_record_that_is_gone_does_not_count_as_saved() {
+    for asked in [true, false] {
+        let world = World::new(41);
+        knows_ann(&world);
+        arrives(&world, "m1", MailPlace::Inbox, false, |_| {});
+        world.settle();
+        let crm = world.crm.here()[0].0.clone();
+        world.store.with(|kept| {
+            kept.links.clear();
+            for claim in kept.claims.values_mut() {
+                claim.holder = "d".repeat(32).parse().unwrap();
+            }
+        });
+        world.crm.delete(&crm);
+        arrives(&world, "m1", MailPlace::Sent, asked, |_| {});
+        world.settle();
+        assert_eq!(saved(&world), usize::from(asked));
+        let alive = world
+            .links()
+            .iter()
+            .filter(|link| link.state == LinkState::Live)
+            .count();
+        assert_eq!(alive, usize::from(asked), "nothing says that it is saved");
+    }
+}
+
 #[test]
 fn what_a_colleague_is_saving_is_left_to_him_and_taken_over_when_he_never_does() {
     for made in [true, false] {

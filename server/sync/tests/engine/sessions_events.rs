@@ -823,6 +823,148 @@ fn a_copy_of_a_meeting_in_the_same_mailbox_makes_nothing() {
 }
 
 #[test]
+fn a_copy_that_the_user_marks_is_told() {
+    let world = World::new(26);
+    met(&world, meeting("uid-1"));
+    let record = event("Meeting", &span(&world, DAY, HOUR));
+    world
+        .mailbox
+        .add_with(record, Scope::In, true, extra(meeting("uid-1")));
+    world.settle();
+    assert_eq!(count(&world, CRM), 1);
+    assert_eq!(world.issues(), [(MAILBOX, IssueCode::SeveralMatches)]);
+}
+
+#[test]
+fn what_was_restored_beside_the_one_made_again_does_not_take_its_place() {
+    let world = World::new(50);
+    let (mailbox, crm) = linked(&world);
+    let old = world.links()[0].key.clone();
+    world.mailbox.delete(&mailbox);
+    world.crm.edit(&crm, Field::Location, "Room 1");
+    world.settle();
+    let again = world.links()[0].mailbox_id.clone();
+    assert_ne!(again, Some(mailbox));
+    let restored = marked(&world, "Visit", DAY);
+    world.mailbox.touch(&restored, |item| item.key = Some(old));
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Location), known("Room 1"));
+    let link = world
+        .links()
+        .into_iter()
+        .find(|link| link.crm_id.as_ref() == Some(&crm));
+    assert_eq!(link.unwrap().mailbox_id, again);
+}
+
+#[test]
+fn without_keys_a_lost_create_is_found_although_a_word_was_changed_at_once() {
+    for (place, made) in [("Room 1", 1), ("", 0)] {
+        let world = World::keyed(51, false, false);
+        let mut record = event("Visit", &span(&world, DAY, HOUR));
+        if !place.is_empty() {
+            record.set(Field::Location, known(place));
+        }
+        world.mailbox.add(record, Scope::In);
+        world.crm.with(|state| state.faults.doubt = Some((0, true)));
+        world.session();
+        let [(crm, _)] = &world.crm.here()[..] else {
+            panic!()
+        };
+        world.crm.edit(crm, Field::Subject, "Visit of Ann");
+        world.settle();
+        assert_eq!((count(&world, MAILBOX), count(&world, CRM)), (1, 1), "{place}");
+        let found = usize::from(world.links()[0].crm_id.is_some());
+        assert_eq!(found, made, "one word that is the same is anybody's");
+        let told = world.issues().contains(&(MAILBOX, IssueCode::CreateInDoubt));
+        assert_eq!(told, made == 0);
+    }
+}
+
+#[test]
+fn what_was_deleted_in_the_crm_is_saved_again_when_it_is_marked_again() {
+    let world = World::new(52);
+    let (mailbox, crm) = met(&world, meeting("uid-1"));
+    let hash = world.links()[0].traits.claim.unwrap();
+    world.crm.delete(&crm);
+    world.settle();
+    assert_eq!(state(&world), LinkState::Ended(EndReason::DeletedInCrm));
+    assert!(!is_marked(&world, &mailbox));
+    world.mailbox.edit(&mailbox, Field::Subject, "Meeting of two");
+    world.settle();
+    assert_eq!(count(&world, CRM), 0, "nobody asked");
+    world.mailbox.touch(&mailbox, |item| {
+        item.marked = true;
+        item.scope = Scope::In;
+    });
+    world.settle();
+    let [(again, _)] = &world.crm.here()[..] else {
+        panic!()
+    };
+    assert_ne!(*again, crm);
+    assert_eq!(state(&world), LinkState::Live);
+    let claim = world.store.with(|kept| kept.claims[&hash].clone());
+    assert_eq!(claim.crm_id.as_ref(), Some(again), "and everybody finds it");
+    assert_eq!(claim.key, world.links()[0].key);
+    world.assert_quiet();
+}
+
+/// A claim of a colleague's on the meeting of these facts.
+fn colleague_claims(world: &World, crm_id: Option<&ItemId>) {
+    world.store.with(|kept| {
+        for claim in kept.claims.values_mut() {
+            claim.holder = "d".repeat(32).parse().unwrap();
+            claim.key = tandem_sync::model::LinkKey("e".repeat(32));
+            claim.crm_id = crm_id.cloned();
+            claim.since = Timestamp(0);
+        }
+    });
+}
+
+#[test]
+fn a_colleagues_record_that_is_gone_is_made_again_under_one_claim() {
+    let world = World::new(53);
+    let (mailbox, crm) = met(&world, invitation("uid-1"));
+    let hash = world.links()[0].traits.claim.unwrap();
+    // As if a colleague had made it, and somebody deleted it.
+    colleague_claims(&world, Some(&crm));
+    world.crm.delete(&crm);
+    world.settle();
+    assert_eq!(count(&world, CRM), 0);
+    world.mailbox.touch(&mailbox, |item| {
+        item.marked = true;
+        item.scope = Scope::In;
+    });
+    world.settle();
+    assert_eq!(count(&world, CRM), 1);
+    let claim = world.store.with(|kept| kept.claims[&hash].clone());
+    assert_eq!(claim.crm_id, Some(world.crm.here()[0].0.clone()));
+    assert_ne!(claim.holder.to_string(), "d".repeat(32));
+}
+
+#[test]
+fn what_a_colleague_made_and_never_noted_is_followed() {
+    let world = World::new(54);
+    let (_, crm) = met(&world, invitation("uid-1"));
+    colleague_claims(&world, None);
+    world.store.with(|kept| kept.links.clear());
+    world.mailbox.with(|state| {
+        for item in state.items.values_mut() {
+            item.key = None;
+        }
+    });
+    world.crm.touch(&crm, |item| {
+        item.scope = Scope::Out;
+        item.key = None;
+    });
+    world.store.with(|kept| kept.opening.mailbox_cursor = None);
+    world.settle();
+    assert_eq!(count(&world, CRM), 1, "his is not made a second time");
+    let [link] = &world.links()[..] else { panic!() };
+    assert_eq!(link.crm_id, Some(crm));
+    assert!(link.traits.follower);
+}
+
+#[test]
 fn a_create_whose_answer_is_lost_is_done_once() {
     for keys in [true, false] {
         for effect in [true, false] {

@@ -1,6 +1,6 @@
 use futures::executor::block_on;
 use tandem_sync::hash::Hasher;
-use tandem_sync::model::{EventFacts, Field, FieldValue, ItemId, Write};
+use tandem_sync::model::{EventFacts, Field, FieldValue, ItemId, Scope, Write};
 use tandem_sync::ports::{JournalAct, JournalEntry, StoreError};
 use tandem_sync::undo::{LeftReason, UndoReport, undo};
 use tandem_sync::{BaseHash, EndReason, LinkState};
@@ -132,6 +132,16 @@ fn a_changed_field_gets_its_old_value_and_nothing_travels_for_it() {
     // And once more finds nothing to do.
     let twice = run(&mut world, &own);
     assert_eq!((twice.undone, reasons(&twice)), (0, vec![]));
+}
+
+#[test]
+fn a_record_that_was_given_away_is_left_to_its_owner() {
+    let mut world = World::new();
+    let (_, session) = carried_up(&mut world, 1);
+    world.side(Side::Crm).items.get_mut(&id("c1")).unwrap().scope = Scope::Out;
+    let report = run(&mut world, &session);
+    assert_eq!(reasons(&report), [("c1", LeftReason::NotOwn)]);
+    assert!(world.side(Side::Crm).writes.is_empty());
 }
 
 #[test]

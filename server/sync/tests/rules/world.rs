@@ -12,7 +12,7 @@ use tandem_sync::model::{
 };
 use tandem_sync::ports::{
     Claim, Clock, Closing, Commit, Crm, Endpoint, HashKey, Issue, JournalEntry, Lease, LinkAsk, Mailbox,
-    Observer, Opening, Pick, Rng, Store, StoreError,
+    Observer, Opening, Pick, Rng, Store, StoreError, Wish,
 };
 use tandem_sync::session::{Context, Limits};
 use tandem_sync::{Base, BaseHash, Fault, Link, LinkState, Traits, normalise};
@@ -334,7 +334,7 @@ impl Store for FakeStore {
         &self,
         _: &Lease,
         _: Timestamp,
-        _: &[(ItemKind, BaseHash, LinkKey)],
+        _: &[Wish],
         _: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
         Ok(Vec::new())
