@@ -183,7 +183,7 @@ pub fn plan<'a>(view: View<'a>, survey: &Survey<'a>, setting: Setting<'a>) -> Pl
         planner.keep(kept, link, "");
     }
     for (item, reason, link) in &survey.not_saved {
-        planner.not_saved(item, *reason, *link);
+        planner.not_saved(item, *reason, link.is_some());
     }
     let mut made = Vec::new();
     for pairing in pairings {

@@ -79,14 +79,19 @@ pub(crate) fn shown<'a>(
 }
 
 /// An answer that was given in the mailbox goes up; one that was given in the CRM stays as long as there is none here.
+///
+/// Who was taken off the list there and is invited anew has answered nothing yet: what he answered here goes up again.
 fn first_answer(hasher: &Hasher, base: &mut Base, mailbox: &Record, crm: &Record) {
-    if base.crm.contains_key(&Field::Answer) && base.mailbox.contains_key(&Field::Answer) {
+    let (ours, theirs) = (mailbox.get(Field::Answer), crm.get(Field::Answer));
+    let answer = |value: &FieldValue| value.known().and_then(Answer::parse);
+    let given = answer(ours).unwrap_or_default() != Answer::None;
+    let agreed = base.crm.get(&Field::Answer).copied();
+    let anew = given && answer(theirs) == Some(Answer::None) && hasher.of(Field::Answer, theirs) != agreed;
+    if agreed.is_some() && base.mailbox.contains_key(&Field::Answer) && !anew {
         return;
     }
-    let ours = mailbox.get(Field::Answer);
-    let given = ours.known().and_then(Answer::parse).unwrap_or_default() != Answer::None;
     let before = if given { &FieldValue::Empty } else { ours };
-    preset(hasher, base, Field::Answer, before, crm.get(Field::Answer));
+    preset(hasher, base, Field::Answer, before, theirs);
 }
 
 fn preset(hasher: &Hasher, base: &mut Base, field: Field, mailbox: &FieldValue, crm: &FieldValue) {

@@ -145,6 +145,17 @@ pub struct Source<'a> {
     pub course: Course<'a>,
 }
 
+/// What becomes of an item that has no counterpart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It gets one.
+    Go,
+    /// That is not known yet: something is asked.
+    Ask,
+    /// It stays alone.
+    Leave,
+}
+
 /// How a source finds its counterpart.
 #[derive(Clone, Copy, Debug)]
 pub enum Course<'a> {
@@ -462,7 +473,9 @@ impl<'a> View<'a> {
                     .crm
                     .insert(record.clone(), (link.kind, link.key.clone()));
             }
-            Some(Seen::Deleted { .. }) => self.source(Side::Mailbox, now, Some(link), true, survey),
+            Some(Seen::Deleted { .. }) => {
+                self.source(Side::Mailbox, now, Some(link), true, survey);
+            }
             Some(Seen::Here(_) | Seen::Left | Seen::Unproved) => survey.marks.push((link, false)),
         }
         true
@@ -515,17 +528,23 @@ impl<'a> View<'a> {
         decision: Decision,
         survey: &mut Survey<'a>,
     ) {
-        match decision {
+        let turn = match decision {
             Decision::Pair { from } => self.counterpart(link, &stand, winner, from, false, survey),
             Decision::Remake { on } => self.counterpart(link, &stand, winner, on.other(), true, survey),
-            Decision::Nothing => {}
-            _ => survey.cases.push(Case {
-                link,
-                stand,
-                winner,
-                decision,
-            }),
-        }
+            _ => Turn::Leave,
+        };
+        // A link to which nothing is made must not wait for it awake, session after session.
+        let decision = match (decision, turn) {
+            (Decision::Nothing, _) | (_, Turn::Go | Turn::Ask) => return,
+            (Decision::Pair { .. } | Decision::Remake { .. }, Turn::Leave) => Decision::Sleep,
+            (other, Turn::Leave) => other,
+        };
+        survey.cases.push(Case {
+            link,
+            stand,
+            winner,
+            decision,
+        });
     }
 
     /// What the linker finds for a mailbox item counts only where it can go up, and where the item has changed.
@@ -555,13 +574,14 @@ impl<'a> View<'a> {
         from: Side,
         remade: bool,
         survey: &mut Survey<'a>,
-    ) {
+    ) -> Turn {
         let item = match (winner, stand.on(from)) {
             (Some(winner), _) if from == Side::Crm => winner,
             (_, Stand::Here(now)) => now,
-            _ => return,
+            // It is being read.
+            _ => return Turn::Ask,
         };
-        self.source(from, item, Some(link), remade, survey);
+        self.source(from, item, Some(link), remade, survey)
     }
 
     pub(crate) fn terms(self, link: &Link, stand: &Both<Stand<'_>>) -> Terms {

@@ -94,7 +94,8 @@ fn half_crm(crm: CrmState, terms: Terms) -> Decision {
                     end: EndReason::DeletedOnBoth,
                 }
             } else {
-                Decision::Nothing
+                // Nothing is deleted there any more: the choice is the user's again.
+                Decision::EndAndOffer
             }
         }
         CrmState::Same | CrmState::Changed | CrmState::Merged => Decision::Pair { from: Side::Crm },

@@ -125,7 +125,7 @@ fn half_crm(crm: CrmState, terms: Terms) -> Decision {
                     end: EndReason::DeletedOnBoth,
                 }
             } else {
-                Decision::Nothing
+                Decision::End(EndReason::DeletedInMailbox)
             }
         }
         CrmState::Same | CrmState::Changed => Decision::Pair { from: Side::Crm },

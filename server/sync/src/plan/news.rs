@@ -334,14 +334,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// An item that no rule saves. Only what the user asked for is told.
-    pub(super) fn not_saved(&mut self, item: &Snapshot, reason: NotSaved, link: Option<&Link>) {
+    /// An item that no rule saves. Only what the user asked for is told. `linked`: a link waited for it, which rests now.
+    pub(super) fn not_saved(&mut self, item: &Snapshot, reason: NotSaved, linked: bool) {
         let kind = item.record.kind;
-        if let Some(link) = link.filter(|link| link.traits.waits_since.is_some()) {
-            let mut kept = link.clone();
-            kept.traits.waits_since = None;
-            self.keep(kept, link, "");
-        }
         match reason.issue(item.marked) {
             Some(code) => self.issue(
                 (kind, Side::Mailbox, &item.id),
@@ -352,7 +347,7 @@ impl<'a> Planner<'a> {
             ),
             None => {
                 self.solve_item(kind, Side::Mailbox, &item.id, of_sources(kind));
-                if link.is_some() {
+                if linked {
                     // What was refused before is not wanted any more.
                     self.solve_item(kind, Side::Mailbox, &item.id, &REFUSALS);
                 }

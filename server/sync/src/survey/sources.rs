@@ -14,7 +14,7 @@ use crate::mutant::{self, Mutant};
 use crate::ports::Claim;
 use crate::save::{NotSaved, Rule, SaveContext, Saving, saving};
 
-use super::{Course, Look, Source, Survey, View, paired, when};
+use super::{Course, Look, Source, Survey, Turn, View, paired, when};
 
 /// Two servers' clocks, and ours, differ.
 const CLOCKS_DIFFER_SECONDS: i64 = 10 * 60;
@@ -52,9 +52,6 @@ impl<'a> View<'a> {
                 }
             }
         }
-        survey.sources.retain(|source| {
-            *may_write(self.settings.direction(source.item.record.kind)).on(source.side.other())
-        });
         survey
             .sources
             .sort_by(|a, b| (a.side, &a.item.id).cmp(&(b.side, &b.item.id)));
@@ -79,6 +76,9 @@ impl<'a> View<'a> {
     }
 
     /// Takes an item as a source, if it is one and everything that it needs is known.
+    ///
+    /// [`Turn::Leave`]: nothing is made of it as it stands; a link that waits for the counterpart need not be looked at
+    /// before the item, the settings or the calendar change.
     pub(super) fn source(
         self,
         side: Side,
@@ -86,7 +86,10 @@ impl<'a> View<'a> {
         link: Option<&'a Link>,
         remade: bool,
         survey: &mut Survey<'a>,
-    ) {
+    ) -> Turn {
+        if !*may_write(self.settings.direction(item.record.kind)).on(side.other()) {
+            return Turn::Leave;
+        }
         let mut source = Source {
             side,
             item,
@@ -100,9 +103,16 @@ impl<'a> View<'a> {
         let kind = item.record.kind;
         // Of an item that is linked already, the table has decided.
         let inside = link.is_some() || (item.scope == Scope::In && !item.extra.unsync);
-        let wanted = match (side, kind) {
+        let inside = match (side, kind) {
             (Side::Mailbox, ItemKind::Event | ItemKind::Email) if !remade => {
-                self.saved(&mut source, survey) && self.course(&mut source, survey)
+                match self.saved(&mut source, survey) {
+                    Turn::Go => {}
+                    other => return other,
+                }
+                match self.course(&mut source, survey) {
+                    Turn::Go => true,
+                    other => return other,
+                }
             }
             (Side::Mailbox, ItemKind::Event | ItemKind::Email) => {
                 source.claim = meeting::identity(self.org, item);
@@ -119,8 +129,8 @@ impl<'a> View<'a> {
             (_, ItemKind::Task) => inside && (remade || !self.is_past(item)),
             (_, ItemKind::Contact) => inside,
         };
-        if !wanted {
-            return;
+        if !inside {
+            return Turn::Leave;
         }
         if side == Side::Mailbox
             && kind != ItemKind::Contact
@@ -128,9 +138,10 @@ impl<'a> View<'a> {
             && !self.facts.sides.mailbox.related.contains(&item.id)
         {
             survey.lookups.related.insert(item.id.clone());
-            return;
+            return Turn::Ask;
         }
         survey.sources.push(source);
+        Turn::Go
     }
 
     /// The link's record, if it is known that somebody deleted it.
@@ -141,8 +152,8 @@ impl<'a> View<'a> {
             .filter(|_| matches!(seen, Some(Seen::Deleted { .. })))
     }
 
-    /// Which rule saves it, if any. False: not now, or not known yet.
-    fn saved(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> bool {
+    /// Which rule saves it, if any.
+    fn saved(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> Turn {
         let item = source.item;
         let mut thread_saved = None;
         if item.record.kind == ItemKind::Email
@@ -151,7 +162,7 @@ impl<'a> View<'a> {
             match self.facts.claims.get(&thread) {
                 None => {
                     survey.lookups.claims.insert((ItemKind::Email, thread));
-                    return false;
+                    return Turn::Ask;
                 }
                 Some(claim) => thread_saved = Some(claim.is_some()),
             }
@@ -164,15 +175,15 @@ impl<'a> View<'a> {
         match saving(item, &context, &self.facts.known) {
             Saving::Yes(rule) => {
                 source.rule = Some(rule);
-                true
+                Turn::Go
             }
             Saving::Ask => {
                 survey.lookups.clues.extend(linker::clues(item, &self.linker()));
-                false
+                Turn::Ask
             }
             Saving::No(reason) => {
                 survey.not_saved.push((item, reason, source.link));
-                false
+                Turn::Leave
             }
         }
     }
@@ -192,11 +203,11 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Whether the organisation has it already, or somebody else makes it. False: not known yet, or it is gone.
-    fn course(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> bool {
+    /// Whether the organisation has it already, or somebody else makes it.
+    fn course(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> Turn {
         let item = source.item;
         let Some(hash) = meeting::identity(self.org, item) else {
-            return true;
+            return Turn::Go;
         };
         source.claim = Some(hash);
         if !meeting::is_shared(item) || mutant::on(Mutant::SkipClaim) {
@@ -205,13 +216,13 @@ impl<'a> View<'a> {
         let kind = item.record.kind;
         let Some(claim) = self.facts.claims.get(&hash) else {
             survey.lookups.claims.insert((kind, hash));
-            return false;
+            return Turn::Ask;
         };
         let stale = meeting::stale_before(self.frame.now, self.settings.interval_minutes);
         match claim {
             Some(claim) if meeting::is_held(claim, &self.frame.connection, stale) => {
                 source.course = Course::Wait;
-                true
+                Turn::Go
             }
             Some(
                 claim @ Claim {
@@ -224,8 +235,14 @@ impl<'a> View<'a> {
                 }
                 self.made_by_somebody(source, (claim, record), own, survey)
             }
-            Some(claim) => self.maybe_made(source, claim, survey) && self.saved_before(source, survey),
-            None => self.may_go_first(source, survey) && self.saved_before(source, survey),
+            Some(claim) => match self.maybe_made(source, claim, survey) {
+                Turn::Go => self.saved_before(source, survey),
+                other => other,
+            },
+            None => match self.may_go_first(source, survey) {
+                Turn::Go => self.saved_before(source, survey),
+                other => other,
+            },
         }
     }
 
@@ -236,11 +253,11 @@ impl<'a> View<'a> {
         (claim, record): (&'a Claim, &'a ItemId),
         own: bool,
         survey: &mut Survey<'a>,
-    ) -> bool {
+    ) -> Turn {
         match self.facts.sides.crm.seen.get(record) {
             None => {
                 survey.lookups.read.crm.insert(record.clone());
-                false
+                Turn::Ask
             }
             Some(Seen::Missing) => {
                 let key = claim.key.clone();
@@ -249,35 +266,39 @@ impl<'a> View<'a> {
                     .fates
                     .crm
                     .insert(record.clone(), (ItemKind::Email, key));
-                false
+                Turn::Ask
             }
             Some(Seen::Deleted { .. }) => {
                 let asked = matches!(source.rule, Some(Rule::Marked | Rule::Folder));
                 source.gone = Some(record);
-                asked && self.saved_before(source, survey)
+                if asked {
+                    self.saved_before(source, survey)
+                } else {
+                    Turn::Leave
+                }
             }
             // Whether this user may see it or not.
             Some(Seen::Here(_) | Seen::Left | Seen::Unproved) => {
                 source.course = Course::Saved { record, own };
-                true
+                Turn::Go
             }
         }
     }
 
     /// Another claimed the meeting, and did not note what came of it: if a colleague's record of it is there, it is that
     /// one. Its key, where the organisation has keys, is asked for when it is made.
-    fn maybe_made(self, source: &mut Source<'a>, claim: &Claim, survey: &mut Survey<'a>) -> bool {
+    fn maybe_made(self, source: &mut Source<'a>, claim: &Claim, survey: &mut Survey<'a>) -> Turn {
         let item = source.item;
         if item.record.kind != ItemKind::Event || claim.holder == self.frame.connection {
-            return true;
+            return Turn::Go;
         }
         let Some(key) = crate::pair::activity_key(item) else {
-            return true;
+            return Turn::Go;
         };
         let there = &self.facts.sides.crm;
         if !there.candidates.contains_key(&key) {
             survey.lookups.candidates.crm.insert(key);
-            return false;
+            return Turn::Ask;
         }
         let made = |record: &&Snapshot| {
             record.scope == Scope::Out
@@ -288,7 +309,7 @@ impl<'a> View<'a> {
         if let (Some(record), None) = (found.next(), found.next()) {
             source.course = Course::Follow { record, own: false };
         }
-        true
+        Turn::Go
     }
 
     fn made_by_somebody(
@@ -297,7 +318,7 @@ impl<'a> View<'a> {
         (claim, record): (&'a Claim, &'a ItemId),
         own: bool,
         survey: &mut Survey<'a>,
-    ) -> bool {
+    ) -> Turn {
         // Another item of this mailbox is the meeting's already: this one is a copy.
         let taken = self
             .links
@@ -307,25 +328,25 @@ impl<'a> View<'a> {
             survey
                 .not_saved
                 .push((source.item, NotSaved::Double, source.link));
-            return false;
+            return Turn::Leave;
         }
         match self.facts.sides.crm.seen.get(record) {
             // Not the user's, and perhaps to be seen all the same.
             None | Some(Seen::Left) => {
                 survey.lookups.read.crm.insert(record.clone());
-                false
+                Turn::Ask
             }
             Some(Seen::Here(record)) => {
                 source.course = Course::Follow { record, own };
-                true
+                Turn::Go
             }
             // Nothing that was deleted there is made again by itself.
             Some(Seen::Deleted { .. }) if source.rule == Some(Rule::Marked) => {
                 source.remade = own;
                 source.gone = Some(record);
-                true
+                Turn::Go
             }
-            Some(Seen::Deleted { .. }) => false,
+            Some(Seen::Deleted { .. }) => Turn::Leave,
             // Deleted, or not for this user's eyes?
             Some(Seen::Missing) => {
                 let key = claim.key.clone();
@@ -334,40 +355,40 @@ impl<'a> View<'a> {
                     .fates
                     .crm
                     .insert(record.clone(), (ItemKind::Event, key));
-                false
+                Turn::Ask
             }
             Some(Seen::Unproved) => {
                 source.course = Course::Hidden;
-                true
+                Turn::Go
             }
         }
     }
 
     /// An invitation waits one interval for the organizer's own connection.
-    fn may_go_first(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> bool {
+    fn may_go_first(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> Turn {
         let Some(organizer) = meeting::organizer(source.item) else {
-            return true;
+            return Turn::Go;
         };
         if source.link.is_some_and(|link| self.is_up(link)) {
-            return true;
+            return Turn::Go;
         }
         match self.facts.colleagues.get(organizer) {
             None => {
                 survey.lookups.colleagues.insert(organizer.to_owned());
-                false
+                Turn::Ask
             }
             Some(true) => {
                 source.course = Course::Wait;
-                true
+                Turn::Go
             }
-            Some(false) => true,
+            Some(false) => Turn::Go,
         }
     }
 
     /// Somebody may have saved this mail without us.
-    fn saved_before(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> bool {
+    fn saved_before(self, source: &mut Source<'a>, survey: &mut Survey<'a>) -> Turn {
         if source.item.record.kind != ItemKind::Email || !matches!(source.course, Course::Look) {
-            return true;
+            return Turn::Go;
         }
         let Some(id) = source
             .item
@@ -376,12 +397,12 @@ impl<'a> View<'a> {
             .as_deref()
             .and_then(|mail| mail.message_id.clone())
         else {
-            return true;
+            return Turn::Go;
         };
         let key = MatchKey::Message(id);
         let Some(found) = self.facts.sides.crm.candidates.get(&key) else {
             survey.lookups.candidates.crm.insert(key);
-            return false;
+            return Turn::Ask;
         };
         let oldest = found
             .iter()
@@ -396,6 +417,6 @@ impl<'a> View<'a> {
                 own: true,
             };
         }
-        true
+        Turn::Go
     }
 }

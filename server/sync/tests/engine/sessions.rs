@@ -265,6 +265,47 @@ fn bring_back_and_delete_there() {
     }
 }
 
+/// A choice that the settings no longer allow is not owed for ever: it rests, and is done once they do.
+#[test]
+fn a_choice_that_the_settings_forbid_rests() {
+    let world = World::new(91);
+    let (mailbox, _) = linked(&world);
+    world.mailbox.delete(&mailbox);
+    world.session();
+    cured(&world, IssueCure::BringBack);
+    world.settings(|settings| settings.contacts = Direction::ToCrm);
+    world.session();
+    let [link] = &world.links()[..] else { panic!() };
+    assert_eq!((link.state, link.intent), (LinkState::Dormant, None));
+    assert_eq!(count(&world, MAILBOX), 0);
+    world.assert_quiet();
+    world.settings(|settings| settings.contacts = Direction::TwoWay);
+    world.minutes(25 * 60);
+    world.settle();
+    assert_eq!((count(&world, MAILBOX), count(&world, CRM)), (1, 1));
+    world.assert_quiet();
+
+    let world = World::new(92);
+    let (mailbox, _) = linked(&world);
+    world.mailbox.delete(&mailbox);
+    world.session();
+    cured(&world, IssueCure::DeleteThere);
+    world.store.with(|kept| kept.issues.clear());
+    world.settings(|settings| settings.contacts = Direction::ToMailbox);
+    world.session();
+    assert_eq!((world.wrote(), count(&world, CRM)), (0, 1));
+    assert_eq!(
+        world.links()[0].state,
+        LinkState::Ended(EndReason::DeletedInMailbox)
+    );
+    assert_eq!(
+        world.issues(),
+        [(CRM, IssueCode::DeletedInMailbox)],
+        "offered again"
+    );
+    world.assert_quiet();
+}
+
 #[test]
 fn deleted_in_the_mailbox_as_the_settings_say() {
     for (policy, left) in [(DeletedInMailbox::Recreate, 1), (DeletedInMailbox::DeleteOwn, 0)] {

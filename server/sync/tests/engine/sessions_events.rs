@@ -1,11 +1,12 @@
 //! Sessions with events, one story each.
 
+use tandem_sync::cure::cure;
 use tandem_sync::model::{
     Address, Answer, Attendee, AttendeeRole, Clue, EventFacts, Extra, Field, FieldValue, ItemId, Known,
     KnownKind, Part, Record, Refusal, Scope, SeriesPart, Write, instant,
 };
 use tandem_sync::{EndReason, LinkState};
-use tandem_types::{IssueCode, ItemKind, SessionOutcome, Side, StateReason, Timestamp};
+use tandem_types::{IssueCode, IssueCure, ItemKind, SessionOutcome, Side, StateReason, Timestamp};
 
 use crate::world::{World, known};
 
@@ -710,6 +711,83 @@ fn a_record_to_which_the_user_is_invited_finds_his_own_copy() {
     assert_eq!((count(&world, MAILBOX), count(&world, CRM)), (1, 1));
     assert!(!is_marked(&world, &mailbox));
     assert_eq!(state(&world), LinkState::Ended(EndReason::Unsynced));
+    world.assert_quiet();
+}
+
+/// Taken off the list there and invited anew: what he answered in his mailbox is his answer still.
+#[test]
+fn who_is_invited_anew_has_answered_already() {
+    let world = World::new(29);
+    let when = span(&world, DAY, HOUR);
+    let record = event("Meeting", &when).with(Field::Answer, "accepted");
+    world
+        .mailbox
+        .add_with(record, Scope::Out, false, extra(invitation("uid-1")));
+    let theirs = event("Meeting", &when).with(Field::Answer, "none");
+    let guest = EventFacts {
+        part: Part::Attendee,
+        ..EventFacts::default()
+    };
+    let crm = world.crm.add_with(theirs, Scope::In, true, extra(guest));
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Answer), known("accepted"));
+    world
+        .crm
+        .touch(&crm, |item| item.record.set(Field::Answer, FieldValue::Empty));
+    world.settle();
+    assert_eq!(
+        world.crm.value(&crm, Field::Answer),
+        FieldValue::Empty,
+        "taken off"
+    );
+    world.crm.edit(&crm, Field::Answer, "none");
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Answer), known("accepted"));
+    // What he answers there himself is left as it is.
+    world.crm.edit(&crm, Field::Answer, "tentative");
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Answer), known("tentative"));
+    world.assert_quiet();
+}
+
+/// No rule saves it any more: the link that was to get its record does not wait for ever.
+#[test]
+fn a_meeting_that_nothing_saves_any_more_is_owed_no_record() {
+    let world = World::new(30);
+    let record = event("Mine", &span(&world, DAY, HOUR));
+    let mailbox = world
+        .mailbox
+        .add_with(record, Scope::In, true, extra(EventFacts::default()));
+    world.settle();
+    let link = world.links()[0].clone();
+    let crm = link.crm_id.clone().unwrap();
+    world.crm.delete(&crm);
+    world.session();
+    assert_eq!(state(&world), LinkState::Ended(EndReason::DeletedInCrm));
+    // The user wants it back, and takes it to a day that is not synced before that is done.
+    let key = tandem_sync::model::LinkKey("f".repeat(32));
+    let cured = cure(&world.links()[0], IssueCure::BringBack, now(&world), key).unwrap();
+    world
+        .store
+        .with(|kept| kept.links.insert(cured.id.clone(), cured));
+    world
+        .mailbox
+        .edit(&mailbox, Field::When, &span(&world, 300 * DAY, HOUR));
+    world.session();
+    let [link] = &world.links()[..] else { panic!() };
+    assert_eq!((link.state, link.intent), (LinkState::Dormant, None));
+    assert_eq!(count(&world, CRM), 0);
+    world.assert_quiet();
+    world.mailbox.touch(&mailbox, |item| {
+        item.marked = true;
+        item.scope = Scope::In;
+    });
+    world
+        .mailbox
+        .edit(&mailbox, Field::When, &span(&world, DAY, HOUR));
+    world.settle();
+    assert_eq!(count(&world, CRM), 1);
+    assert_eq!(state(&world), LinkState::Live);
     world.assert_quiet();
 }
 

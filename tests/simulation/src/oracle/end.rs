@@ -275,15 +275,8 @@ impl World {
             fields.retain(|field| *field != Field::Answer);
         }
         for field in fields {
-            let Some(rule) = self.rule(Side::Crm, link.kind, field) else {
-                continue;
-            };
             let (mv, cv) = (m.text(field), c.text(field));
-            let equal = canon(field, mv) == canon(field, cv)
-                || image(field, mv, &rule) == canon(field, cv)
-                || canon(field, &self.stored(link.kind, field, &image(field, mv, &rule))) == canon(field, cv)
-                || canon(field, &self.stored(link.kind, field, mv)) == canon(field, cv);
-            if equal {
+            if self.agree(link.kind, field, mv, cv) {
                 continue;
             }
             // What one direction does not carry stays where it was written.
@@ -302,6 +295,19 @@ impl World {
             ));
         }
         None
+    }
+
+    /// Whether both sides hold the same of a field, as far as Salesforce can hold what the mailbox does.
+    pub(super) fn agree(&self, kind: ItemKind, field: Field, mailbox: &str, crm: &str) -> bool {
+        let Some(rule) = self.rule(Side::Crm, kind, field) else {
+            return true;
+        };
+        let crm = canon(field, crm);
+        let cut = image(field, mailbox, &rule);
+        canon(field, mailbox) == crm
+            || cut == crm
+            || canon(field, &self.stored(kind, field, &cut)) == crm
+            || canon(field, &self.stored(kind, field, mailbox)) == crm
     }
 
     /// Whatever is in scope and not synced has a reason that somebody can read.

@@ -464,6 +464,14 @@ impl World {
         });
         let beaten = item.held.iter().filter(|_| known).find(|(field, edit)| {
             let edit = &self.truth.edits[**edit];
+            let (mailbox, crm) = match home {
+                Home::Box(_) => (item.text(**field), there.text(**field)),
+                Home::Org => (there.text(**field), item.text(**field)),
+            };
+            // What was changed and changed back is as it was agreed on: nobody can tell, and nothing is lost.
+            if self.agree(item.kind, **field, mailbox, crm) {
+                return false;
+            }
             let fell = there.gone.map_or(u64::MAX, |gone| gone.seq);
             // Written after both sides were last known to agree, and never carried over.
             !self.was_carried(**field, item.held[field])
