@@ -392,3 +392,14 @@ pub fn edited(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> bool
                     .is_some_and(|now| now != *hash)
         })
 }
+
+/// Whether an edit may stand in the item that was not told: a value that was agreed on cannot be read now.
+#[must_use]
+pub fn unread(base: &Base, side: Side, record: &Record, profile: &Profile) -> bool {
+    base.normaliser == normalise::VERSION
+        && base.on(side).keys().any(|field| {
+            !matches!(field, Field::Relations | Field::Answer)
+                && rule(profile, *field).access != Access::None
+                && record.get(*field).is_unknown()
+        })
+}

@@ -51,7 +51,19 @@ pub(crate) fn shown<'a>(
         );
     }
     if masked {
-        return Cow::Owned(roles::mask(&mailbox.record));
+        let hidden = roles::mask(&mailbox.record);
+        if hasher.of(Field::Private, hidden.get(Field::Private))
+            != link.base.crm.get(&Field::Private).copied()
+        {
+            // All that may show it goes, also what a lost answer of ours left there: whose words they are is not known.
+            for field in roles::HIDDEN {
+                let theirs = crm.record.get(field);
+                if normalise(field, theirs) != normalise(field, hidden.get(field)) {
+                    preset(hasher, &mut link.base, field, theirs, theirs);
+                }
+            }
+        }
+        return Cow::Owned(hidden);
     }
     let apart = (&own.who, &own.what) != (&there.who, &there.what);
     let chosen = match agreed {

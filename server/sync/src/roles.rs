@@ -111,7 +111,7 @@ pub fn masked(link: &Link, mailbox: &Snapshot) -> bool {
 }
 
 /// Whether the CRM holds it, has held it, or may hold it: a create may have been done whose answer was lost.
-fn was_saved(link: &Link) -> bool {
+pub(crate) fn was_saved(link: &Link) -> bool {
     link.crm_id.is_some()
         || link.made_on == Some(Side::Crm)
         || link.intent.is_some_and(|intent| intent.side == Side::Crm)

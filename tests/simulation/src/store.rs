@@ -68,9 +68,11 @@ impl World {
                 }
             }
             let whole = |link: &Link| link.mailbox_id.is_some() && link.crm_id.is_some();
-            // Saved while it was private, or private when it came down.
+            // Saved while it was private, or private when it came down: judged when it is first going to be made, not
+            // when it is found later.
             let new = self.links[conn].get(&id).is_none_or(|old| {
-                !self.paired.contains_key(&(conn, id.clone())) && whole(&link) && !whole(old)
+                !self.paired.contains_key(&(conn, id.clone()))
+                    && (old.mailbox_id.is_none() || !whole(old) && old.intent.is_none())
             });
             // And what is made again of its record is as private as it was.
             let kept = whole(&link) && self.on_purpose.contains(&(conn, id.clone()));
@@ -84,7 +86,12 @@ impl World {
                 self.private_on_purpose.insert((conn, index));
                 self.on_purpose.insert((conn, id.clone()));
             }
-            if link.mailbox_id.is_some() && link.crm_id.is_some() {
+            if whole(&link) {
+                if link.intent.is_some() {
+                    self.owed.insert((conn, id.clone()));
+                } else {
+                    self.owed.remove(&(conn, id.clone()));
+                }
                 self.paired.entry((conn, id.clone())).or_insert(seq);
             }
             self.keys.insert(link.key.clone(), (conn, id.clone()));

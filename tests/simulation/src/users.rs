@@ -674,6 +674,8 @@ impl World {
                 self.item_mut(mine, index).gone = None;
                 self.rename(mine, index);
                 self.touch(mine, index);
+                let seq = self.seq;
+                self.item_mut(mine, index).asked = seq;
             }
             Act::CopyContact => {
                 let index = self.any(mine, ItemKind::Contact, dice)?;

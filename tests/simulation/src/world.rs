@@ -325,6 +325,8 @@ pub struct World {
     pub private_on_purpose: BTreeSet<(usize, usize)>,
     /// Their links.
     pub on_purpose: BTreeSet<(usize, LinkId)>,
+    /// Pairs of which a write was sent, and its outcome is not known.
+    pub owed: BTreeSet<(usize, LinkId)>,
     /// Records that a user linked a thing to by his own hand.
     pub chosen: BTreeSet<(usize, ItemId)>,
     pub backfilling: [bool; 2],
@@ -421,6 +423,7 @@ impl World {
             noted_ids: BTreeSet::new(),
             private_on_purpose: BTreeSet::new(),
             on_purpose: BTreeSet::new(),
+            owed: BTreeSet::new(),
             chosen: BTreeSet::new(),
             backfilling: [false; 2],
             people: Vec::new(),

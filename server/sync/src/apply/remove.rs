@@ -1,14 +1,18 @@
 //! Deletes: each after another look.
 
+use std::borrow::Cow;
+
 use tandem_types::{IssueCode, Side};
 
 use super::{Applied, Work, owed, refused, tries};
 use crate::facts::Seen;
-use crate::link::LinkState;
-use crate::model::{ItemId, Outcome, Write};
+use crate::link::{Link, LinkState};
+use crate::merge::{edited, unread};
+use crate::model::{ItemId, Outcome, Record, Snapshot, Write};
 use crate::mutant::{self, Mutant};
 use crate::plan::{Step, linked, name_of, set_item, title};
 use crate::ports::{Commit, IssueKey, JournalAct, JournalEntry};
+use crate::roles;
 use crate::round::{Halt, Round};
 
 impl Round<'_> {
@@ -46,6 +50,25 @@ impl Round<'_> {
                 };
                 let kind = work.job.link.kind;
                 match found {
+                    Some(now)
+                        if (now.version == saw.version
+                            && self.is_untold(side, &work.job.link, saw, &now))
+                            && !mutant::on(Mutant::DeleteUnseen) =>
+                    {
+                        // What was not told before may be an edit, which beats the delete.
+                        if edited(
+                            &self.hasher,
+                            &work.job.link.base,
+                            side,
+                            &shown(&work.job.link, &now),
+                        ) {
+                            self.saw(side, &now);
+                            self.again.insert(work.job.link.id.clone());
+                        } else {
+                            let link = owed(&work.job.link, side, self.cx.clock.now());
+                            self.keep(&link, &mut commit);
+                        }
+                    }
                     Some(now) if now.version == saw.version || mutant::on(Mutant::DeleteUnseen) => {
                         writes.push(Write::Delete {
                             kind,
@@ -88,6 +111,22 @@ impl Round<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// The plan took the item for unchanged where a part of it had not been told, and that part differs or is not told
+    /// now either.
+    fn is_untold(&self, side: Side, link: &Link, saw: &Snapshot, now: &Snapshot) -> bool {
+        let Some(profile) = self
+            .profiles
+            .as_ref()
+            .and_then(|both| both.on(side).of(link.kind))
+        else {
+            return false;
+        };
+        let now = shown(link, now);
+        !edited(&self.hasher, &link.base, side, &saw.record)
+            && unread(&link.base, side, &saw.record, profile)
+            && (edited(&self.hasher, &link.base, side, &now) || unread(&link.base, side, &now, profile))
     }
 
     fn removed(
@@ -169,5 +208,14 @@ impl Round<'_> {
                 self.owe(&job.link, side, commit);
             }
         }
+    }
+}
+
+/// What of an item counts: not what was hidden from the plan.
+fn shown<'a>(link: &Link, now: &'a Snapshot) -> Cow<'a, Record> {
+    if roles::masked(link, now) {
+        Cow::Owned(roles::mask(&now.record))
+    } else {
+        Cow::Borrowed(&now.record)
     }
 }

@@ -12,6 +12,7 @@ use crate::normalise::normalise;
 use crate::pair::Pairing;
 use crate::ports::IssueKey;
 use crate::relate;
+use crate::roles;
 use crate::save::{NotSaved, Rule};
 use crate::survey::Source;
 
@@ -135,7 +136,7 @@ impl<'a> Planner<'a> {
         traits.claimed = false;
         traits.unmarked = false;
         // One that is made again, or whose first create was lost, keeps what it was: made private since, it is hidden.
-        if !source.remade && source.link.is_none() {
+        if !source.remade && !source.link.is_some_and(roles::was_saved) {
             traits.private_on_purpose = item.record.kind == ItemKind::Event && is_private(item);
         }
         if let Some(event) = item.extra.event.as_deref() {

@@ -113,8 +113,12 @@ impl<'a> Planner<'a> {
             self.keep(kept, case.link, "");
         }
         self.solve(case.link, &[IssueCode::FateUnknown]);
-        if items.mailbox.is_some() {
-            // Seen, and as it was: a change that Salesforce refused was taken back.
+        let compared = items
+            .mailbox
+            .is_some_and(|item| !self.view.quiet(case.link, Side::Mailbox, item));
+        if compared && (items.crm.is_some() || self.is_agreed(case.link)) {
+            // Compared, and as it was: a change that Salesforce refused was taken back. A version that is known already,
+            // or a field that was never agreed on, says nothing: what was refused may have stood there before.
             self.solve(case.link, &REFUSALS);
         }
         if let Some(item) = items.mailbox
@@ -123,6 +127,15 @@ impl<'a> Planner<'a> {
         {
             self.solve(case.link, &[IssueCode::TooManyPeople]);
         }
+    }
+
+    /// No value of the mailbox waits for a place in the CRM.
+    fn is_agreed(&self, link: &Link) -> bool {
+        self.profiles(link.kind).is_some_and(|profiles| {
+            link.base.mailbox.keys().all(|field| {
+                link.base.crm.contains_key(field) || rule(profiles.crm, *field).access == Access::None
+            })
+        })
     }
 
     /// Whether the category was written to a saved mail is not known: it is written again.
@@ -394,8 +407,17 @@ impl<'a> Planner<'a> {
             own: version(&before, side) == Some(&item.version),
         };
         let may_write = self.may_write(kind);
-        let prefer = kept.traits.prefer.take();
         let records = Both::new(&*shown, &crm.record);
+        let prefer = kept.traits.prefer;
+        // What was left apart and cannot be read now waits for the user's choice still.
+        let waits = Field::of(kind).iter().any(|field| {
+            let (ours, theirs) = (before.base.mailbox.get(field), before.base.crm.get(field));
+            let hidden = records.mailbox.get(*field).is_unknown() || records.crm.get(*field).is_unknown();
+            *field != Field::Relations && hidden && ours.is_some() && theirs.is_some() && ours != theirs
+        });
+        if !waits {
+            kept.traits.prefer = None;
+        }
         let mut merged = merge(
             self.view.hasher,
             &mut kept.base,
@@ -428,6 +450,12 @@ impl<'a> Planner<'a> {
             settle_apart(&mut merged, records, profiles, may_write, side, |field, value| {
                 self.view.hasher.of(field, value)
             });
+        }
+        if roles::masked(&before, mailbox) {
+            // Whoever wrote what is taken away there: nobody else has it if the answer is lost.
+            for carried in merged.to.crm.values_mut() {
+                carried.lost = true;
+            }
         }
         if kind == ItemKind::Event {
             self.limits(kept, &mut merged, mailbox, crm, open);

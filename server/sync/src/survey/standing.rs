@@ -61,7 +61,7 @@ impl<'a> View<'a> {
     }
 
     /// The same version as we have noted: our own write coming back, or a repeated report.
-    pub(super) fn quiet(self, link: &Link, side: Side, now: &Snapshot) -> bool {
+    pub(crate) fn quiet(self, link: &Link, side: Side, now: &Snapshot) -> bool {
         let version = match side {
             Side::Mailbox => &link.mailbox_version,
             Side::Crm => &link.crm_version,

@@ -659,6 +659,28 @@ fn adopting_fills_agrees_and_leaves_alone() {
     assert_eq!(world.issues(), [], "over when they agree");
 }
 
+/// The user chose while one side did not show the field: his choice waits until it does.
+#[test]
+fn a_choice_about_what_cannot_be_read_waits() {
+    let world = World::new(95);
+    let mut mine = person("Ann", "Lee", "ann@example.com");
+    let mut theirs = mine.clone();
+    mine.set(Field::Department, known("mine"));
+    theirs.set(Field::Department, known("theirs"));
+    world.mailbox.add(mine, Scope::In);
+    let crm = world.crm.add(theirs, Scope::In);
+    world.settle();
+    world.crm.touch(&crm, |item| {
+        item.record.set(Field::Department, FieldValue::Unknown);
+    });
+    cured(&world, IssueCure::KeepMine);
+    world.settle();
+    world.crm.edit(&crm, Field::Department, "theirs");
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Department), known("mine"));
+    world.assert_quiet();
+}
+
 #[test]
 fn a_record_that_comes_down_adopts_an_item_outside_of_the_scope() {
     let world = World::new(25);

@@ -1194,6 +1194,27 @@ fn what_attendees_need_not_know_sends_them_no_mail() {
     assert_eq!(world.mailbox.with(|state| state.mails), 0);
 }
 
+/// What was written there is not noted yet, and is taken for somebody's words: the mask takes it away all the same.
+#[test]
+fn made_private_while_a_write_was_in_doubt_nothing_of_it_stays() {
+    let world = World::new(47);
+    let (mailbox, crm) = linked(&world);
+    world.mailbox.edit(&mailbox, Field::Body, "ill");
+    world.crm.with(|state| state.faults.doubt = Some((0, true)));
+    world.session();
+    assert_eq!(world.crm.value(&crm, Field::Body), known("ill"));
+    world.mailbox.edit(&mailbox, Field::Private, "yes");
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Body), FieldValue::Empty);
+    assert_eq!(world.crm.value(&crm, Field::Subject), known("Private"));
+    assert!(world.journalled("ill"));
+    // What somebody writes there later is his affair.
+    world.crm.edit(&crm, Field::Body, "his words");
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Body), known("his words"));
+    world.assert_quiet();
+}
+
 #[test]
 fn made_private_while_its_create_was_in_doubt_it_is_seen_masked() {
     for done in [true, false] {

@@ -65,6 +65,41 @@ fn a_task_of_each_side_goes_to_the_other() {
     world.assert_quiet();
 }
 
+/// A delete waits until the whole item was told: an edit may stand in the part that was not.
+#[test]
+fn what_was_told_in_part_is_not_deleted() {
+    let world = World::new(20);
+    let (mailbox, crm) = linked(&world);
+    world.crm.delete(&crm);
+    world.mailbox.touch(&mailbox, |item| {
+        item.record.set(Field::Subject, FieldValue::Unknown);
+    });
+    for _ in 0..2 {
+        world.session();
+        assert_eq!((world.wrote(), count(&world, MAILBOX)), (0, 1));
+    }
+    world.mailbox.edit(&mailbox, Field::Subject, "Call Ann today");
+    world.settle();
+    assert_eq!((count(&world, MAILBOX), count(&world, CRM)), (1, 1));
+    assert_eq!(
+        world.crm.here()[0].1.record.get(Field::Subject),
+        &known("Call Ann today")
+    );
+    world.assert_quiet();
+
+    let world = World::new(21);
+    let (mailbox, crm) = linked(&world);
+    world.crm.delete(&crm);
+    world.mailbox.touch(&mailbox, |item| {
+        item.record.set(Field::Subject, FieldValue::Unknown);
+    });
+    world.session();
+    world.mailbox.edit(&mailbox, Field::Subject, "Call Ann");
+    world.settle();
+    assert_eq!(count(&world, MAILBOX), 0, "nothing was edited after all");
+    world.assert_quiet();
+}
+
 #[test]
 fn the_same_task_on_both_sides_is_paired_and_equal_ones_of_one_side_are_as_many() {
     let world = World::new(2);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tandem_sync::LinkState;
 use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Mark, Part, Record, Relations};
 use tandem_types::{ConflictPolicy, ItemKind, Side};
 
@@ -269,11 +270,18 @@ impl World {
             !edit.carried || edit.seq > noted.min(fell)
         }) || item.ours[1 - conn] > noted.min(fell);
         let added = item.made_by.is_none() && item.made_seq > fell || item.asked > fell;
+        // Whether the edit was carried over before the delete is not known to anybody, or it was copied by hand.
+        let doubted = link
+            .as_ref()
+            .is_some_and(|link| self.owed.contains(&(conn, link.clone())));
+        let copied = self.truth.any(&self.blurred, soul)
+            // Another connection made it anew since, for its own user's sake: here it is a new item.
+            || item.made_seq > fell && item.made_by.is_some_and(|made| self.runs[made].conn != conn);
         let wanted = link.is_some_and(|link| self.cured.contains(&link));
         let unnoted = !self.shelf(home).items.iter().any(|gone| {
             gone.gone.is_some_and(|g| g.seq == fell) && self.known_to_links(conn, home, &gone.id)
         });
-        if edited || added || wanted || unnoted || self.ever_recreate {
+        if edited || added || wanted || unnoted || doubted || copied || self.ever_recreate {
             self.counters.count("world", "made again");
         } else {
             let text = format!("a {} that a user deleted is made again", kind.as_str());
@@ -361,7 +369,13 @@ impl World {
             Some(Mark::None) => item.marked() || item.failed,
             None => false,
         };
-        if same && !marks && key.is_none_or(|key| item.key.as_ref() == Some(key)) && !raced {
+        // A session that has lost its lease wrote the same after this one had looked.
+        let stale = item.ours[conn] >= self.runs[run].seq
+            && self
+                .runs
+                .iter()
+                .any(|other| other.conn == conn && other.fence < self.runs[run].fence && !other.closed);
+        if same && !marks && key.is_none_or(|key| item.key.as_ref() == Some(key)) && !raced && !stale {
             said.push(("S5", format!("a write to {} changes nothing", item.id)));
         }
         for (invariant, text) in said {
@@ -376,12 +390,23 @@ impl World {
         self.judge_notify(run, "a delete", notify);
         let item = self.item(home, index).clone();
         self.runs[run].event_writes += u32::from(matches!(item.kind, ItemKind::Event | ItemKind::Email));
+        let beyond = match home {
+            Home::Box(_) => Home::Org,
+            Home::Org => Home::Box(conn),
+        };
         let links: Vec<tandem_sync::Link> = self.links[conn]
             .values()
             .filter(|link| {
                 link.id_on(home.side())
                     .is_some_and(|id| self.find_ever(home, id) == Some(index))
                     || item.key.as_ref() == Some(&link.key)
+                    // Its create was lost, and it was found again by what it holds.
+                    || (link.id_on(home.side()).is_none()
+                        && item.made_by.is_some_and(|made| self.runs[made].conn == conn)
+                        && link
+                            .id_on(home.side().other())
+                            .and_then(|id| self.find_ever(beyond, id))
+                            .is_some_and(|there| self.truth.same(self.item(beyond, there).soul, item.soul)))
             })
             .cloned()
             .collect();
@@ -405,8 +430,13 @@ impl World {
             Home::Box(_) => Home::Org,
             Home::Org => Home::Box(conn),
         };
-        let counterpart = links
+        // What an ended link held may have been paired anew since.
+        let (living, ended): (Vec<_>, Vec<_>) = links
             .iter()
+            .partition(|link| !matches!(link.state, LinkState::Ended(_)));
+        let counterpart = living
+            .into_iter()
+            .chain(ended)
             .filter_map(|link| link.id_on(other.side()))
             .find_map(|id| self.find_ever(other, id));
         let Some(counterpart) = counterpart else {
