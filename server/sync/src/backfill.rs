@@ -55,7 +55,7 @@ pub(crate) async fn read(round: &mut Round<'_>) -> Result<Option<Chunk>, Halt> {
                 listed.push(item.id.clone());
                 // What was reported in this session is newer.
                 if !facts.news.contains(&item.id) {
-                    facts.report(Change::Present(item));
+                    facts.report(Change::Present(Box::new(item)));
                 }
             }
             round.frame.backfilled.extend(listed.iter().cloned());
@@ -81,7 +81,7 @@ pub(crate) async fn read(round: &mut Round<'_>) -> Result<Option<Chunk>, Halt> {
 
 /// What was read of the range.
 struct Part {
-    items: Vec<Box<Snapshot>>,
+    items: Vec<Snapshot>,
     cursor: Cursor,
     more: bool,
     /// It begins with the range's first mail.
@@ -112,7 +112,7 @@ async fn next(round: &Round<'_>, want: &Want, before: &Backfill) -> Result<Part,
             return Err(Halt::Fault(Side::Mailbox, stuck));
         }
         items.extend(page.items.into_iter().filter_map(|change| match change {
-            Change::Present(item) if item.record.kind == ItemKind::Email => Some(item),
+            Change::Present(item) if item.record.kind == ItemKind::Email => Some(*item),
             _ => None,
         }));
         if !page.more || items.len() >= CHUNK {

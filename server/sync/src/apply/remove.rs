@@ -49,25 +49,26 @@ impl Round<'_> {
                     continue;
                 };
                 let kind = work.job.link.kind;
+                let untold = found.as_ref().is_some_and(|now| {
+                    now.version == saw.version && self.is_untold(side, &work.job.link, saw, now)
+                }) && !mutant::on(Mutant::DeleteUnseen);
                 match found {
+                    // What was not told before may be an edit, which beats the delete.
                     Some(now)
-                        if (now.version == saw.version
-                            && self.is_untold(side, &work.job.link, saw, &now))
-                            && !mutant::on(Mutant::DeleteUnseen) =>
+                        if untold
+                            && edited(
+                                self.hasher,
+                                &work.job.link.base,
+                                side,
+                                &shown(&work.job.link, &now),
+                            ) =>
                     {
-                        // What was not told before may be an edit, which beats the delete.
-                        if edited(
-                            &self.hasher,
-                            &work.job.link.base,
-                            side,
-                            &shown(&work.job.link, &now),
-                        ) {
-                            self.saw(side, &now);
-                            self.again.insert(work.job.link.id.clone());
-                        } else {
-                            let link = owed(&work.job.link, side, self.cx.clock.now());
-                            self.keep(&link, &mut commit);
-                        }
+                        self.saw(side, &now);
+                        self.again.insert(work.job.link.id.clone());
+                    }
+                    Some(_) if untold => {
+                        let link = owed(&work.job.link, side, self.cx.clock.now());
+                        self.keep(&link, &mut commit);
                     }
                     Some(now) if now.version == saw.version || mutant::on(Mutant::DeleteUnseen) => {
                         writes.push(Write::Delete {
@@ -124,9 +125,9 @@ impl Round<'_> {
             return false;
         };
         let now = shown(link, now);
-        !edited(&self.hasher, &link.base, side, &saw.record)
+        !edited(self.hasher, &link.base, side, &saw.record)
             && unread(&link.base, side, &saw.record, profile)
-            && (edited(&self.hasher, &link.base, side, &now) || unread(&link.base, side, &now, profile))
+            && (edited(self.hasher, &link.base, side, &now) || unread(&link.base, side, &now, profile))
     }
 
     fn removed(

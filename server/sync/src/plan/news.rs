@@ -338,20 +338,19 @@ impl<'a> Planner<'a> {
     /// An item that no rule saves. Only what the user asked for is told. `linked`: a link waited for it, which rests now.
     pub(super) fn not_saved(&mut self, item: &Snapshot, reason: NotSaved, linked: bool) {
         let kind = item.record.kind;
-        match reason.issue(item.marked) {
-            Some(code) => self.issue(
+        if let Some(code) = reason.issue(item.marked) {
+            self.issue(
                 (kind, Side::Mailbox, &item.id),
                 code,
                 title(&item.record),
                 reason.text().to_owned(),
                 vec![IssueCure::Ignore],
-            ),
-            None => {
-                self.solve_item(kind, Side::Mailbox, &item.id, of_sources(kind));
-                if linked {
-                    // What was refused before is not wanted any more.
-                    self.solve_item(kind, Side::Mailbox, &item.id, &REFUSALS);
-                }
+            )
+        } else {
+            self.solve_item(kind, Side::Mailbox, &item.id, of_sources(kind));
+            if linked {
+                // What was refused before is not wanted any more.
+                self.solve_item(kind, Side::Mailbox, &item.id, &REFUSALS);
             }
         }
     }
