@@ -7,6 +7,8 @@
   if (!code) {
     return;
   }
+  var meant = document.querySelector('meta[name="tandem-for"]');
+  var what = meant ? meant.content : "";
   var origin = window.location.origin;
   var arrived = false;
 
@@ -30,7 +32,7 @@
       return;
     }
     // The browser delivers it only if the pane is of our own origin.
-    window.opener.postMessage({ tandem: "handover", code: code }, origin);
+    window.opener.postMessage({ tandem: "handover", what: what, code: code }, origin);
     window.setTimeout(showTyped, 2000);
   }
 
@@ -41,7 +43,7 @@
     }
     try {
       // Outlook closes the dialog when the pane has read it.
-      ui.messageParent(JSON.stringify({ tandem: "handover", code: code }));
+      ui.messageParent(JSON.stringify({ tandem: "handover", what: what, code: code }));
     } catch {
       return false;
     }

@@ -16,6 +16,15 @@
     if (!info || !info.host || !ui || !ui.displayDialogAsync) {
       return;
     }
+    // Which mailbox is shown, and where it lives; the second from requirement set 1.6 on.
+    window.tandemOutlook = function () {
+      var profile = window.Office.context.mailbox && window.Office.context.mailbox.userProfile;
+      return {
+        address: (profile && profile.emailAddress) || "",
+        accountType: (profile && profile.accountType) || "",
+      };
+    };
+    window.dispatchEvent(new Event("tandem-outlook"));
     window.tandemOfficeDialog = function (path) {
       var url = new URL(path, window.location.origin).href;
       ui.displayDialogAsync(url, { height: 70, width: 40, promptBeforeOpen: false }, function (result) {
@@ -36,7 +45,10 @@
             return;
           }
           if (message && message.tandem === "handover" && typeof message.code === "string") {
-            window.postMessage({ tandem: "handover", code: message.code }, window.location.origin);
+            window.postMessage(
+              { tandem: "handover", what: String(message.what || ""), code: message.code },
+              window.location.origin,
+            );
             dialog.close();
           }
         });

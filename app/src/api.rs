@@ -8,7 +8,10 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use serde::{Deserialize, Serialize};
-use tandem_types::{ActivateExchange, ApiError, IssueCure, IssueId, PaneView, SessionId, Ticket, UndoView};
+use tandem_types::{
+    ActivateExchange, ActivationFailure, ApiError, ConnectOffice, IssueCure, IssueId, OfficeAnswer, PaneView,
+    SessionId, Ticket, UndoView,
+};
 
 use crate::backend;
 use crate::call::form;
@@ -92,6 +95,28 @@ async fn connect_exchange(
             })
             .await,
     )
+}
+
+#[server(name = ConnectOfficeMailbox, prefix = "/api", endpoint = "connect_office")]
+async fn connect_office(
+    code: String,
+    nonce: String,
+    #[server(default)] outlook: String,
+    #[server(default)] confirmed: Option<String>,
+) -> Answer<OfficeAnswer> {
+    let form = ConnectOffice {
+        code,
+        nonce,
+        outlook,
+        // A box that is not ticked is not sent.
+        confirmed: confirmed.is_some_and(|text| !text.is_empty()),
+    };
+    let answered = answer(backend().connect_office(form).await)?;
+    if plain_form() && matches!(answered, OfficeAnswer::OtherMailbox { .. }) {
+        // A page without script has a box for it, and no addresses in its own.
+        return Err(Refusal(ApiError::Activation(ActivationFailure::OtherAccount)));
+    }
+    Ok(answered)
 }
 
 #[server(prefix = "/api", endpoint = "skip_activation")]

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tandem_types::{ActivateExchange, ApiError, IssueCure, IssueId, PaneView, SessionId, Ticket, UndoView};
+use tandem_types::{
+    ActivateExchange, ApiError, ConnectOffice, IssueCure, IssueId, OfficeAnswer, PaneView, SessionId, Ticket,
+    UndoView,
+};
 
 /// The only door from the user interface to the server.
 ///
@@ -15,6 +18,9 @@ pub trait Backend: Send + Sync {
 
     /// Tries the login once, stores it if it was accepted, and makes the first session due.
     async fn connect_exchange(&self, form: ActivateExchange) -> Result<PaneView, ApiError>;
+
+    /// Connects the mailbox of the account that has just signed in with Microsoft, for this session's user and no other.
+    async fn connect_office(&self, form: ConnectOffice) -> Result<OfficeAnswer, ApiError>;
 
     /// The activation dialog does not open by itself again until the sixth refusal.
     async fn skip_activation(&self) -> Result<PaneView, ApiError>;

@@ -5,7 +5,7 @@ mod request;
 mod sign_in;
 
 use leptos::ev::SubmitEvent;
-use leptos::leptos_dom::helpers::set_interval;
+use leptos::leptos_dom::helpers::{set_interval, window_event_listener_untyped};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::wasm_bindgen::JsCast as _;
@@ -17,7 +17,7 @@ use tandem_types::{ApiError, PaneView, UndoView};
 use crate::call::{Call, form};
 use crate::page::{Estimate, PageData, SignIn, Ui, Undone, app};
 
-pub(crate) use sign_in::{send_code, sign_in};
+pub(crate) use sign_in::{confirm_office, connect_office, send_code, send_office_code, sign_in};
 
 /// Takes over the page that the server has rendered.
 ///
@@ -73,6 +73,22 @@ pub(crate) fn start(ui: Ui) {
             events::follow(ui);
         }
     });
+    let office = Memo::new(move |_| {
+        ui.view
+            .with(|view| view.connection.as_ref().and_then(|c| c.office.clone()))
+    });
+    Effect::new(move |_| {
+        office.track();
+        sign_in::offer(ui);
+        sign_in::prepare_office(ui);
+    });
+    // Outlook may be ready later than we are.
+    let ready = window_event_listener_untyped("tandem-outlook", move |_| {
+        sign_in::offer(ui);
+        sign_in::prepare_office(ui);
+    });
+    // For as long as the page lives.
+    std::mem::forget(ready);
 }
 
 #[expect(

@@ -21,6 +21,14 @@ pub(crate) fn sign_in(_ui: Ui) -> bool {
 
 pub(crate) fn send_code(_ui: Ui, _code: String) {}
 
+pub(crate) fn connect_office(_ui: Ui) -> bool {
+    true
+}
+
+pub(crate) fn send_office_code(_ui: Ui, _code: &str) {}
+
+pub(crate) fn confirm_office(_ui: Ui) {}
+
 pub(crate) fn typing_elsewhere() -> bool {
     false
 }

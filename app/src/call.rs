@@ -5,6 +5,7 @@
 pub enum Call {
     Pane,
     ConnectExchange,
+    ConnectOffice,
     SkipActivation,
     Release,
     Hold,
@@ -22,9 +23,10 @@ pub enum Call {
 }
 
 impl Call {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Pane,
         Self::ConnectExchange,
+        Self::ConnectOffice,
         Self::SkipActivation,
         Self::Release,
         Self::Hold,
@@ -45,6 +47,7 @@ impl Call {
         match self {
             Self::Pane => "/api/pane",
             Self::ConnectExchange => "/api/connect_exchange",
+            Self::ConnectOffice => "/api/connect_office",
             Self::SkipActivation => "/api/skip_activation",
             Self::Release => "/api/release",
             Self::Hold => "/api/hold",

@@ -35,6 +35,6 @@ pub use backend::{Backend, backend};
 #[cfg(feature = "hydrate")]
 pub use browser::hydrate;
 #[cfg(feature = "ssr")]
-pub use handover::{handover_failed_page, handover_page};
+pub use handover::{Handover, consent_page, handover_failed_page, handover_page, handover_said_page};
 #[cfg(feature = "ssr")]
 pub use shell::{OfficeScript, load, render, shell};

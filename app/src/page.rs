@@ -1,8 +1,8 @@
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
-use tandem_types::{ApiError, PaneView, Progress, Timestamp, UndoView};
+use tandem_types::{ApiError, ConnectionView, MailboxServer, PaneView, Progress, Timestamp, UndoView};
 
-use crate::call::Call;
+use crate::call::{Call, form};
 use crate::{browser, text, ui};
 
 /// Which of the product's pages.
@@ -78,6 +78,27 @@ pub(crate) enum SignIn {
     Insecure,
 }
 
+/// Where the sign-in with Microsoft is.
+#[cfg_attr(
+    not(feature = "hydrate"),
+    expect(dead_code, reason = "only a browser gets beyond the first")
+)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OfficeStep {
+    Idle,
+    /// No window could be opened: a link does it.
+    Blocked,
+    /// A window is open; its message, or a typed code, goes on.
+    Waiting,
+    Insecure,
+    /// The account's mailbox is not the one that is shown; the code can still be used.
+    Other {
+        account: String,
+        expected: String,
+        code: String,
+    },
+}
+
 /// The signals that the components share.
 #[derive(Clone, Copy)]
 pub(crate) struct Ui {
@@ -98,12 +119,46 @@ pub(crate) struct Ui {
     pub(crate) sign_in: RwSignal<SignIn>,
     /// Where the sign-in window starts; with the challenge once the browser has made one.
     pub(crate) sign_in_url: RwSignal<String>,
+    /// Which kind of mailbox the activation dialog is about.
+    pub(crate) kind: RwSignal<MailboxServer>,
+    pub(crate) office: RwSignal<OfficeStep>,
+    /// As `sign_in_url`, for Microsoft.
+    pub(crate) office_url: RwSignal<String>,
+}
+
+/// What the dialog offers first: what is connected, else what can be connected.
+fn first_kind(connection: Option<&ConnectionView>) -> MailboxServer {
+    let Some(connection) = connection else {
+        return MailboxServer::Exchange;
+    };
+    match (&connection.mailbox, &connection.office) {
+        (Some(account), Some(_)) => account.server,
+        (None, Some(office)) if office.first => MailboxServer::Office365,
+        (_, None) | (None, Some(_)) => MailboxServer::Exchange,
+    }
+}
+
+/// Where Microsoft's window starts: `challenge` is the SHA-256 of the nonce, `hint` the mailbox that is suggested.
+pub(crate) fn office_url(challenge: &str, hint: Option<&str>, claims: Option<&str>) -> String {
+    let mut fields = vec![("n", challenge)];
+    fields.extend(hint.map(|hint| ("hint", hint)));
+    fields.extend(claims.map(|claims| ("claims", claims)));
+    format!("/auth/microsoft/start?{}", form(fields))
 }
 
 impl Ui {
     fn new(data: PageData) -> Self {
         let asked = data.activate || data.view.connection.as_ref().is_some_and(|c| c.ask_activation);
         let open = asked && data.view.connection.is_some();
+        let kind = first_kind(data.view.connection.as_ref());
+        let office = data.view.connection.as_ref().and_then(|c| c.office.as_ref());
+        let office_url = office.map_or_else(String::new, |office| {
+            let challenge = office
+                .nonce
+                .as_ref()
+                .map_or("", |(_, challenge)| challenge.as_str());
+            office_url(challenge, office.hint.as_deref(), office.claims.as_deref())
+        });
         let (estimate, undone) = match data.told {
             Some(Told::Estimate(estimate)) => (Some(estimate), None),
             Some(Told::Undone(undone)) => (None, Some(undone)),
@@ -120,7 +175,13 @@ impl Ui {
             refused: RwSignal::new(data.refused),
             dialog: RwSignal::new(open.then_some(Dialog::Activation)),
             sign_in: RwSignal::new(SignIn::Idle),
-            sign_in_url: RwSignal::new("/auth/start".to_owned()),
+            sign_in_url: RwSignal::new(match data.page {
+                Page::Setup => "/auth/start?to=setup".to_owned(),
+                Page::Pane | Page::Settings => "/auth/start".to_owned(),
+            }),
+            kind: RwSignal::new(kind),
+            office: RwSignal::new(OfficeStep::Idle),
+            office_url: RwSignal::new(office_url),
         }
     }
 

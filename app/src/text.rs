@@ -49,12 +49,24 @@ pub const ACTIVATION_LEAD: &str =
     "Tandem tries the login once. Only if your mail server accepts it, it is stored, encrypted.";
 pub const ACTIVATION_LEAD_AGAIN: &str = "Your mail server refuses the stored login. Has your password changed? \
      Tandem tries the new one once before it stores it.";
+pub const ACTIVATION_LEAD_CLOUD: &str =
+    "Microsoft refuses access to your mailbox. Connect it again, or choose where it is now.";
 pub const SYNCS_WITH: &str = "Will be kept in step with";
 pub const KIND_LEGEND: &str = "Where is your mailbox?";
 pub const KIND_EXCHANGE: &str = "Exchange server";
 pub const KIND_EXCHANGE_HINT: &str = "on your company’s own servers";
 pub const KIND_OFFICE: &str = "Office 365";
-pub const KIND_OFFICE_HINT: &str = "coming, not available yet";
+pub const KIND_OFFICE_HINT: &str = "Exchange Online, in Microsoft’s cloud";
+pub const KIND_OFFICE_OFF: &str = "not set up on this server: ask the administrator of Tandem";
+pub const OFFICE_LEAD: &str = "You sign in on Microsoft’s own page. Tandem never sees that password, and asks for no right to send mail.";
+pub const CONNECT_OFFICE: &str = "Connect to Office 365";
+pub const CONNECTING_OFFICE: &str = "Connecting your mailbox …";
+pub const OFFICE_WAITING: &str = "Finish signing in in the window that has just opened.";
+pub const OFFICE_CODE: &str = "Code from Microsoft’s window";
+pub const OFFICE_OTHER_TITLE: &str = "This is another mailbox";
+pub const OFFICE_OTHER_ACCOUNT: &str = "Use another account";
+pub const OFFICE_OTHER_BOX: &str = "Connect it even if it is another mailbox than before";
+pub const CONNECT_AGAIN: &str = "Connect again";
 pub const LOGIN: &str = "Login";
 pub const LOGIN_HINT: &str = "Your e-mail address, or DOMAIN\\user";
 pub const PASSWORD: &str = "Password";
@@ -108,7 +120,7 @@ pub const PAUSED_TITLE: &str = "Sync is paused";
 pub const PAUSED_LEAD: &str =
     "Nothing is read or written until you press Start. What changes meanwhile is not lost.";
 pub const OFF_TITLE: &str = "Sync is off";
-pub const OFF_LEAD: &str = "Tandem has given up its access, and the stored password is destroyed. Every item is where it \
+pub const OFF_LEAD: &str = "Tandem has given up its access, and what opened your mailbox is destroyed. Every item is where it \
      was, on both sides.";
 pub const NEEDS_MAIL_TITLE: &str = "Needs your sign-in";
 pub const NEEDS_CRM_TITLE: &str = "Salesforce needs your sign-in";
@@ -179,6 +191,11 @@ pub const REFUSALS: &str = "Refusals in a row";
 pub const NEXT_SYNC: &str = "Next sync";
 pub const LINKED: &str = "Linked contacts";
 pub const CHANGE: &str = "Change";
+pub const CHANGE_SALESFORCE: &str = "Change: Salesforce account";
+pub const CHANGE_SALESFORCE_HINT: &str = "Refresh renews the access of this account. Change lets your mailbox go on with another one; the pairs of this one \
+     are kept, and come back if you change back.";
+pub const REFRESH: &str = "Refresh";
+pub const CONNECTED_SINCE: &str = "Connected since";
 pub const SIGNED_IN_AS: &str = "Signed in as";
 
 // Deactivate.
@@ -186,11 +203,16 @@ pub const DEACTIVATE_TITLE: &str = "Deactivate the sync?";
 pub const DEACTIVATE_LEAD: &str = "This is what happens:";
 pub const DEACTIVATE_LIST: [&str; 4] = [
     "Tandem gives its access to Salesforce back: it is revoked there.",
-    "The stored password of your mailbox is destroyed.",
+    "The stored password of your mailbox, or Microsoft’s permission, is destroyed.",
     "The sync stops. A running one ends first.",
     "Every item stays: nothing is deleted in your mailbox or in Salesforce.",
 ];
 pub const DEACTIVATE_AFTER: &str = "You can set up the sync again at any time.";
+/// Microsoft takes nothing back by itself.
+pub const CONSENT_PAGE: &str = "https://myapps.microsoft.com";
+pub const CONSENT_PAGE_HINT: &str =
+    "Microsoft still lists Tandem among your apps. You can take it off there:";
+pub const CONSENT_PAGE_LINK: &str = "My Apps at Microsoft";
 pub const KEEP_SYNC: &str = "Keep the sync";
 
 // Tables of counts.
@@ -205,6 +227,12 @@ pub const HANDOVER_TITLE: &str = "Signed in";
 pub const HANDOVER_LEAD: &str = "You can close this window and go back to Outlook.";
 pub const HANDOVER_CODE: &str = "Type this code in the sidebar:";
 pub const HANDOVER_FAILED: &str = "Not signed in";
+pub const CONSENT_NEEDED: &str = "Your organisation lets only an administrator agree to what Tandem asks for. Ask yours to open this link, once \
+     for the whole organisation; then connect again.";
+pub const CONSENT_LINK: &str = "For administrators: agree for the organisation";
+pub const CONSENT_HINT: &str = "You can copy the link and send it.";
+pub const CONSENT_GIVEN: &str = "Agreed for your organisation. Its people can connect their mailboxes now.";
+pub const CONSENT_NOT_GIVEN: &str = "Not agreed: nothing has changed for your organisation.";
 
 /// Why the sign-in window could not hand anything over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,6 +247,21 @@ pub enum SignInFailure {
     Expired,
     /// Salesforce did not answer, or our own fault.
     Unavailable,
+    /// The operator has not set up Office 365.
+    MicrosoftOff,
+    /// The user refused, or closed Microsoft's consent.
+    MicrosoftCancelled,
+    /// The app's registration: the administrator's.
+    MicrosoftRefused,
+    MicrosoftUnavailable,
+    /// The sign-in is no good (any more): once more.
+    MicrosoftAgain,
+    /// The organisation demands more of this sign-in.
+    ConditionalAccess,
+    /// An account of another organisation than the configured one.
+    TenantNotAllowed,
+    /// The account has no mailbox in Exchange Online.
+    NotInTheCloud,
 }
 
 /// What the sign-in window says then.
@@ -239,7 +282,56 @@ pub const fn sign_in_failure(failure: SignInFailure) -> &'static str {
         SignInFailure::Unavailable => {
             "Salesforce could not be reached. Close this window and try again in a minute."
         }
+        SignInFailure::MicrosoftOff => {
+            "Office 365 is not set up on this server. Ask the administrator of Tandem."
+        }
+        SignInFailure::MicrosoftCancelled => {
+            "You did not agree to what Tandem asks for, so nothing was connected. Close this window and try again."
+        }
+        SignInFailure::MicrosoftRefused => {
+            "Microsoft does not accept this server’s registration. Tell the administrator of Tandem: the log says why."
+        }
+        SignInFailure::MicrosoftUnavailable => {
+            "Microsoft could not be reached. Close this window and try again in a minute."
+        }
+        SignInFailure::MicrosoftAgain => {
+            "Microsoft wants you to sign in once more. Close this window and connect again."
+        }
+        SignInFailure::ConditionalAccess => {
+            "Your organisation demands more of this sign-in, such as a second factor or a managed device. Close this \
+             window and connect again; if that does not help, ask your administrator."
+        }
+        SignInFailure::TenantNotAllowed => {
+            "This account belongs to another organisation than this server is for. Use your account there."
+        }
+        SignInFailure::NotInTheCloud => {
+            "This account has no mailbox in Office 365. If your mailbox is on your company’s own server, choose Exchange \
+             server."
+        }
     }
+}
+
+/// A *Refresh* that ended with somebody else.
+pub fn other_salesforce_user(expected: &str, given: &str) -> String {
+    format!(
+        "You signed in as {given}, but {expected} is connected. Nothing was changed. Choose Refresh and sign in as \
+         {expected}, or Change to go on with the other account."
+    )
+}
+
+/// A *Change* to somebody who syncs already.
+pub fn salesforce_user_has_a_mailbox(given: &str) -> String {
+    format!("{given} has a mailbox of their own connected already. Nothing was changed for yours.")
+}
+
+/// Said before anything is stored.
+pub fn other_mailbox(account: &str, expected: &str) -> String {
+    format!("You signed in as {account}, but the mailbox here is {expected}. Nothing has been stored.")
+}
+
+/// `Sync anna@example.com anyway`
+pub fn sync_anyway(account: &str) -> String {
+    format!("Sync {account} anyway")
 }
 
 /// `1 contact`, `2 contacts`, `1,234 contacts`.
@@ -473,6 +565,21 @@ pub fn refused_lead(rejections: u32, next_due: Option<Timestamp>, now: Timestamp
     }
 }
 
+/// Said under *Needs your sign-in*, where Microsoft has refused the mailbox though not the sign-in.
+pub fn refused_cloud_lead(rejections: u32, next_due: Option<Timestamp>, now: Timestamp) -> String {
+    let times = match rejections {
+        0 | 1 => "Microsoft has refused access to your mailbox.".to_owned(),
+        n => format!(
+            "Microsoft has refused access to your mailbox {} in a row. Is it still in Office 365?",
+            count(n, "time", "times")
+        ),
+    };
+    match next_due {
+        Some(due) => format!("{times} Tandem tries again {}. Nothing is lost.", until(due, now)),
+        None => format!("{times} Sync stands still until you connect it again; nothing is lost."),
+    }
+}
+
 /// Why *Connect to Exchange* did not connect, and what to do.
 pub const fn activation_failure(failure: ActivationFailure) -> &'static str {
     match failure {
@@ -491,7 +598,7 @@ pub const fn activation_failure(failure: ActivationFailure) -> &'static str {
              /EWS/Exchange.asmx."
         }
         ActivationFailure::UseOffice365 => {
-            "This mailbox is in Office 365. It connects without a password, and that is not available yet."
+            "This mailbox is in Office 365. Choose Office 365 above: it connects without a password."
         }
         ActivationFailure::NotAllowed => {
             "Your administrator has not allowed this mail server. Nothing was sent to it. Ask for it to be added."
@@ -508,6 +615,13 @@ pub const fn activation_failure(failure: ActivationFailure) -> &'static str {
         }
         ActivationFailure::MailboxTaken => {
             "This mailbox is already connected by another Salesforce user. A mailbox has one connection."
+        }
+        ActivationFailure::OtherAccount => {
+            "You signed in with another account than the mailbox that was connected. Nothing was stored. Sign in with that \
+             one, or tick the box that says that you mean the other."
+        }
+        ActivationFailure::OfficeOff => {
+            "Office 365 is not set up on this server. Ask the administrator of Tandem."
         }
     }
 }
@@ -626,6 +740,9 @@ pub const fn issue(code: IssueCode) -> &'static str {
             "Nobody in Salesforce has one of its addresses. Add the person there, or choose where it belongs."
         }
         IssueCode::TooManyPeople => "It has more people than Salesforce can hold. The first ones are there.",
+        IssueCode::ChangeInOutlook => {
+            "Microsoft would send mail to other people, or lets only you do it. Change it in Outlook."
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod cards;
 mod deactivation;
 mod header;
 mod issues;
+mod office;
 mod parts;
 mod sessions;
 mod settings;

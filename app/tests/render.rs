@@ -234,7 +234,7 @@ async fn the_activation_dialog_is_open_only_when_it_is_asked_for() {
             .any(|word| word == "open" || word == "open=\"\"");
         assert_eq!(
             open,
-            ["first-start", "needs-sign-in"].contains(&name),
+            ["first-start", "needs-sign-in", "cloud-first", "microsoft-ended"].contains(&name),
             "{name}: {dialog}"
         );
     }
@@ -579,6 +579,7 @@ async fn every_call_of_the_browser_is_answered() {
     for what in Call::ALL {
         let form = match what {
             Call::ConnectExchange => "login=ada%40acme&password=right&kind=exchange&form_token=x",
+            Call::ConnectOffice => "code=123456&nonce=00&form_token=x",
             Call::Cure => "issue=00000000000000000000000000000001&cure=bring_back&form_token=x",
             Call::UndoSession => "session=00000000000000000000000000000085&form_token=x",
             Call::EstimateBackfill | Call::StartBackfill => "from=2026-01-01&to=2026-02-01&form_token=x",
@@ -595,6 +596,13 @@ async fn every_call_of_the_browser_is_answered() {
         match what {
             Call::Ticket => assert_eq!(text, "{\"ticket\":\"once\"}"),
             Call::EstimateBackfill => assert_eq!(text, "1200"),
+            Call::ConnectOffice => assert!(
+                matches!(
+                    serde_json::from_str(&text),
+                    Ok(tandem_types::OfficeAnswer::Connected(_))
+                ),
+                "{text}"
+            ),
             Call::UndoSession => assert_eq!(
                 serde_json::from_str::<UndoView>(&text)
                     .map(|view| view.left.len())
@@ -677,4 +685,67 @@ async fn a_broken_query_breaks_no_page() {
         .await;
         assert!(shown(&html).contains("All in step"));
     }
+}
+
+#[tokio::test]
+async fn office_365_is_connected_without_script_too() {
+    let html = page("cloud-first", Page::Setup, "/setup?activate=1", None).await;
+    let seen = shown(&html);
+    let radio = |id: &str| element(seen, id).unwrap_or_else(|| panic!("no {id}")).to_owned();
+    assert!(radio("kind-office").contains("checked") && !radio("kind-office").contains("disabled"));
+    assert!(!radio("kind-exchange").contains("checked"));
+    let link = element(seen, "connect-office").unwrap();
+    let challenge = "cd".repeat(32);
+    assert_eq!(
+        attribute(link, "href"),
+        Some(format!("/auth/microsoft/start?n={challenge}").as_str())
+    );
+    let form = seen.split_once("id=\"office-form\"").unwrap().1;
+    let form = form.split_once("</form>").unwrap().0;
+    assert!(form.contains("action=\"/api/connect_office\"") && form.contains("method=\"post\""));
+    for (name, value) in [("form_token", "f0f0f0f0"), ("nonce", "ab".repeat(32).as_str())] {
+        let tag = tags(form)
+            .find(|tag| attribute(tag, "name") == Some(name))
+            .unwrap();
+        assert_eq!(attribute(tag, "value"), Some(value), "{name}");
+    }
+    assert!(form.contains("name=\"code\""));
+    // There is no mailbox before that it could differ from.
+    assert!(!form.contains("name=\"confirmed\""));
+
+    let html = page("microsoft-ended", Page::Setup, "/setup", None).await;
+    let seen = shown(&html);
+    let link = attribute(element(seen, "connect-office").unwrap(), "href").unwrap();
+    assert!(
+        link.contains("&amp;hint=") && link.contains("&amp;claims=%7B%22access_token"),
+        "{link}"
+    );
+    assert!(seen.contains("name=\"confirmed\""));
+    assert!(seen.contains(text::NEEDS_MICROSOFT_LEAD) && seen.contains(text::CONNECTED_SINCE));
+    assert!(seen.contains("as=refresh") && seen.contains("as=change"));
+
+    // Where the operator has not set it up the radio says so.
+    let html = page("first-start", Page::Pane, "/", None).await;
+    let seen = shown(&html);
+    assert!(element(seen, "kind-office").unwrap().contains("disabled"));
+    assert!(seen.contains(text::KIND_OFFICE_OFF));
+}
+
+#[tokio::test]
+async fn another_mailbox_is_an_error_to_a_plain_form_and_an_answer_to_a_script() {
+    let form = "code=123456&nonce=ab&outlook=b%40acme.example&form_token=x";
+    let told = call("cloud-first", Call::ConnectOffice, form, "application/json").await;
+    assert_eq!(told.status(), StatusCode::OK);
+    let told = body(told).await;
+    assert_eq!(
+        told,
+        "{\"other_mailbox\":{\"account\":\"anna@acme.example\",\"expected\":\"b@acme.example\"}}"
+    );
+    let plain = call("cloud-first", Call::ConnectOffice, form, "text/html").await;
+    assert!(plain.status().is_redirection(), "{}", plain.status());
+    let location = plain.headers()[header::LOCATION].to_str().unwrap().to_owned();
+    assert!(location.contains("__err="), "{location}");
+    let confirmed = "code=123456&nonce=ab&outlook=b%40acme.example&confirmed=1&form_token=x";
+    let done = call("cloud-first", Call::ConnectOffice, confirmed, "application/json").await;
+    assert!(body(done).await.starts_with("{\"connected\":{"));
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -9,6 +10,7 @@ use leptos::config::LeptosOptions;
 use secrecy::ExposeSecret as _;
 use tandem_crm::{ApiConfig, Platform, SalesforceApp};
 use tandem_mailbox::EwsPolicy;
+use tandem_mailbox::microsoft::MicrosoftApp;
 use tandem_net::{Net, Schemes};
 use tandem_store::Store;
 use tandem_sync::ports::{Clock, Rng};
@@ -18,6 +20,9 @@ use crate::clock::{SystemClock, SystemRng, random_32};
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::vault::{self, Vault};
+
+/// For one answer of Microsoft's sign-in: somebody waits for it.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -30,6 +35,8 @@ pub struct Shared {
     pub net: Net,
     pub salesforce: SalesforceApp,
     pub platform: Platform,
+    /// `None`: Office 365 is off.
+    pub microsoft: Option<MicrosoftApp>,
     pub ews: EwsPolicy,
     pub hub: Arc<Hub>,
     pub clock: Arc<dyn Clock>,
@@ -104,6 +111,21 @@ impl App {
             allowed_orgs: config.salesforce.allowed_orgs.clone(),
             schemes,
         };
+        let microsoft = config.microsoft.as_ref().map(|microsoft| MicrosoftApp {
+            authority: microsoft.authority.clone(),
+            tenant: microsoft.tenant.clone(),
+            allowed_tenants: Vec::new(),
+            client_id: microsoft.client_id.clone(),
+            client_secret: microsoft.client_secret.clone(),
+            redirect_uri: own_url(&config, "/auth/microsoft/callback"),
+            timeout: SIGN_IN_TIMEOUT,
+            // As above: plain HTTP stands for a host on this machine.
+            schemes: if microsoft.authority.scheme() == "http" {
+                Schemes::HttpToo
+            } else {
+                Schemes::HttpsOnly
+            },
+        });
         let ews = EwsPolicy {
             allowed_hosts: config.ews.allowed_hosts.clone(),
             mail_domains: config.ews.allowed_domains.clone(),
@@ -140,6 +162,7 @@ impl App {
             net,
             salesforce,
             platform,
+            microsoft,
             ews,
             hub: Arc::default(),
             clock,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use tandem_mailbox::microsoft::Tenant;
 use url::Url;
 
 /// A key of the configuration: where it stands in the file, and how its variable is read.
@@ -42,6 +43,11 @@ const KEYS: &[Key] = &[
     key("salesforce", "login_hosts", Shape::List),
     key("salesforce", "allowed_orgs", Shape::List),
     key("salesforce", "key_field", Shape::Text),
+    key("microsoft", "authority", Shape::Text),
+    key("microsoft", "tenant", Shape::Text),
+    key("microsoft", "client_id", Shape::Text),
+    key("microsoft", "client_secret", Shape::Text),
+    key("microsoft", "graph", Shape::Text),
     key("ews", "allowed_hosts", Shape::List),
     key("ews", "allowed_domains", Shape::List),
     key("net", "allow_loopback", Shape::Switch),
@@ -84,6 +90,7 @@ struct Raw {
     site_root: Option<PathBuf>,
     log: Option<String>,
     salesforce: RawSalesforce,
+    microsoft: RawMicrosoft,
     ews: RawEws,
     net: RawNet,
     outlook: RawOutlook,
@@ -98,6 +105,16 @@ struct RawSalesforce {
     login_hosts: Option<Vec<String>>,
     allowed_orgs: Option<Vec<String>>,
     key_field: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawMicrosoft {
+    authority: Option<String>,
+    tenant: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<SecretString>,
+    graph: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,6 +161,8 @@ pub struct Config {
     /// A filter as of the `tracing` crate's `EnvFilter`.
     pub log: String,
     pub salesforce: SalesforceConfig,
+    /// `None`: no mailbox of Office 365 can be connected.
+    pub microsoft: Option<MicrosoftConfig>,
     pub ews: EwsConfig,
     pub net: NetSettings,
     pub outlook: OutlookConfig,
@@ -163,6 +182,28 @@ pub struct SalesforceConfig {
     pub allowed_orgs: Vec<tandem_types::OrgId>,
     /// API name of the external id field that makes creates idempotent.
     pub key_field: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct MicrosoftConfig {
+    /// The sign-in's origin, `https://login.microsoftonline.com`.
+    pub authority: Url,
+    /// Whose accounts may sign in.
+    pub tenant: Tenant,
+    /// The app registration's application id.
+    pub client_id: String,
+    pub client_secret: Option<SecretString>,
+    /// Microsoft Graph's origin, `https://graph.microsoft.com`.
+    pub graph: Url,
+}
+
+impl MicrosoftConfig {
+    /// Microsoft Graph's version that is used: `https://graph.microsoft.com/v1.0`.
+    pub fn graph_v1(&self) -> Url {
+        let mut url = self.graph.clone();
+        url.set_path("/v1.0");
+        url
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -361,6 +402,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
         found.fatal("database", "must begin with sqlite: or postgres://");
     }
     let salesforce = salesforce(raw.salesforce, &mut found);
+    let microsoft = microsoft(raw.microsoft, &mut found);
     let ews = ews(raw.ews, &mut found);
     let net = net(raw.net, &mut found);
     let outlook = outlook(raw.outlook, &mut found);
@@ -383,6 +425,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 site_root: raw.site_root.unwrap_or_else(|| "target/site".into()),
                 log: raw.log.unwrap_or_else(|| "info".into()),
                 salesforce,
+                microsoft,
                 ews,
                 net,
                 outlook,
@@ -513,6 +556,44 @@ fn salesforce(raw: RawSalesforce, found: &mut Findings) -> SalesforceConfig {
         allowed_orgs,
         key_field,
     }
+}
+
+fn microsoft(raw: RawMicrosoft, found: &mut Findings) -> Option<MicrosoftConfig> {
+    let Some(client_id) = raw.client_id.filter(|id| !id.is_empty()) else {
+        let said = raw.client_secret.is_some() || raw.tenant.is_some() || raw.authority.is_some();
+        if said || raw.graph.is_some() {
+            found.fatal(
+                "microsoft.client_id",
+                "is missing: the application (client) id of your app registration",
+            );
+        }
+        return None;
+    };
+    if raw.client_secret.is_none() {
+        found.limit(
+            "microsoft.client_secret",
+            "is not set: the app registration must allow public client flows",
+        );
+    }
+    let tenant = raw.tenant.as_deref().unwrap_or("organizations");
+    let tenant = match tenant.parse::<Tenant>() {
+        Ok(tenant) => Some(tenant),
+        Err(error) => {
+            found.fatal("microsoft.tenant", error.to_string());
+            None
+        }
+    };
+    let authority = raw
+        .authority
+        .unwrap_or_else(|| "https://login.microsoftonline.com".into());
+    let graph = raw.graph.unwrap_or_else(|| "https://graph.microsoft.com".into());
+    Some(MicrosoftConfig {
+        authority: origin("microsoft.authority", &authority, found)?,
+        tenant: tenant?,
+        client_id,
+        client_secret: raw.client_secret,
+        graph: origin("microsoft.graph", &graph, found)?,
+    })
 }
 
 fn ews(raw: RawEws, found: &mut Findings) -> EwsConfig {
@@ -731,6 +812,35 @@ mod tests {
                 .iter()
                 .any(|p| p.key == "salesforce.allowed_orgs" && !p.fatal)
         );
+    }
+
+    #[test]
+    fn without_a_registration_there_is_no_office_365() {
+        let (config, _) = load_text(GOOD, &[]).unwrap();
+        assert!(config.microsoft.is_none());
+        let id = (
+            "TANDEM_MICROSOFT_CLIENT_ID",
+            "11111111-2222-3333-4444-555555555555",
+        );
+        let secret = ("TANDEM_MICROSOFT_CLIENT_SECRET", "geheim");
+        let (config, problems) = load_text(GOOD, &[id, secret]).unwrap();
+        assert_eq!(problems, []);
+        assert!(!format!("{config:?}").contains("geheim"));
+        let microsoft = config.microsoft.unwrap();
+        assert_eq!(microsoft.authority.as_str(), "https://login.microsoftonline.com/");
+        assert_eq!(microsoft.graph.as_str(), "https://graph.microsoft.com/");
+        assert_eq!(microsoft.tenant, Tenant::Organizations);
+        let (_, problems) = load_text(GOOD, &[id]).unwrap();
+        assert_eq!(problems[0].key, "microsoft.client_secret");
+        // Half a registration is a mistake, no wish.
+        assert!(fatal(GOOD, &[secret]).contains("microsoft.client_id"));
+        for (key, wrong) in [
+            ("TANDEM_MICROSOFT_TENANT", "consumers"),
+            ("TANDEM_MICROSOFT_AUTHORITY", "http://login.example.com"),
+            ("TANDEM_MICROSOFT_GRAPH", "https://graph.microsoft.com/v1.0"),
+        ] {
+            assert!(load_text(GOOD, &[id, secret, (key, wrong)]).is_err(), "{key}");
+        }
     }
 
     #[test]

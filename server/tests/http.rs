@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tandem_server::app::App;
 use tandem_server::config;
-use tandem_store::{MailboxSecret, NewUser, WebSessionNew};
+use tandem_store::{GrantSecret, MailboxSecret, NewUser, Provider, WaitingSignIn, WebSessionNew};
 use tandem_sync::cure::{Candidate, candidates_to_detail};
 use tandem_sync::model::ItemId;
 use tandem_sync::ports::{Closing, Commit, Issue, IssueKey, Pick, Store as _};
@@ -93,6 +93,8 @@ impl Server {
             ("SALESFORCE_CLIENT_ID", "client".to_owned()),
             ("SALESFORCE_ALLOWED_ORGS", "00D000000000001AAA".to_owned()),
             ("NET_RESOLVE", "login.salesforce.com=127.0.0.1:9".to_owned()),
+            ("MICROSOFT_CLIENT_ID", "client at microsoft".to_owned()),
+            ("MICROSOFT_CLIENT_SECRET", "secret".to_owned()),
             ("EWS_ALLOWED_DOMAINS", "contoso.example".to_owned()),
             (
                 "OUTLOOK_FRAME_ANCESTORS",
@@ -912,4 +914,286 @@ async fn an_issue_offers_its_candidates_and_its_record() {
             assert_eq!(answer.status, status, "{path} {body}: {}", answer.text());
         }
     }
+}
+
+#[tokio::test]
+async fn microsofts_window_is_sent_to_microsoft_and_nowhere_else() {
+    let server = Server::start().await;
+    let begin = format!(
+        "/auth/microsoft/start?n={}&hint=nina%40contoso.example&redirect_uri=https%3A%2F%2Fevil.example&claims=%7B%7D",
+        "0a".repeat(32)
+    );
+    let sent = server.get(&begin, &[]).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.text());
+    let location = url::Url::parse(sent.header(LOCATION)).unwrap();
+    assert_eq!(
+        (location.origin().ascii_serialization().as_str(), location.path()),
+        (
+            "https://login.microsoftonline.com",
+            "/organizations/oauth2/v2.0/authorize"
+        )
+    );
+    let value = |name: &str| {
+        let found = location.query_pairs().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
+    assert_eq!(value("redirect_uri"), format!("{OWN}/auth/microsoft/callback"));
+    assert_eq!(
+        (value("code_challenge_method"), value("prompt")),
+        ("S256".into(), "select_account".into())
+    );
+    assert_eq!(
+        (value("login_hint"), value("claims")),
+        ("nina@contoso.example".into(), "{}".into())
+    );
+    assert!(value("state").len() >= 16 && value("nonce").len() >= 16 && value("state") != value("nonce"));
+    let cookie = sent.header(SET_COOKIE).to_owned();
+    assert!(cookie.starts_with("__Host-tandem-flow-ms="), "{cookie}");
+    for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(has_attribute(&cookie, attribute), "{cookie}");
+    }
+    assert_eq!(sent.header(CACHE_CONTROL), "no-store");
+
+    for path in [
+        "/auth/microsoft/start",
+        "/auth/microsoft/start?n=x",
+        "/auth/microsoft/start?challenge=0a",
+        "/auth/microsoft/callback",
+        "/auth/microsoft/callback?code=c",
+        "/auth/microsoft/callback?state=s&code=c",
+        "/auth/microsoft/callback?state=s&state=t",
+        "/auth/microsoft/callback?state=s&error=access_denied",
+    ] {
+        let answer = server.get(path, &[]).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(
+            answer.text().contains("started too long ago"),
+            "{path}: {}",
+            answer.text()
+        );
+    }
+    // The state is right; the browser is another, or none, and that uses it up.
+    let back = format!("/auth/microsoft/callback?code=c&state={}", value("state"));
+    let pair = cookie.split(';').next().unwrap();
+    let other = format!("{pair}x");
+    assert_eq!(
+        server.get(&back, &[("cookie", &other)]).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        server.get(&back, &[("cookie", pair)]).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    // Nor does Microsoft's state open Salesforce's door.
+    let sent = server.get(&begin, &[]).await;
+    let location = url::Url::parse(sent.header(LOCATION)).unwrap();
+    let (_, state) = location.query_pairs().find(|(key, _)| key == "state").unwrap();
+    let pair = sent.header(SET_COOKIE).split(';').next().unwrap().to_owned();
+    let both = format!("{pair}; {}", pair.replace("-flow-ms=", "-flow="));
+    let wrong = format!("/auth/callback?code=c&state={state}");
+    assert_eq!(
+        server.get(&wrong, &[("cookie", &both)]).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    // The user's refusal is told as such.
+    let sent = server.get(&begin, &[]).await;
+    let location = url::Url::parse(sent.header(LOCATION)).unwrap();
+    let (_, state) = location.query_pairs().find(|(key, _)| key == "state").unwrap();
+    let pair = sent.header(SET_COOKIE).split(';').next().unwrap().to_owned();
+    let no = format!("/auth/microsoft/callback?error=access_denied&state={state}");
+    let answer = server.get(&no, &[("cookie", &pair)]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(answer.text().contains("did not agree"), "{}", answer.text());
+}
+
+/// A sign-in with Microsoft that waits for the pane with this nonce, under the code `c0de` and the digits `123456`.
+async fn waits(server: &Server, nonce: &str, address: &str) {
+    let nonce_hash = hash(nonce);
+    let code = |code: &str| {
+        let mut text = code.as_bytes().to_vec();
+        text.push(0);
+        text.extend_from_slice(&nonce_hash);
+        <[u8; 32]>::from(Sha256::digest(text))
+    };
+    let now = server.app.clock.now();
+    let waiting = WaitingSignIn {
+        grant: GrantSecret {
+            access_token: "access".to_owned().into(),
+            refresh_token: "refresh".to_owned().into(),
+            instance_url: String::new(),
+            owner: "t/u".into(),
+            issued_at: now,
+            expires: Some(now.plus_seconds(3600)),
+            previous_refresh: None,
+        },
+        address: address.into(),
+        addresses: vec![address.to_lowercase(), "alias@contoso.example".into()],
+        session: None,
+    };
+    let until = now.plus_seconds(60);
+    server
+        .app
+        .store
+        .put_sign_in(
+            &nonce_hash,
+            (&code("c0de"), until),
+            (&code("123456"), until),
+            &waiting,
+            now,
+        )
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_in_with_microsoft_is_connected_by_its_own_pane_alone() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let own = [("cookie", cookie.as_str())];
+    let hand = async |form: &str| server.call("/api/connect_office", &own, form).await;
+    let invalid = json!({ "error": "invalid", "cause": "code" });
+
+    waits(&server, "a nonce", "Nina@contoso.example").await;
+    let nobody = server
+        .call("/api/connect_office", &[], "code=c0de&nonce=a+nonce")
+        .await;
+    assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
+    for form in [
+        "code=c0de&nonce=another",
+        "code=c0dex&nonce=a+nonce",
+        "code=&nonce=",
+    ] {
+        let answer = hand(form).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{form}: {}",
+            answer.text()
+        );
+        assert_eq!(answer.json(), invalid);
+    }
+
+    // Another mailbox than Outlook's: nothing is stored, and from then on no other session gets it.
+    let told = hand("code=c0de&nonce=a+nonce&outlook=tomas%40contoso.example").await;
+    assert_eq!(
+        told.json()["other_mailbox"],
+        json!({ "account": "Nina@contoso.example", "expected": "tomas@contoso.example" })
+    );
+    let id: ConnectionId = CONNECTION.parse().unwrap();
+    assert!(
+        server
+            .app
+            .store
+            .grant(&id, Provider::Microsoft)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let second = server.sign_in("two").await;
+    let theirs = server
+        .call(
+            "/api/connect_office",
+            &[("cookie", &second)],
+            "code=c0de&nonce=a+nonce&confirmed=1",
+        )
+        .await;
+    assert_eq!(theirs.json(), invalid);
+
+    // Confirmed, once; an alias is no other mailbox.
+    for form in [
+        "code=123456&nonce=n1&outlook=ALIAS%40contoso.example",
+        "code=c0de&nonce=n2&outlook=tomas%40contoso.example&confirmed=1",
+        "code=c0de&nonce=n3",
+    ] {
+        let nonce = form.split("nonce=").nth(1).unwrap().split('&').next().unwrap();
+        waits(&server, nonce, "Nina@contoso.example").await;
+        let answer = hand(form).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        let mailbox = &answer.json()["connected"]["connection"]["mailbox"];
+        assert_eq!(
+            *mailbox,
+            json!({ "address": "Nina@contoso.example", "server": "office365", "host": "graph.microsoft.com" })
+        );
+        assert!(!answer.text().contains("refresh\""), "no token leaves the server");
+        assert_eq!(hand(form).await.json(), invalid, "used once");
+    }
+    let (grant, _) = server
+        .app
+        .store
+        .grant(&id, Provider::Microsoft)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(grant.owner, "t/u");
+
+    // Guessing ends after five.
+    waits(&server, "n4", "Nina@contoso.example").await;
+    for n in 0..5 {
+        assert_eq!(hand(&format!("code=00000{n}&nonce=n4")).await.json(), invalid);
+    }
+    assert_eq!(
+        hand("code=123456&nonce=n4").await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+}
+
+#[tokio::test]
+async fn the_setup_page_changes_salesforce_by_its_own_links_alone() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    for path in ["/ui", "/ui/"] {
+        let answer = server.get(path, &[]).await;
+        assert_eq!(
+            (answer.status, answer.header(LOCATION)),
+            (StatusCode::PERMANENT_REDIRECT, "/setup")
+        );
+    }
+    for act in ["refresh", "change"] {
+        let path = format!("/auth/start?to=setup&as={act}");
+        for headers in [
+            vec![],
+            vec![("cookie", cookie.as_str()), ("sec-fetch-site", "cross-site")],
+            vec![("cookie", cookie.as_str()), ("sec-fetch-site", "none")],
+        ] {
+            let answer = server.get(&path, &headers).await;
+            assert_eq!(
+                (answer.status, answer.header(LOCATION)),
+                (StatusCode::SEE_OTHER, "/setup"),
+                "{headers:?}"
+            );
+        }
+        let own = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+        let answer = server.get(&path, &own).await;
+        let location = answer.header(LOCATION);
+        assert!(
+            location.starts_with("https://login.salesforce.com/"),
+            "{location}"
+        );
+        assert!(
+            location.contains("refresh_token"),
+            "a grant is asked for: {location}"
+        );
+        assert_eq!(location.contains("prompt=login"), act == "change", "{location}");
+    }
+    let plain = server.get("/auth/start?to=setup", &[]).await;
+    assert!(
+        plain
+            .header(LOCATION)
+            .starts_with("https://login.salesforce.com/")
+    );
+    for wrong in [
+        "/auth/start?to=elsewhere",
+        "/auth/start?to=setup&as=x",
+        "/auth/start?as=change",
+    ] {
+        assert_eq!(
+            server.get(wrong, &[]).await.status,
+            StatusCode::BAD_REQUEST,
+            "{wrong}"
+        );
+    }
+    let page = server.get("/setup", &[("cookie", &cookie)]).await;
+    assert!(
+        page.text().contains("id=\"connect-office\"") && page.text().contains("/auth/microsoft/start?n=")
+    );
 }

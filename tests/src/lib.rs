@@ -9,6 +9,7 @@ pub mod foreign;
 pub mod frame;
 pub mod http;
 pub mod ledger;
+pub mod office;
 pub mod pane;
 pub mod person;
 pub mod places;

@@ -251,7 +251,8 @@ impl Window {
         self.send(Method::GET, url, Body::None).await
     }
 
-    async fn post(&mut self, url: &Url, form: String) -> Result<Answer> {
+    /// Sends a form, with the cookies of its site.
+    pub async fn post(&mut self, url: &Url, form: String) -> Result<Answer> {
         self.send(Method::POST, url, Body::Form(form)).await
     }
 
@@ -291,14 +292,14 @@ impl Window {
     }
 }
 
-fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
+pub(crate) fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
     text.split_once(before)?
         .1
         .split_once(after)
         .map(|(found, _)| found)
 }
 
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     text.replace("&quot;", "\"")
         .replace("&lt;", "<")
         .replace("&gt;", ">")
@@ -306,7 +307,7 @@ fn unescape(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-fn sha256_hex(bytes: &[u8]) -> String {
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
 
     use sha2::Digest as _;

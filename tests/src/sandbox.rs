@@ -46,12 +46,20 @@ pub struct Info {
     pub ews_url: String,
     pub autodiscover_domain: String,
     pub salesforce: Origin,
+    pub microsoft: Origin,
+    pub graph: Origin,
     /// http.
     pub control: String,
     pub ca_pem: PathBuf,
     /// Exchange with a certificate that nobody trusts.
     pub untrusted_https: String,
     pub client: ClientInfo,
+    /// The app registration at Microsoft.
+    pub microsoft_client: ClientInfo,
+    /// The company's directory there.
+    pub tenant_id: String,
+    /// A user of another directory.
+    pub stranger: Outsider,
     pub org_id: String,
     pub users: Vec<User>,
 }
@@ -80,6 +88,16 @@ pub struct User {
     pub exchange_login: String,
     pub exchange_password: String,
     pub mailbox: String,
+    pub microsoft_username: String,
+    pub microsoft_password: String,
+}
+
+/// Whom Microsoft's directory knows, and who has no mailbox here.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Outsider {
+    pub username: String,
+    pub password: String,
+    pub tenant_id: String,
 }
 
 /// A running sandbox.

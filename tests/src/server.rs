@@ -167,6 +167,11 @@ fn configuration(sandbox: &SandboxProc, options: &Options, port: u16, folder: &P
     // Plain http: the browser does not know the sandbox's certificate authority.
     writeln!(out, "login_hosts = {}", json!([info.salesforce.http]))?;
     writeln!(out, "allowed_orgs = {}", json!([info.org_id]))?;
+    writeln!(out, "[microsoft]")?;
+    writeln!(out, "authority = {}", json!(info.microsoft.http))?;
+    writeln!(out, "client_id = {}", json!(info.microsoft_client.id))?;
+    writeln!(out, "client_secret = {}", json!(info.microsoft_client.secret))?;
+    writeln!(out, "graph = {}", json!(info.graph.http))?;
     writeln!(out, "[ews]")?;
     writeln!(
         out,

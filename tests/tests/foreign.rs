@@ -1,4 +1,4 @@
-//! The sandbox under clients that others wrote: what they take for Exchange and Salesforce, our connectors may.
+//! The sandbox under clients that others wrote: what they take for Exchange, Graph and Salesforce, our connectors may.
 
 use std::path::Path;
 
@@ -109,6 +109,18 @@ async fn every_request_that_we_send_is_valid() -> Result<()> {
     foreign::python("schemas.py", &[&folder], &info, &stage.sandbox.info.ca_pem)
         .await
         .map(drop)
+}
+
+#[tokio::test]
+async fn msgraph_sdk_works_with_the_sandbox() -> Result<()> {
+    let sandbox = SandboxProc::start(&["--seed", "7"]).await?;
+    let info = info(&sandbox).await?;
+    let worked = foreign::python("graph.py", &[], &info, &sandbox.info.ca_pem).await;
+    if worked.is_err() {
+        eprintln!("---- the sandbox's log\n{}", sandbox.log_text());
+    }
+    worked?;
+    sandbox.stop().await
 }
 
 #[tokio::test]

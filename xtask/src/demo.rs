@@ -34,9 +34,12 @@ struct Sandbox {
     ews_url: String,
     autodiscover_domain: String,
     salesforce: Origin,
+    microsoft: Origin,
+    graph: Origin,
     control: String,
     ca_pem: PathBuf,
     client: Client,
+    microsoft_client: Client,
     org_id: String,
     users: Vec<User>,
 }
@@ -60,6 +63,8 @@ struct User {
     salesforce_password: String,
     exchange_login: String,
     exchange_password: String,
+    microsoft_username: String,
+    microsoft_password: String,
 }
 
 /// Builds, starts, prints, and waits for Ctrl-C.
@@ -164,6 +169,11 @@ fn configuration(port: u16, sandbox: &Sandbox, layout: &Layout, scratch: &Path) 
     // Plain http: the browser does not know the sandbox's certificate authority.
     writeln!(out, "login_hosts = [{}]", text(&sandbox.salesforce.http)?)?;
     writeln!(out, "allowed_orgs = [{}]", text(&sandbox.org_id)?)?;
+    writeln!(out, "\n[microsoft]")?;
+    writeln!(out, "authority = {}", text(&sandbox.microsoft.http)?)?;
+    writeln!(out, "client_id = {}", text(&sandbox.microsoft_client.id)?)?;
+    writeln!(out, "client_secret = {}", text(&sandbox.microsoft_client.secret)?)?;
+    writeln!(out, "graph = {}", text(&sandbox.graph.http)?)?;
     writeln!(out, "\n[ews]")?;
     writeln!(
         out,
@@ -202,7 +212,9 @@ fn free_port(port: u16) -> Result<u16> {
 
 fn print_welcome(port: u16, sandbox: &Sandbox, scratch: &Path) {
     println!("\n  Tandem runs at  http://localhost:{port}/\n");
-    println!("  Sign in with Salesforce, then connect Exchange, as one of these people of the sandbox:\n");
+    println!(
+        "  Sign in with Salesforce, then connect Exchange or Office 365, as one of these people of the sandbox:\n"
+    );
     for user in &sandbox.users {
         println!("    {}", user.name);
         println!(
@@ -212,6 +224,10 @@ fn print_welcome(port: u16, sandbox: &Sandbox, scratch: &Path) {
         println!(
             "      Exchange    {}   password  {}",
             user.exchange_login, user.exchange_password
+        );
+        println!(
+            "      Office 365  {}   password  {}",
+            user.microsoft_username, user.microsoft_password
         );
     }
     println!(

@@ -17,7 +17,7 @@ use axum::routing::{any, get, post};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-use tandem_app::{Backend, Page, handover_page, render};
+use tandem_app::{Backend, Handover, Page, handover_page, render};
 use tower_http::services::ServeDir;
 
 #[derive(Clone)]
@@ -87,7 +87,13 @@ async fn call(State(shown): State<Shown>, request: Request) -> Response<Body> {
 
 /// Stands in for the whole sign-in.
 async fn auth() -> Html<String> {
-    Html(handover_page("gallery-code", "123456", "", None))
+    Html(handover_page(
+        Handover::Salesforce,
+        "gallery-code",
+        "123456",
+        "",
+        None,
+    ))
 }
 
 async fn hand_over(State(shown): State<Shown>) -> Response<Body> {

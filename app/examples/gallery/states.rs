@@ -5,16 +5,16 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use tandem_app::Backend;
 use tandem_types::{
-    ActivateExchange, ActivationFailure, ApiError, BackfillView, BrakeView, ConnectionView, Counts,
-    CrmAccount, Direction, InvalidField, IssueChoice, IssueCode, IssueCure, IssueId, IssueView, ItemKind,
-    MailboxAccount, MailboxServer, OpCounts, PaneView, PreviewView, Progress, ProgressPhase, SessionId,
-    SessionOutcome, SessionView, Settings, Side, StateReason, SyncState, Ticket, Timestamp, UndoLeftView,
-    UndoReason, UndoView, ViewerView,
+    ActivateExchange, ActivationFailure, ApiError, BackfillView, BrakeView, ConnectOffice, ConnectionView,
+    Counts, CrmAccount, Direction, InvalidField, IssueChoice, IssueCode, IssueCure, IssueId, IssueView,
+    ItemKind, MailboxAccount, MailboxServer, OfficeAnswer, OfficeView, OpCounts, PaneView, PreviewView,
+    Progress, ProgressPhase, SessionId, SessionOutcome, SessionView, Settings, Side, StateReason, SyncState,
+    Ticket, Timestamp, UndoLeftView, UndoReason, UndoView, ViewerView,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-pub(crate) const NAMES: [&str; 21] = [
+pub(crate) const NAMES: [&str; 23] = [
     "signed-out",
     "first-start",
     "skipped",
@@ -36,6 +36,8 @@ pub(crate) const NAMES: [&str; 21] = [
     "quota",
     "failing",
     "deactivated",
+    "cloud-first",
+    "microsoft-ended",
 ];
 
 pub(crate) fn view(name: &str) -> PaneView {
@@ -156,6 +158,33 @@ pub(crate) fn view(name: &str) -> PaneView {
             c.mailbox = None;
             c.next_due = None;
         }
+        "cloud-first" => {
+            fresh(&mut c);
+            c.ask_activation = true;
+            c.office = Some(OfficeView {
+                first: true,
+                nonce: Some(("ab".repeat(32), "cd".repeat(32))),
+                ..OfficeView::default()
+            });
+        }
+        "microsoft-ended" => {
+            c.state = SyncState::NeedsActivation;
+            c.reason = Some(StateReason::MicrosoftSignInEnded);
+            c.ask_activation = true;
+            c.next_due = None;
+            c.activated = Some(NOW.plus_seconds(-40 * 86_400));
+            c.mailbox = Some(MailboxAccount {
+                server: MailboxServer::Office365,
+                host: "graph.microsoft.com".to_owned(),
+                ..mailbox()
+            });
+            c.office = Some(OfficeView {
+                first: false,
+                hint: Some(mailbox().address),
+                claims: Some("{\"access_token\":{}}".to_owned()),
+                nonce: Some(("ab".repeat(32), "cd".repeat(32))),
+            });
+        }
         _ => {}
     }
     PaneView {
@@ -224,6 +253,8 @@ fn base() -> ConnectionView {
         preview: None,
         brake: None,
         backfill: None,
+        activated: None,
+        office: None,
     }
 }
 
@@ -426,6 +457,18 @@ impl Backend for Fake {
             return Err(ApiError::Activation(ActivationFailure::Login));
         }
         self.go("preview")
+    }
+    async fn connect_office(&self, form: ConnectOffice) -> Result<OfficeAnswer, ApiError> {
+        if form.code != "123456" {
+            return Err(ApiError::Invalid(InvalidField::Code));
+        }
+        if !form.outlook.is_empty() && !form.confirmed {
+            return Ok(OfficeAnswer::OtherMailbox {
+                account: "anna@acme.example".into(),
+                expected: form.outlook,
+            });
+        }
+        Ok(OfficeAnswer::Connected(Box::new(self.go("preview")?)))
     }
     async fn skip_activation(&self) -> Result<PaneView, ApiError> {
         self.go("skipped")

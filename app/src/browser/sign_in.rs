@@ -9,18 +9,21 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::wasm_bindgen::{JsCast as _, JsValue};
 use std::cell::RefCell;
-use tandem_types::{ApiError, InvalidField};
+use tandem_types::{ApiError, InvalidField, MailboxServer, OfficeAnswer};
 use wasm_bindgen_futures::JsFuture;
 
 use super::{refresh, request};
-use crate::page::{SignIn, Ui};
+use crate::call::Call;
+use crate::page::{OfficeStep, SignIn, Ui, office_url};
 
 thread_local! {
     /// The text of the nonce; only its SHA-256 has left the page.
     static NONCE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The same, for Microsoft's window: both may be open.
+    static OFFICE_NONCE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes the nonce before anything is clicked: a window may only be opened directly by a click.
+/// Makes the nonces before anything is clicked: a window may only be opened directly by a click.
 pub(super) fn prepare(ui: Ui) {
     spawn_local(async move {
         if let Some((nonce, challenge)) = make().await {
@@ -28,6 +31,65 @@ pub(super) fn prepare(ui: Ui) {
             ui.sign_in_url.set(format!("/auth/start?challenge={challenge}"));
         }
     });
+}
+
+/// As [`prepare`], where a mailbox of Office 365 can be connected.
+pub(super) fn prepare_office(ui: Ui) {
+    let Some(office) = ui
+        .view
+        .with_untracked(|view| view.connection.as_ref().and_then(|c| c.office.clone()))
+    else {
+        return;
+    };
+    if matches!(
+        ui.office.get_untracked(),
+        OfficeStep::Waiting | OfficeStep::Other { .. }
+    ) {
+        // A window is open with the nonce that there is.
+        return;
+    }
+    spawn_local(async move {
+        if let Some((nonce, challenge)) = make().await {
+            OFFICE_NONCE.set(Some(nonce));
+            let hint = outlook().map(|outlook| outlook.address).or(office.hint);
+            ui.office_url
+                .set(office_url(&challenge, hint.as_deref(), office.claims.as_deref()));
+        }
+    });
+}
+
+/// The mailbox that Outlook shows.
+struct Outlook {
+    address: String,
+    /// `office365`, `enterprise` (a server of the company's own) …; empty where Outlook is too old to say.
+    account_type: String,
+}
+
+/// `office-dialog.js` tells it where the page runs in Outlook.
+fn outlook() -> Option<Outlook> {
+    let window = web_sys::window()?;
+    let ask = Reflect::get(&window, &"tandemOutlook".into()).ok()?;
+    let told = ask.dyn_ref::<js_sys::Function>()?.call0(&JsValue::NULL).ok()?;
+    let field = |name: &str| Reflect::get(&told, &name.into()).ok().and_then(|v| v.as_string());
+    Some(Outlook {
+        address: field("address").filter(|address| !address.is_empty())?,
+        account_type: field("accountType").unwrap_or_default(),
+    })
+}
+
+/// Where Outlook says what kind of mailbox it shows, that kind is offered first; unless one is connected.
+pub(super) fn offer(ui: Ui) {
+    let open = ui.view.with_untracked(|view| {
+        let connection = view.connection.as_ref();
+        connection.is_some_and(|c| c.mailbox.is_none() && c.office.is_some())
+    });
+    if let (true, Some(outlook)) = (open, outlook()) {
+        match outlook.account_type.as_str() {
+            "office365" => ui.kind.set(MailboxServer::Office365),
+            "enterprise" => ui.kind.set(MailboxServer::Exchange),
+            _ => {}
+        }
+    }
 }
 
 async fn make() -> Option<(String, String)> {
@@ -62,11 +124,76 @@ pub(crate) fn sign_in(ui: Ui) -> bool {
         return true;
     }
     let url = ui.sign_in_url.get_untracked();
-    let opened = open_office_dialog(&url) || open_window(&url);
+    let opened = open_office_dialog(&url) || open_window(&url, "tandem-sign-in");
     ui.refused.set(None);
     ui.sign_in
         .set(if opened { SignIn::Waiting } else { SignIn::Blocked });
     true
+}
+
+/// Opens Microsoft's window. `false`: let the link do it.
+pub(crate) fn connect_office(ui: Ui) -> bool {
+    if OFFICE_NONCE.with_borrow(Option::is_none) {
+        ui.office.set(OfficeStep::Insecure);
+        return true;
+    }
+    let url = ui.office_url.get_untracked();
+    let opened = open_office_dialog(&url) || open_window(&url, "tandem-office");
+    ui.refused.set(None);
+    ui.office.set(if opened {
+        OfficeStep::Waiting
+    } else {
+        OfficeStep::Blocked
+    });
+    true
+}
+
+/// A code that was typed.
+pub(crate) fn send_office_code(ui: Ui, code: &str) {
+    let code: String = code.chars().filter(char::is_ascii_digit).collect();
+    if code.len() == 6 {
+        connect(ui, code, false);
+    } else {
+        ui.refused.set(Some(ApiError::Invalid(InvalidField::Code)));
+    }
+}
+
+/// The user means the other mailbox.
+pub(crate) fn confirm_office(ui: Ui) {
+    if let OfficeStep::Other { code, .. } = ui.office.get_untracked() {
+        connect(ui, code, true);
+    }
+}
+
+fn connect(ui: Ui, code: String, confirmed: bool) {
+    let Some(nonce) = OFFICE_NONCE.with_borrow(Clone::clone) else {
+        return;
+    };
+    let mut fields = vec![
+        ("code", code.clone()),
+        ("nonce", nonce),
+        ("outlook", outlook().map(|o| o.address).unwrap_or_default()),
+    ];
+    if confirmed {
+        fields.push(("confirmed", "1".to_owned()));
+    }
+    super::ask(ui, Call::ConnectOffice, fields, move |answer: OfficeAnswer| {
+        match answer {
+            OfficeAnswer::Connected(view) => {
+                ui.office.set(OfficeStep::Idle);
+                ui.dialog.set(None);
+                super::take(ui, *view);
+                // Each sign-in has its own.
+                OFFICE_NONCE.set(None);
+                prepare_office(ui);
+            }
+            OfficeAnswer::OtherMailbox { account, expected } => ui.office.set(OfficeStep::Other {
+                account,
+                expected,
+                code,
+            }),
+        }
+    });
 }
 
 /// `office-dialog.js` offers it where the page runs in Outlook; its message comes to [`listen`] too.
@@ -84,11 +211,10 @@ fn open_office_dialog(url: &str) -> bool {
         .is_ok_and(|opened| opened.is_truthy())
 }
 
-fn open_window(url: &str) -> bool {
+fn open_window(url: &str, name: &str) -> bool {
     let window = web_sys::window();
-    let opened = window.map(|window| {
-        window.open_with_url_and_target_and_features(url, "tandem-sign-in", "popup,width=520,height=720")
-    });
+    let opened = window
+        .map(|window| window.open_with_url_and_target_and_features(url, name, "popup,width=520,height=720"));
     matches!(opened, Some(Ok(Some(_))))
 }
 
@@ -110,7 +236,11 @@ pub(super) fn listen(ui: Ui) {
             && let Some(code) = field("code")
         {
             acknowledge(&event);
-            trade(ui, code);
+            if field("what").as_deref() == Some("office") {
+                connect(ui, code, false);
+            } else {
+                trade(ui, code);
+            }
         }
     });
     // For as long as the page lives.

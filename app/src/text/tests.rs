@@ -31,6 +31,8 @@ fn connection(state: SyncState, reason: Option<StateReason>) -> ConnectionView {
         preview: None,
         brake: None,
         backfill: None,
+        activated: None,
+        office: None,
     }
 }
 
@@ -270,6 +272,8 @@ fn each_reason_has_words_of_its_own() {
         ActivationFailure::TooManyTrials,
         ActivationFailure::Unavailable,
         ActivationFailure::MailboxTaken,
+        ActivationFailure::OtherAccount,
+        ActivationFailure::OfficeOff,
     ];
     let fields = [
         InvalidField::Login,

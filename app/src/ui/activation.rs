@@ -1,10 +1,11 @@
 use leptos::html::{Dialog as DialogElement, Form, Input};
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
-use tandem_types::{ActivationFailure, ApiError, InvalidField, SyncState};
+use tandem_types::{ActivationFailure, ApiError, InvalidField, MailboxServer, StateReason, SyncState};
 
+use super::office::{self, kinds, office_part};
 use crate::call::Call;
-use crate::page::{Dialog, Ui};
+use crate::page::{Dialog, OfficeStep, Ui};
 use crate::{browser, text};
 
 /// Login, password and, under *More*, the address of the server.
@@ -24,10 +25,11 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
     });
     let asking = move || ask.get_untracked();
     let connecting = move || ui.busy.get() == Some(Call::ConnectExchange);
+    let exchange = move || ui.kind.get() == MailboxServer::Exchange;
     let error = move || {
         ui.refused
             .get()
-            .filter(|_| ui.dialog.get() == Some(Dialog::Activation))
+            .filter(|_| ui.dialog.get() == Some(Dialog::Activation) && exchange())
     };
     let wrong = move |field: InvalidField| error().is_some_and(|error| concerned(error) == Some(field));
 
@@ -40,7 +42,9 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
                 dialog.set_open(false);
                 let _ = dialog.show_modal();
                 // Not by `autofocus`: browsers block, and report, that in a frame of another site.
-                if let (Some(login), Some(password)) = (login.get(), password.get()) {
+                if ui.kind.get_untracked() == MailboxServer::Office365 {
+                    office::focus();
+                } else if let (Some(login), Some(password)) = (login.get(), password.get()) {
                     let first = if login.value().is_empty() { login } else { password };
                     let _ = first.focus();
                 }
@@ -50,6 +54,7 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
                     form.reset();
                 }
                 more.set(false);
+                ui.office.set(OfficeStep::Idle);
             }
         }
         open
@@ -87,7 +92,8 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
     };
     // Skips where the server waits for an answer, else only closes.
     let leave = move || {
-        if ui.busy.get_untracked() == Some(Call::ConnectExchange) {
+        let busy = ui.busy.get_untracked();
+        if matches!(busy, Some(Call::ConnectExchange | Call::ConnectOffice)) {
             return;
         }
         dismissed.set_value(asking());
@@ -104,8 +110,24 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
                 .is_some_and(|c| c.state == SyncState::NeedsActivation || c.rejections > 0)
         })
     });
+    let cloud = Memo::new(move |_| {
+        ui.view.with(|view| {
+            let mailbox = view.connection.as_ref().and_then(|c| c.mailbox.as_ref());
+            mailbox.is_some_and(|m| m.server == MailboxServer::Office365)
+        })
+    });
+    let ended = Memo::new(move |_| {
+        ui.view.with(|view| {
+            let reason = view.connection.as_ref().and_then(|c| c.reason);
+            reason == Some(StateReason::MicrosoftSignInEnded)
+        })
+    });
     let known = Memo::new(move |_| {
-        let account = |c: &tandem_types::ConnectionView| c.mailbox.as_ref().map(|m| m.address.clone());
+        // The account of another kind of server is no login here.
+        let account = |c: &tandem_types::ConnectionView| {
+            let exchange = c.mailbox.as_ref().filter(|m| m.server == MailboxServer::Exchange);
+            exchange.map(|m| m.address.clone())
+        };
         ui.view.with(|view| view.connection.as_ref().and_then(account))
     });
     let partner = Memo::new(move |_| {
@@ -152,7 +174,12 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
                 {move || if again.get() { text::ACTIVATION_TITLE_AGAIN } else { text::ACTIVATION_TITLE }}
             </h2>
             <p id="activation-lead">
-                {move || if again.get() { text::ACTIVATION_LEAD_AGAIN } else { text::ACTIVATION_LEAD }}
+                {move || match (ended.get(), again.get()) {
+                    (true, _) => text::NEEDS_MICROSOFT_LEAD,
+                    (false, true) if cloud.get() => text::ACTIVATION_LEAD_CLOUD,
+                    (false, true) => text::ACTIVATION_LEAD_AGAIN,
+                    (false, false) => text::ACTIVATION_LEAD,
+                }}
             </p>
             {move || {
                 partner
@@ -167,8 +194,10 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
                         }
                     })
             }}
+            {kinds(ui)}
             <form
                 id="activation-form"
+                class="for-exchange"
                 node_ref=form
                 method="post"
                 action=Call::ConnectExchange.path()
@@ -189,17 +218,6 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
                 }
             >
                 <input type="hidden" name="form_token" value=move || token.get()/>
-                <fieldset class="kinds">
-                    <legend>{text::KIND_LEGEND}</legend>
-                    <label class="kind">
-                        <input type="radio" name="kind" value="exchange" checked/>
-                        <span>{text::KIND_EXCHANGE}<span class="hint">{text::KIND_EXCHANGE_HINT}</span></span>
-                    </label>
-                    <label class="kind">
-                        <input type="radio" name="kind" value="office365" disabled/>
-                        <span>{text::KIND_OFFICE}<span class="hint">{text::KIND_OFFICE_HINT}</span></span>
-                    </label>
-                </fieldset>
                 <div class="field">
                     <label for="login">{text::LOGIN}</label>
                     <input
@@ -292,6 +310,7 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
                     </button>
                 </div>
             </form>
+            {office_part(ui, skips)}
             <form
                 id="skip-form"
                 method="post"
@@ -336,7 +355,10 @@ const fn concerned(error: ApiError) -> Option<InvalidField> {
             ActivationFailure::Certificate
             | ActivationFailure::NotExchange
             | ActivationFailure::NotAllowed => Some(InvalidField::EwsUrl),
-            ActivationFailure::TooManyTrials | ActivationFailure::Unavailable => None,
+            ActivationFailure::TooManyTrials
+            | ActivationFailure::Unavailable
+            | ActivationFailure::OtherAccount
+            | ActivationFailure::OfficeOff => None,
         },
         ApiError::SignedOut
         | ApiError::Forbidden

@@ -1,8 +1,8 @@
 use leptos::either::EitherOf4;
 use leptos::prelude::*;
 use tandem_types::{
-    BrakeView, ConnectionView, Counts, CrmAccount, MailboxAccount, PaneView, PreviewView, Side, StateReason,
-    SyncState,
+    BrakeView, ConnectionView, Counts, CrmAccount, MailboxAccount, MailboxServer, PaneView, PreviewView,
+    Side, StateReason, SyncState,
 };
 
 use super::header::tone_class;
@@ -84,6 +84,15 @@ pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + u
     let (rejections, next_due) = (c.rejections, c.next_due);
     // Told anew with every tick: it names a time.
     let mut refused = false;
+    let cloud = c
+        .mailbox
+        .as_ref()
+        .is_some_and(|mailbox| mailbox.server == MailboxServer::Office365);
+    let again = if cloud {
+        text::CONNECT_AGAIN
+    } else {
+        text::CHECK_LOGIN
+    };
     let (tone, title, lead, offer) = match (c.state, c.reason) {
         (SyncState::Deactivated, _) => (
             Tone::Quiet,
@@ -106,7 +115,7 @@ pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + u
             Tone::Attention,
             text::NEEDS_MICROSOFT_TITLE,
             text::NEEDS_MICROSOFT_LEAD,
-            Offer::Activate(text::SET_UP_SYNC),
+            Offer::Activate(text::CONNECT_AGAIN),
         ),
         (SyncState::NeedsActivation, _) | (_, Some(StateReason::MailServerRefused)) => {
             refused = true;
@@ -114,7 +123,7 @@ pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + u
                 Tone::Attention,
                 text::NEEDS_MAIL_TITLE,
                 "",
-                Offer::Activate(text::CHECK_LOGIN),
+                Offer::Activate(again),
             )
         }
         (SyncState::Paused, _) => (Tone::Quiet, text::PAUSED_TITLE, text::PAUSED_LEAD, Offer::Start),
@@ -136,7 +145,7 @@ pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + u
                 Tone::Attention,
                 text::NEEDS_MAIL_TITLE,
                 "",
-                Offer::Activate(text::CHECK_LOGIN),
+                Offer::Activate(again),
             )
         }
         (
@@ -149,7 +158,9 @@ pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + u
             <h2 id="state-title">{title}</h2>
             <p>
                 {move || {
-                    if refused {
+                    if refused && cloud {
+                        text::refused_cloud_lead(rejections, next_due, ui.now())
+                    } else if refused {
                         text::refused_lead(rejections, next_due, ui.now())
                     } else {
                         lead.to_owned()

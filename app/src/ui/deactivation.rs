@@ -1,4 +1,5 @@
 use leptos::prelude::*;
+use tandem_types::MailboxServer;
 
 use super::parts::{Look, act};
 use crate::call::Call;
@@ -32,7 +33,7 @@ pub(crate) fn deactivation_dialog(ui: Ui) -> impl IntoView {
             on:close=move |_| leave()
         >
             <h2 id="deactivation-title">{text::DEACTIVATE_TITLE}</h2>
-            {what_happens()}
+            {what_happens(ui)}
             <div class="buttons">
                 <button type="button" class="button" on:click=move |_| leave()>
                     {text::KEEP_SYNC}
@@ -48,12 +49,30 @@ pub(crate) fn deactivation_dialog(ui: Ui) -> impl IntoView {
 }
 
 /// Also stands on the settings page, above the plain form.
-pub(crate) fn what_happens() -> impl IntoView {
+pub(crate) fn what_happens(ui: Ui) -> impl IntoView {
+    let cloud = Memo::new(move |_| {
+        ui.view.with(|view| {
+            let mailbox = view.connection.as_ref().and_then(|c| c.mailbox.as_ref());
+            mailbox.is_some_and(|m| m.server == MailboxServer::Office365)
+        })
+    });
     view! {
         <p>{text::DEACTIVATE_LEAD}</p>
         <ul class="plain">
             {text::DEACTIVATE_LIST.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
         </ul>
+        {move || {
+            cloud
+                .get()
+                .then(|| {
+                    view! {
+                        <p>
+                            {text::CONSENT_PAGE_HINT} " "
+                            <a href=text::CONSENT_PAGE target="_blank" rel="noreferrer">{text::CONSENT_PAGE_LINK}</a>
+                        </p>
+                    }
+                })
+        }}
         <p>{text::DEACTIVATE_AFTER}</p>
     }
 }

@@ -1,5 +1,5 @@
 use leptos::prelude::*;
-use tandem_types::{ConnectionView, PaneView, SyncState, ViewerView};
+use tandem_types::{ConnectionView, PaneView, SyncState, Timestamp, ViewerView};
 
 use super::backfill::backfill_card;
 use super::cards::{accounts_card, progress_card, state_card};
@@ -35,12 +35,28 @@ pub(crate) fn setup_cards(ui: Ui) -> impl IntoView {
                 <section class="card" id="salesforce" aria-labelledby="salesforce-title">
                     <h2 id="salesforce-title">{text::SALESFORCE}</h2>
                     {facts(signed_in_facts(&viewer))}
+                    <p class="hint">{text::CHANGE_SALESFORCE_HINT}</p>
+                    // Plain links, in this window: the answer comes back to this page.
+                    <div class="buttons">
+                        <a class="button" id="refresh-salesforce" href="/auth/start?to=setup&as=refresh">
+                            {text::REFRESH}
+                        </a>
+                        <a
+                            class="button"
+                            id="change-salesforce"
+                            href="/auth/start?to=setup&as=change"
+                            aria-label=text::CHANGE_SALESFORCE
+                        >
+                            {text::CHANGE}
+                        </a>
+                    </div>
                 </section>
                 {(!told).then(|| state_card(ui, &c))}
                 {progress_card(ui)}
                 <section class="card" id="mail-server" aria-labelledby="mail-server-title">
                     <h2 id="mail-server-title">{text::MAIL_SERVER}</h2>
                     {facts(mail_server_facts(&c))}
+                    {c.activated.filter(|_| c.mailbox.is_some()).map(|since| connected_since(ui, since))}
                     {last_accepted(ui, &c)}
                     <div class="buttons">{open_activation(ui, label, look)}</div>
                 </section>
@@ -87,7 +103,7 @@ pub(crate) fn settings_cards(ui: Ui) -> impl IntoView {
                         view! {
                             <section class="card" id="deactivate" aria-labelledby="deactivate-title">
                                 <h2 id="deactivate-title">{text::DEACTIVATE}</h2>
-                                {what_happens()}
+                                {what_happens(ui)}
                                 <div class="buttons">
                                     {deactivate_form(ui)}
                                 </div>
@@ -192,6 +208,17 @@ fn facts(rows: Vec<(&'static str, String)>) -> impl IntoView {
                     }
                 })
                 .collect_view()}
+        </dl>
+    }
+}
+
+fn connected_since(ui: Ui, since: Timestamp) -> impl IntoView + use<> {
+    view! {
+        <dl class="facts">
+            <div>
+                <dt>{text::CONNECTED_SINCE}</dt>
+                <dd>{when(ui, since)}</dd>
+            </div>
         </dl>
     }
 }

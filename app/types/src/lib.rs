@@ -12,7 +12,7 @@ mod view;
 
 pub use ids::{ConnectionId, IssueId, LinkId, OrgId, ParseIdError, SessionId, UserId};
 pub use reason::{ActivationFailure, ApiError, InvalidField, IssueCode, IssueCure};
-pub use request::{ActivateExchange, HandoverReply, HandoverRequest, Ticket};
+pub use request::{ActivateExchange, ConnectOffice, HandoverReply, HandoverRequest, Ticket};
 pub use settings::{
     AttachmentRules, BrakeLimits, ConflictPolicy, ContactScope, DeletedInMailbox, Direction, Settings,
     SettingsError,
@@ -21,6 +21,6 @@ pub use state::{ItemKind, Side, StateReason, SyncState};
 pub use time::Timestamp;
 pub use view::{
     BackfillView, BrakeView, ConnectionView, Counts, CrmAccount, IssueChoice, IssueView, MailboxAccount,
-    MailboxServer, OpCounts, PaneEvent, PaneView, PreviewView, Progress, ProgressPhase, SessionOutcome,
-    SessionView, UndoLeftView, UndoReason, UndoView, ViewerView,
+    MailboxServer, OfficeAnswer, OfficeView, OpCounts, PaneEvent, PaneView, PreviewView, Progress,
+    ProgressPhase, SessionOutcome, SessionView, UndoLeftView, UndoReason, UndoView, ViewerView,
 };

@@ -24,6 +24,10 @@ pub enum ActivationFailure {
     Unavailable,
     /// This mailbox is connected by another Salesforce user already.
     MailboxTaken,
+    /// Signed in with Microsoft as somebody else than whose mailbox it is.
+    OtherAccount,
+    /// The operator has not set up Office 365.
+    OfficeOff,
 }
 
 /// Why one item was not synced.
@@ -94,10 +98,12 @@ pub enum IssueCode {
     NoMatch,
     /// It has more people than Salesforce can hold; the first ones are kept.
     TooManyPeople,
+    /// Microsoft would send mail to the people of a meeting, or lets only the user do it: it is left to him.
+    ChangeInOutlook,
 }
 
 impl IssueCode {
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::LastNameMissing,
         Self::SeveralMatches,
         Self::LeadExists,
@@ -130,6 +136,7 @@ impl IssueCode {
         Self::NothingMoved,
         Self::NoMatch,
         Self::TooManyPeople,
+        Self::ChangeInOutlook,
     ];
 
     /// The word kept in the store.
@@ -167,6 +174,7 @@ impl IssueCode {
             Self::NothingMoved => "nothing_moved",
             Self::NoMatch => "no_match",
             Self::TooManyPeople => "too_many_people",
+            Self::ChangeInOutlook => "change_in_outlook",
         }
     }
 

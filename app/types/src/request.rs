@@ -21,6 +21,26 @@ impl fmt::Debug for ActivateExchange {
     }
 }
 
+/// *Connect to Office 365*: the sign-in's window is through, and this is its code.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ConnectOffice {
+    pub code: String,
+    /// Made by the pane before it opened the window; only its SHA-256 has left it so far. 32 bytes, hexadecimal.
+    pub nonce: String,
+    /// The mailbox that Outlook shows; empty where there is none.
+    #[serde(default)]
+    pub outlook: String,
+    /// Another mailbox than that is meant.
+    #[serde(default)]
+    pub confirmed: bool,
+}
+
+impl fmt::Debug for ConnectOffice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnectOffice(..)")
+    }
+}
+
 /// What the pane posts when the sign-in window has handed it a one-time code.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct HandoverRequest {

@@ -80,6 +80,40 @@ pub struct ConnectionView {
     /// The last back-fill, under way or finished.
     #[serde(default)]
     pub backfill: Option<BackfillView>,
+    /// Since when the present mailbox is connected.
+    #[serde(default)]
+    pub activated: Option<Timestamp>,
+    /// How a mailbox of Office 365 is connected; `None`: the operator has not set it up.
+    #[serde(default)]
+    pub office: Option<OfficeView>,
+}
+
+/// What the sign-in with Microsoft starts from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfficeView {
+    /// No Exchange server can be connected, so this is offered first.
+    pub first: bool,
+    /// The mailbox that is to be connected again.
+    pub hint: Option<String>,
+    /// What Microsoft demands of the next sign-in (JSON).
+    pub claims: Option<String>,
+    /// For a page without script: a nonce that only this web session's pages know, and its SHA-256.
+    pub nonce: Option<(String, String)>,
+}
+
+/// What became of a sign-in with Microsoft.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfficeAnswer {
+    Connected(Box<PaneView>),
+    /// The account has another mailbox than the one that is shown. Nothing is stored; the same code connects it all the
+    /// same, if the user says so.
+    OtherMailbox {
+        /// The account's.
+        account: String,
+        /// The one that Outlook shows, or that was connected before.
+        expected: String,
+    },
 }
 
 /// Saving of older mails.

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use oauth2::basic::{
     BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
@@ -386,17 +385,15 @@ fn ids_of(id_url: &Url) -> Result<(OrgId, UserId), Fault> {
     }
 }
 
-/// Remembers the status, which the `oauth2` crate does not tell, and answers 5xx itself: their bodies are pages.
+/// Answers 5xx itself: their bodies are pages.
 struct Watched {
     http: OAuthHttp,
-    status: AtomicU16,
 }
 
 impl Watched {
     fn new(net: &Net, schemes: Schemes) -> Self {
         Self {
             http: net.oauth().schemes(schemes),
-            status: AtomicU16::new(0),
         }
     }
 }
@@ -417,7 +414,6 @@ impl<'c> AsyncHttpClient<'c> for Watched {
         Box::pin(async move {
             let answer = self.http.call(request).await.map_err(TokenHttpError::Net)?;
             let status = answer.status().as_u16();
-            self.status.store(status, Ordering::Relaxed);
             if status >= 500 || status == 429 {
                 return Err(TokenHttpError::Status(status));
             }
@@ -445,7 +441,7 @@ fn token_fault(error: RequestTokenError<TokenHttpError, BasicErrorResponse>, htt
         .in_doubt(),
         // Neither holds the body: it may hold tokens.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-            let status = http.status.load(Ordering::Relaxed);
+            let status = http.http.status().unwrap_or_default();
             Fault::transient(format!(
                 "Salesforce's token answer cannot be read (HTTP {status})"
             ))

@@ -228,7 +228,7 @@ fn start_of(text: &str) -> Option<i64> {
 }
 
 /// The stretches of the calendar in which the keys' events start.
-fn spans(keys: &[&MatchKey]) -> Vec<(i64, i64)> {
+pub(crate) fn spans(keys: &[&MatchKey]) -> Vec<(i64, i64)> {
     let starts = keys.iter().filter_map(|key| match key {
         MatchKey::Event { subject, start } if !subject.trim().is_empty() => start_of(start),
         MatchKey::Meeting { original_start, .. } => start_of(original_start.as_deref()?),
@@ -353,13 +353,13 @@ fn wanted(key: &MatchKey) -> Option<Wanted<'_>> {
 }
 
 /// Contacts by what they are matched with, whatever the case.
-struct Index<'a> {
+pub(crate) struct Index<'a> {
     emails: BTreeMap<String, Vec<&'a str>>,
     names: BTreeMap<(String, String), Vec<&'a str>>,
 }
 
 impl<'a> Index<'a> {
-    fn new(contacts: impl Iterator<Item = &'a Contact>) -> Self {
+    pub(crate) fn new(contacts: impl Iterator<Item = &'a Contact>) -> Self {
         let mut index = Self {
             emails: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -382,7 +382,7 @@ impl<'a> Index<'a> {
         index
     }
 
-    fn matching(&self, key: &MatchKey) -> Vec<&'a str> {
+    pub(crate) fn matching(&self, key: &MatchKey) -> Vec<&'a str> {
         if wanted(key).is_none() {
             return Vec::new();
         }
@@ -395,7 +395,7 @@ impl<'a> Index<'a> {
     }
 }
 
-fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     text.trim().to_lowercase()
 }
 

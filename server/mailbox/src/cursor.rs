@@ -179,7 +179,7 @@ impl State {
 }
 
 /// An id's hash, FNV-1a with 64 bits: two ids of one calendar that share one cost a listing, nothing more.
-fn short(id: &str) -> String {
+pub(crate) fn short(id: &str) -> String {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     hasher.write(id.as_bytes());
     format!("{:016x}", hasher.finish())

@@ -1,7 +1,8 @@
-//! Exchange as a mailbox: Exchange Web Services over SOAP, found by Autodiscover.
+//! Exchange as a mailbox: on-premises by Exchange Web Services, found by Autodiscover; in the cloud by Microsoft Graph.
 //!
 //! [`activate`] turns what a user typed into a mailbox that works; [`Ews`] is that mailbox for one session
-//! ([`tandem_sync::ports::Mailbox`]). Neither knows Salesforce or the database, and neither lets a server send a mail.
+//! ([`tandem_sync::ports::Mailbox`]). [`microsoft`] signs a user in, and [`Graph`] is his mailbox. None of them knows
+//! Salesforce or the database, and none lets a server send a mail that the user did not ask for.
 
 mod auth;
 mod candidates;
@@ -15,6 +16,7 @@ mod error;
 mod event;
 mod ews;
 mod folders;
+pub mod graph;
 mod held;
 mod history;
 mod html;
@@ -22,6 +24,7 @@ mod mail;
 mod mailbox;
 mod map;
 mod messages;
+pub mod microsoft;
 mod mime;
 mod places;
 mod reading;
@@ -35,4 +38,5 @@ mod zones;
 pub use client::{EwsAccount, EwsLimits};
 pub use connect::{Activated, ActivationError, activate};
 pub use discover::EwsPolicy;
+pub use graph::{Graph, GraphAccount, GraphLimits};
 pub use mailbox::Ews;

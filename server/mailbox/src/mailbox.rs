@@ -110,7 +110,7 @@ impl Ews {
 }
 
 /// What Exchange holds of a kind.
-fn profile(kind: ItemKind) -> Profile {
+pub(crate) fn profile(kind: ItemKind) -> Profile {
     let rule = |field: &Field| {
         let rule = FieldRule {
             access: match (kind, field) {

@@ -215,7 +215,7 @@ impl Ews {
 
 /// Off the threads that serve requests: a large mail takes a while. And should a parser ever panic, it is this one
 /// mail's trouble.
-async fn parsed(mime: Vec<u8>, files: AttachmentRules) -> Result<Message, Refusal> {
+pub(crate) async fn parsed(mime: Vec<u8>, files: AttachmentRules) -> Result<Message, Refusal> {
     tokio::task::spawn_blocking(move || mime::read(&mime, &files))
         .await
         .unwrap_or_else(|error| {

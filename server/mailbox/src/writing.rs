@@ -21,7 +21,7 @@ use crate::reading::Got;
 use crate::task::{self, Task};
 use crate::zones::Written;
 
-const NAMES: [Field; 3] = [Field::GivenName, Field::MiddleName, Field::Surname];
+pub(crate) const NAMES: [Field; 3] = [Field::GivenName, Field::MiddleName, Field::Surname];
 
 /// What a write left behind, before it was read back.
 #[derive(Clone)]
@@ -595,9 +595,9 @@ impl Ews {
     }
 }
 
-const RICH: &str = "The text has pictures, tables or links, which plain text would destroy.";
+pub(crate) const RICH: &str = "The text has pictures, tables or links, which plain text would destroy.";
 
-fn event_of(held: &Held) -> Option<&Event> {
+pub(crate) fn event_of(held: &Held) -> Option<&Event> {
     match held {
         Held::Event(event) => Some(event),
         _ => None,
@@ -605,7 +605,7 @@ fn event_of(held: &Held) -> Option<&Event> {
 }
 
 /// Whether a write needs to know where the user's days begin.
-fn needs_home(write: &Write, before: &HashMap<usize, Held>) -> bool {
+pub(crate) fn needs_home(write: &Write, before: &HashMap<usize, Held>) -> bool {
     let whole_days = |value: &FieldValue| {
         value
             .known()
@@ -645,7 +645,7 @@ fn usual_zone<'a>(events: impl Iterator<Item = &'a Event>) -> Option<Written> {
 }
 
 /// Everything but what moves with its series.
-fn same_content(a: &Event, b: &Event) -> bool {
+pub(crate) fn same_content(a: &Event, b: &Event) -> bool {
     let bare = |event: &Event| {
         let mut event = event.clone();
         event.head.change_key.clear();
@@ -656,7 +656,7 @@ fn same_content(a: &Event, b: &Event) -> bool {
     bare(a) == bare(b)
 }
 
-fn value_of(held: &Held, field: Field, places: &Places) -> FieldValue {
+pub(crate) fn value_of(held: &Held, field: Field, places: &Places) -> FieldValue {
     match held {
         Held::Contact(contact) => contact.value(field),
         Held::Event(event) => event.value(field, places),
@@ -788,7 +788,7 @@ fn changed<'a>(write: &'a Write, held: &Held, home: Option<&Written>) -> Result<
     }))
 }
 
-fn check_order(when: When) -> Result<(), Box<Outcome>> {
+pub(crate) fn check_order(when: When) -> Result<(), Box<Outcome>> {
     if when.is_backwards() {
         let text = "The event ends before it starts.";
         return Err(Box::new(refused_as(
@@ -800,11 +800,11 @@ fn check_order(when: When) -> Result<(), Box<Outcome>> {
     Ok(())
 }
 
-fn unwritable(field: Field) -> Outcome {
+pub(crate) fn unwritable(field: Field) -> Outcome {
     refused("Exchange cannot hold this value.", vec![field], false)
 }
 
-fn not_shown() -> Outcome {
+pub(crate) fn not_shown() -> Outcome {
     refused(
         "the mailbox does not show this item as what it was",
         vec![],
@@ -813,7 +813,7 @@ fn not_shown() -> Outcome {
 }
 
 /// The name shown follows the parts of the name, unless a user has given it another.
-fn new_display_name(contact: &Contact, set: &BTreeMap<Field, FieldValue>) -> Option<String> {
+pub(crate) fn new_display_name(contact: &Contact, set: &BTreeMap<Field, FieldValue>) -> Option<String> {
     if !NAMES
         .iter()
         .any(|field| set.get(field).is_some_and(|value| !value.is_unknown()))
@@ -878,7 +878,7 @@ pub(crate) fn told(error: ResponseError) -> Outcome {
     }
 }
 
-fn refused(message: &str, fields: Vec<Field>, retry: bool) -> Outcome {
+pub(crate) fn refused(message: &str, fields: Vec<Field>, retry: bool) -> Outcome {
     Outcome::Refused(Refusal {
         code: IssueCode::Refused,
         message: message.to_owned(),
@@ -887,7 +887,7 @@ fn refused(message: &str, fields: Vec<Field>, retry: bool) -> Outcome {
     })
 }
 
-fn refused_as(code: IssueCode, message: &str, fields: Vec<Field>) -> Outcome {
+pub(crate) fn refused_as(code: IssueCode, message: &str, fields: Vec<Field>) -> Outcome {
     Outcome::Refused(Refusal {
         code,
         message: message.to_owned(),

@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
@@ -17,6 +18,15 @@ use crate::request::{Request, Schemes};
 pub struct OAuthHttp {
     net: Net,
     schemes: Schemes,
+    timeout: Duration,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// What the `oauth2` crate does not tell of an answer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    status: Option<u16>,
+    retry_after: Option<Duration>,
 }
 
 impl Net {
@@ -25,6 +35,8 @@ impl Net {
         OAuthHttp {
             net: self.clone(),
             schemes: Schemes::HttpsOnly,
+            timeout: Duration::from_secs(20),
+            heard: Arc::default(),
         }
     }
 }
@@ -37,13 +49,33 @@ impl OAuthHttp {
         self
     }
 
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The status of the latest answer; the crate drops it where the body is not what it wants.
+    pub fn status(&self) -> Option<u16> {
+        self.heard().status
+    }
+
+    /// `Retry-After` of the latest answer.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.heard().retry_after
+    }
+
+    fn heard(&self) -> Heard {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, NetError> {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string())
             .map_err(|_| NetError::setup(NetErrorKind::NotAllowed, "the token endpoint is not a URL"))?;
         let mut out = Request::new(parts.method, url)
             .body(body)
-            .timeout(Duration::from_secs(20))
+            .timeout(self.timeout)
             .max_bytes(64 * 1024)
             .schemes(self.schemes);
         out.headers = parts.headers;
@@ -51,6 +83,10 @@ impl OAuthHttp {
             value.set_sensitive(name == http::header::AUTHORIZATION);
         }
         let answer = self.net.send(out).await?;
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard {
+            status: Some(answer.status.as_u16()),
+            retry_after: answer.retry_after(),
+        };
         let mut response = HttpResponse::new(answer.body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;

@@ -24,6 +24,8 @@ pub(crate) struct Control {
     pub(crate) clock: Arc<Clock>,
     pub(crate) exchange: Arc<dyn Service>,
     pub(crate) salesforce: Arc<dyn Service>,
+    pub(crate) microsoft: Arc<dyn Service>,
+    pub(crate) graph: Arc<dyn Service>,
 }
 
 /// An answer that says what is wrong with a request.
@@ -65,6 +67,8 @@ async fn counters(State(c): State<Control>) -> Json<Value> {
         ("autodiscover", None),
         ("salesforce", Some(&c.salesforce)),
         ("login", None),
+        ("microsoft", Some(&c.microsoft)),
+        ("graph", Some(&c.graph)),
     ] {
         let by_operation = c.log.counts(name);
         let requests: u64 = by_operation.values().sum();
@@ -82,6 +86,8 @@ async fn reset(State(c): State<Control>) -> StatusCode {
     c.log.reset_counts();
     c.exchange.reset_counters();
     c.salesforce.reset_counters();
+    c.microsoft.reset_counters();
+    c.graph.reset_counters();
     StatusCode::NO_CONTENT
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_s: Option<u32>,
     },
+    /// The effect is done; the answer has this HTTP status and nothing of the effect.
+    StatusAfter { code: u16 },
     /// Each logon is refused although it is right; it does not count towards the lock-out.
     CredentialsWrong,
     /// Nothing is done; the connection closes after that time.
@@ -57,6 +59,7 @@ impl Kind {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Status { .. } => "status",
+            Self::StatusAfter { .. } => "status_after",
             Self::CredentialsWrong => "credentials_wrong",
             Self::TimeoutBefore { .. } => "timeout_before",
             Self::TimeoutAfter { .. } => "timeout_after",
@@ -81,6 +84,7 @@ impl Kind {
         matches!(
             self,
             Self::Status { .. }
+                | Self::StatusAfter { .. }
                 | Self::TimeoutBefore { .. }
                 | Self::TimeoutAfter { .. }
                 | Self::SlowBody { .. }
@@ -171,10 +175,10 @@ impl Rule {
         }
         if !matches!(
             rule.service.as_str(),
-            "exchange" | "autodiscover" | "salesforce" | "login"
+            "exchange" | "autodiscover" | "salesforce" | "login" | "microsoft" | "graph"
         ) {
             return Err(format!(
-                "service {:?} is none of exchange, autodiscover, salesforce, login",
+                "service {:?} is none of exchange, autodiscover, salesforce, login, microsoft, graph",
                 rule.service
             ));
         }
@@ -195,7 +199,7 @@ impl Rule {
                 "no item can fail with {code:?}; it can with {ITEM_ERRORS:?}"
             ));
         }
-        if let Kind::Status { code, .. } = rule.kind
+        if let Kind::Status { code, .. } | Kind::StatusAfter { code } = rule.kind
             && !(200..=599).contains(&code)
         {
             return Err(format!("status {code} is not between 200 and 599"));

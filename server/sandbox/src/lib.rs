@@ -1,4 +1,4 @@
-//! Exchange and Salesforce, played over their real protocols, with faults on demand.
+//! Exchange, Salesforce, Microsoft's sign-in and Graph, played over their real protocols, with faults on demand.
 //!
 //! [`Sandbox::start`] opens loopback servers (http and https, an authority of its own) and a control API. All
 //! content follows from the seed. What the sandbox does not know, it refuses, and says what it was.
@@ -7,7 +7,10 @@ mod company;
 mod control;
 mod exchange;
 mod faults;
+mod graph;
 mod log;
+mod microsoft;
+mod pages;
 mod record;
 mod salesforce;
 mod serve;
@@ -47,6 +50,14 @@ pub struct Ports {
     pub salesforce_http: u16,
     /// Salesforce.
     pub salesforce_https: u16,
+    /// Microsoft's sign-in without TLS.
+    pub microsoft_http: u16,
+    /// Microsoft's sign-in.
+    pub microsoft_https: u16,
+    /// Microsoft Graph without TLS.
+    pub graph_http: u16,
+    /// Microsoft Graph.
+    pub graph_https: u16,
     /// The control API.
     pub control: u16,
 }
@@ -137,6 +148,24 @@ pub struct UserInfo {
     pub exchange_password: String,
     /// The mailbox's address.
     pub mailbox: String,
+    /// The name at Microsoft's login page: the user principal name.
+    pub microsoft_username: String,
+    /// The password there.
+    pub microsoft_password: String,
+}
+
+/// Somebody whom Microsoft's directory knows and who has no mailbox here. The password is worth nothing outside of
+/// this sandbox.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outsider {
+    /// Given name and surname.
+    pub name: String,
+    /// The name at Microsoft's login page.
+    pub username: String,
+    /// The password there.
+    pub password: String,
+    /// The directory that they belong to.
+    pub tenant_id: String,
 }
 
 /// What a client must know.
@@ -152,14 +181,26 @@ pub struct Info {
     pub autodiscover_domain: String,
     /// Login, OAuth and REST.
     pub salesforce: Origin,
+    /// Microsoft's sign-in: the authority of OAuth and OpenID Connect.
+    pub microsoft: Origin,
+    /// Microsoft Graph.
+    pub graph: Origin,
     /// The control API, http.
     pub control: String,
     /// The authority's certificate.
     pub ca_pem: PathBuf,
     /// Exchange again, with a certificate that the authority did not sign.
     pub untrusted_https: String,
-    /// The OAuth client.
+    /// The OAuth client at Salesforce.
     pub client: ClientInfo,
+    /// The OAuth client at Microsoft.
+    pub microsoft_client: ClientInfo,
+    /// The company's directory at Microsoft.
+    pub tenant_id: String,
+    /// The directory's administrator, without a mailbox.
+    pub administrator: Outsider,
+    /// A user of another organisation.
+    pub stranger: Outsider,
     /// The organisation's id, 18 characters.
     pub org_id: String,
     /// The employees; Nina Berg comes first.
@@ -227,12 +268,20 @@ impl Sandbox {
         let untrusted = listen(0).await?;
         let salesforce_http = listen(ports.salesforce_http).await?;
         let salesforce_https = listen(ports.salesforce_https).await?;
+        let microsoft_http = listen(ports.microsoft_http).await?;
+        let microsoft_https = listen(ports.microsoft_https).await?;
+        let graph_http = listen(ports.graph_http).await?;
+        let graph_https = listen(ports.graph_https).await?;
         let control_port = listen(ports.control).await?;
         let origins = Arc::new(Origins {
             exchange_http: origin("http", &exchange_http)?,
             exchange_https: origin("https", &exchange_https)?,
             salesforce_http: origin("http", &salesforce_http)?,
             salesforce_https: origin("https", &salesforce_https)?,
+            microsoft_http: origin("http", &microsoft_http)?,
+            microsoft_https: origin("https", &microsoft_https)?,
+            graph_http: origin("http", &graph_http)?,
+            graph_https: origin("https", &graph_https)?,
         });
 
         let clock = Arc::new(Clock::default());
@@ -255,8 +304,25 @@ impl Sandbox {
             Arc::clone(&log),
             Arc::clone(&now),
         );
-        let info = info(&company, &options, &origins, &tls, &untrusted, &control_port)?;
+        let directory =
+            microsoft::Directory::new(&company, options.seed, Arc::clone(&faults), Arc::clone(&now))?;
+        let info = info(
+            &company,
+            &options,
+            &origins,
+            &tls,
+            &untrusted,
+            &control_port,
+            &directory,
+        )?;
 
+        let graph = graph::Graph::new(
+            exchange.clone(),
+            directory.clone(),
+            Arc::clone(&faults),
+            Arc::clone(&log),
+            Arc::clone(&now),
+        );
         let front = Front {
             router: exchange.router(),
             service: Arc::new(exchange.clone()),
@@ -273,12 +339,26 @@ impl Sandbox {
             clock,
             exchange: Arc::new(exchange.clone()),
             salesforce: Arc::new(salesforce.clone()),
+            microsoft: Arc::new(directory.clone()),
+            graph: Arc::new(graph.clone()),
         })
         .nest("/exchange", exchange.control())
-        .nest("/salesforce", salesforce.control());
+        .nest("/salesforce", salesforce.control())
+        .nest("/microsoft", directory.control())
+        .nest("/graph", graph.control());
         let back = Front {
             router: salesforce.router(),
             service: Arc::new(salesforce.clone()),
+            ..front.clone()
+        };
+        let gate = Front {
+            router: directory.router(),
+            service: Arc::new(directory.clone()),
+            ..front.clone()
+        };
+        let cloud = Front {
+            router: graph.router(),
+            service: Arc::new(graph.clone()),
             ..front.clone()
         };
 
@@ -287,7 +367,11 @@ impl Sandbox {
             serve::spawn(exchange_https, Some(Arc::clone(&tls.trusted)), front.clone()),
             serve::spawn(untrusted, Some(tls.untrusted), front.clone()),
             serve::spawn(salesforce_http, None, back.clone()),
-            serve::spawn(salesforce_https, Some(tls.trusted), back),
+            serve::spawn(salesforce_https, Some(Arc::clone(&tls.trusted)), back),
+            serve::spawn(microsoft_http, None, gate.clone()),
+            serve::spawn(microsoft_https, Some(Arc::clone(&tls.trusted)), gate),
+            serve::spawn(graph_http, None, cloud.clone()),
+            serve::spawn(graph_https, Some(tls.trusted), cloud),
             serve::spawn_plain(control_port, control.clone()),
         ];
         Ok(Self {
@@ -368,6 +452,7 @@ fn info(
     tls: &tls::Tls,
     untrusted: &TcpListener,
     control: &TcpListener,
+    directory: &microsoft::Directory,
 ) -> anyhow::Result<Info> {
     let users = company.users.iter().map(|user| UserInfo {
         name: user.name(),
@@ -377,6 +462,8 @@ fn info(
         exchange_login: user.address.clone(),
         exchange_password: user.exchange_password.clone(),
         mailbox: user.address.clone(),
+        microsoft_username: user.address.clone(),
+        microsoft_password: user.exchange_password.clone(),
     });
     Ok(Info {
         seed: options.seed,
@@ -390,6 +477,14 @@ fn info(
             http: origins.salesforce_http.clone(),
             https: origins.salesforce_https.clone(),
         },
+        microsoft: Origin {
+            http: origins.microsoft_http.clone(),
+            https: origins.microsoft_https.clone(),
+        },
+        graph: Origin {
+            http: origins.graph_http.clone(),
+            https: origins.graph_https.clone(),
+        },
         control: origin("http", control)?,
         ca_pem: tls.ca_pem.clone(),
         untrusted_https: origin("https", untrusted)?,
@@ -397,6 +492,10 @@ fn info(
             id: company.client_id.clone(),
             secret: company.client_secret.clone(),
         },
+        microsoft_client: directory.client(),
+        tenant_id: directory.tenant_id(),
+        administrator: directory.administrator(),
+        stranger: directory.stranger(),
         org_id: company.org_id.clone(),
         users: users.collect(),
     })

@@ -13,7 +13,7 @@ const KEPT: usize = 200_000;
 pub(crate) struct Entry {
     /// Counts from 1 over all services.
     pub(crate) n: u64,
-    /// `exchange`, `autodiscover`, `salesforce` or `login`.
+    /// `exchange`, `autodiscover`, `salesforce`, `login`, `microsoft` or `graph`.
     pub(crate) service: &'static str,
     /// The operation as the service names it, such as `GetItem` or `composite`.
     pub(crate) operation: String,

@@ -29,7 +29,7 @@ const BODY_LIMIT: usize = 36 << 20;
 
 /// What the generic layer must know about a service.
 pub(crate) trait Service: Send + Sync + 'static {
-    /// `exchange`, `autodiscover`, `salesforce` or `login`: the name in rules and log.
+    /// `exchange`, `autodiscover`, `salesforce`, `login`, `microsoft` or `graph`: the name in rules and log.
     fn service(&self, parts: &Parts) -> &'static str;
     /// The operation as the protocol names it.
     fn operation(&self, parts: &Parts, body: &[u8]) -> String;
@@ -48,6 +48,10 @@ pub(crate) struct Origins {
     pub(crate) exchange_https: String,
     pub(crate) salesforce_http: String,
     pub(crate) salesforce_https: String,
+    pub(crate) microsoft_http: String,
+    pub(crate) microsoft_https: String,
+    pub(crate) graph_http: String,
+    pub(crate) graph_https: String,
 }
 
 /// How a request came in. In the extensions of every request.
@@ -176,6 +180,10 @@ impl Front {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 Err(Hangup)
             }
+            Some(Kind::StatusAfter { code }) => {
+                self.log.answered(n, code, name);
+                Ok(plain_status(service, code, None))
+            }
             Some(Kind::CutBody) => Ok(rewrite(response, cut).await),
             Some(Kind::Malformed) => Ok(rewrite(response, |b| Body::from(malform(&b))).await),
             Some(Kind::SlowBody { ms_per_chunk }) => {
@@ -204,11 +212,11 @@ fn plain_status(service: &str, code: u16, retry_after_s: Option<u32>) -> Respons
             .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if code == 401 {
-        let scheme = if matches!(service, "exchange" | "autodiscover") {
-            HeaderValue::from_static("Basic realm=\"sandbox\"")
-        } else {
-            HeaderValue::from_static("Token")
-        };
+        let scheme = HeaderValue::from_static(match service {
+            "exchange" | "autodiscover" => "Basic realm=\"sandbox\"",
+            "graph" => "Bearer realm=\"\"",
+            _ => "Token",
+        });
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     }
     response

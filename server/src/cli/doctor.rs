@@ -74,15 +74,33 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
             )),
             Err(error) => wrong(format!(
                 "salesforce.login_hosts: {name} {}",
-                match error.kind {
-                    NetErrorKind::NotAllowed =>
-                        "is at an address that is refused (see net.allow_loopback, net.allow_private)",
-                    NetErrorKind::UnknownHost => "is not a known name",
-                    NetErrorKind::Certificate =>
-                        "shows a certificate that is not trusted (see net.extra_roots)",
-                    _ => "cannot be reached",
-                }
+                unreached(error.kind)
             )),
+        }
+    }
+    if let Some(microsoft) = &app.config.microsoft {
+        let name = microsoft.authority.origin().ascii_serialization();
+        let mut url = microsoft.authority.clone();
+        url.set_path(&format!(
+            "/{}/v2.0/.well-known/openid-configuration",
+            microsoft.tenant
+        ));
+        let schemes = if url.scheme() == "http" {
+            Schemes::HttpToo
+        } else {
+            Schemes::HttpsOnly
+        };
+        let request = Request::get(url)
+            .schemes(schemes)
+            .timeout(Duration::from_secs(10))
+            .max_bytes(1 << 20);
+        match app.net.send(request).await {
+            Ok(response) if response.status.is_success() => println!("ok      Microsoft: {name} answers"),
+            Ok(response) => wrong(format!(
+                "microsoft.tenant: {name} answers {} for {}",
+                response.status, microsoft.tenant
+            )),
+            Err(error) => wrong(format!("microsoft.authority: {name} {}", unreached(error.kind))),
         }
     }
     // Before the first start there is nobody to count.
@@ -115,4 +133,16 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Why a server did not answer, and where to look.
+fn unreached(kind: NetErrorKind) -> &'static str {
+    match kind {
+        NetErrorKind::NotAllowed => {
+            "is at an address that is refused (see net.allow_loopback, net.allow_private)"
+        }
+        NetErrorKind::UnknownHost => "is not a known name",
+        NetErrorKind::Certificate => "shows a certificate that is not trusted (see net.extra_roots)",
+        _ => "cannot be reached",
+    }
 }

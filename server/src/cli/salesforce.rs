@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use tandem_store::ConnectionRow;
+use tandem_store::{ConnectionRow, Provider};
 use tandem_types::{OrgId, UserId};
 
 use crate::app::App;
@@ -34,7 +34,11 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Exit
         "organisation {}, with the sign-in of user {}",
         row.org_id, row.user_id
     );
-    let grants = Arc::new(StoredGrants::new(app.clone(), row.id.clone()));
+    let grants = Arc::new(StoredGrants::new(
+        app.clone(),
+        row.id.clone(),
+        Provider::Salesforce,
+    ));
     let steps = tandem_crm::install(&app.platform, grants, &row.user_id)
         .await
         .context("nothing more was done; what was done before stays")?;

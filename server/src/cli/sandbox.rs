@@ -1,4 +1,4 @@
-//! `tandem sandbox`: Exchange and Salesforce on this machine.
+//! `tandem sandbox`: Exchange, Office 365 and Salesforce on this machine.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +50,14 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 0)]
     salesforce_https_port: u16,
     #[arg(long, default_value_t = 0)]
+    microsoft_port: u16,
+    #[arg(long, default_value_t = 0)]
+    microsoft_https_port: u16,
+    #[arg(long, default_value_t = 0)]
+    graph_port: u16,
+    #[arg(long, default_value_t = 0)]
+    graph_https_port: u16,
+    #[arg(long, default_value_t = 0)]
     control_port: u16,
 }
 
@@ -71,6 +79,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             exchange_https: args.exchange_https_port,
             salesforce_http: args.salesforce_port,
             salesforce_https: args.salesforce_https_port,
+            microsoft_http: args.microsoft_port,
+            microsoft_https: args.microsoft_https_port,
+            graph_http: args.graph_port,
+            graph_https: args.graph_https_port,
             control: args.control_port,
         },
         ..Options::default()

@@ -6,18 +6,19 @@ use leptos::prelude::use_context;
 use secrecy::SecretString;
 use tandem_app::Backend;
 use tandem_mailbox::ActivationError;
-use tandem_store::{ConnectionRow, GrantSecret, MailboxSecret, UserRow};
+use tandem_store::{ConnectionRow, GrantSecret, MailboxSecret, Provider, UserRow, WaitingSignIn};
 use tandem_sync::model::Window;
 use tandem_sync::ports::StoreError;
 use tandem_sync::undo::{LeftReason, UndoReport};
 use tandem_types::{
-    ActivateExchange, ActivationFailure, ApiError, BackfillView, ConnectionId, ConnectionView, CrmAccount,
-    InvalidField, IssueCure, IssueId, ItemKind, MailboxAccount, MailboxServer, PaneView, Progress,
-    ProgressPhase, SessionId, StateReason, SyncState, Ticket, Timestamp, UndoLeftView, UndoReason, UndoView,
-    ViewerView,
+    ActivateExchange, ActivationFailure, ApiError, BackfillView, ConnectOffice, ConnectionId, ConnectionView,
+    CrmAccount, InvalidField, IssueCure, IssueId, ItemKind, MailboxAccount, MailboxServer, OfficeAnswer,
+    OfficeView, PaneView, Progress, ProgressPhase, SessionId, StateReason, SyncState, Ticket, Timestamp,
+    UndoLeftView, UndoReason, UndoView, ViewerView,
 };
 
 use super::App;
+use super::auth::{CODE_TRIES, code_hash};
 use super::events;
 use super::session::{self, By, Viewer};
 use crate::patience;
@@ -32,6 +33,8 @@ const TRIALS: u32 = 3;
 /// *Sync now* is refused where so many sessions began within the last minute.
 const SESSIONS_A_MINUTE: usize = 6;
 const TICKET_SECONDS: i64 = 30;
+/// For the answer to *this is another mailbox*.
+const CONFIRM_SECONDS: i64 = 120;
 const UNKNOWN_PROGRESS: Progress = Progress {
     phase: ProgressPhase::Reading,
     done: 0,
@@ -135,7 +138,56 @@ impl RequestBackend {
                 saved: backfill.saved,
                 finished: backfill.finished,
             }),
+            activated: row.activated,
+            office: self.office(known).await?,
         })
+    }
+
+    async fn office(&self, known: &Known) -> Result<Option<OfficeView>, ApiError> {
+        if self.app.microsoft.is_none() {
+            return Ok(None);
+        }
+        let row = &known.row;
+        let cloud = |account: &&MailboxAccount| account.server == MailboxServer::Office365;
+        let before = row.mailbox.as_ref().filter(cloud);
+        let claims = match before {
+            Some(_) => {
+                let demand = self.app.store.demand(&row.id, Provider::Microsoft);
+                demand.await.map_err(unavailable)?
+            }
+            None => None,
+        };
+        let ews = &self.app.config.ews;
+        Ok(Some(OfficeView {
+            first: ews.allowed_hosts.is_empty() && ews.allowed_domains.is_empty(),
+            hint: before.map(|account| account.address.clone()),
+            claims,
+            nonce: (known.viewer.by == By::Cookie).then(|| {
+                let nonce = session::hex(&self.app.sign("office", &session::hex(&known.viewer.token_hash)));
+                let challenge = session::hex(&session::hash(nonce.as_bytes()));
+                (nonce, challenge)
+            }),
+        }))
+    }
+
+    /// One guess of a code; too many for one nonce are refused unseen.
+    async fn take_sign_in(&self, form: &ConnectOffice) -> Result<(WaitingSignIn, [u8; 32]), ApiError> {
+        let store = &self.app.store;
+        let now = self.app.clock.now();
+        let nonce_hash = session::hash(form.nonce.as_bytes());
+        let tries = format!("code/{}", session::hex(&nonce_hash));
+        if store.trials(&tries, now).await.map_err(unavailable)? >= CODE_TRIES
+            || store.record_trial(&tries, now).await.map_err(unavailable)? > CODE_TRIES
+        {
+            return Err(ApiError::TooOften(900));
+        }
+        let hash = code_hash(form.code.trim(), &nonce_hash);
+        let taken = store.take_sign_in(&nonce_hash, &hash, now).await;
+        let waiting = taken
+            .map_err(unavailable)?
+            .ok_or(ApiError::Invalid(InvalidField::Code))?;
+        store.forget_trial(&tries, now).await.map_err(unavailable)?;
+        Ok((waiting, nonce_hash))
     }
 
     /// A range of days, as a form writes them.
@@ -227,6 +279,21 @@ fn asks(row: &ConnectionRow) -> bool {
             SyncState::NeedsActivation => row.reason != Some(StateReason::SalesforceSignInEnded),
             SyncState::Activating | SyncState::Active | SyncState::Paused | SyncState::Deactivated => false,
         }
+}
+
+/// With whose mailbox the account is compared: the one that Outlook shows; where nothing shows one, the one whose sign-in
+/// has ended. Whoever changes the account on purpose is not asked.
+fn expected_mailbox(outlook: &str, row: &ConnectionRow) -> Option<String> {
+    let outlook = outlook.trim();
+    if !outlook.is_empty() {
+        // An address is never longer.
+        return Some(outlook.chars().take(320).collect());
+    }
+    let ended = row.reason == Some(StateReason::MicrosoftSignInEnded);
+    row.mailbox
+        .as_ref()
+        .filter(|account| ended && account.server == MailboxServer::Office365)
+        .map(|account| account.address.clone())
 }
 
 /// By what trials are counted: `nina@contoso.example`, `CONTOSO\nina` and `nina` are one mailbox, and its account is
@@ -372,6 +439,62 @@ impl Backend for RequestBackend {
         self.after(&known).await
     }
 
+    async fn connect_office(&self, form: ConnectOffice) -> Result<OfficeAnswer, ApiError> {
+        let known = self.need().await?;
+        let Some(microsoft) = &self.app.config.microsoft else {
+            return Err(ApiError::Activation(ActivationFailure::OfficeOff));
+        };
+        let (waiting, nonce_hash) = self.take_sign_in(&form).await?;
+        // Once it was told whose mailbox it is, it is that pane's alone.
+        if waiting
+            .session
+            .is_some_and(|session| session != known.viewer.token_hash)
+        {
+            return Err(ApiError::Invalid(InvalidField::Code));
+        }
+        let now = self.app.clock.now();
+        let expected = expected_mailbox(&form.outlook, &known.row);
+        let same = |expected: &String| {
+            let expected = expected.to_lowercase();
+            waiting.address.to_lowercase() == expected || waiting.addresses.contains(&expected)
+        };
+        if let Some(expected) = expected.filter(|expected| !form.confirmed && !same(expected)) {
+            let account = waiting.address.clone();
+            let until = now.plus_seconds(CONFIRM_SECONDS);
+            let code = code_hash(form.code.trim(), &nonce_hash);
+            let waiting = WaitingSignIn {
+                session: Some(known.viewer.token_hash),
+                ..waiting
+            };
+            self.app
+                .store
+                .put_sign_in(&nonce_hash, (&code, until), (&code, until), &waiting, now)
+                .await
+                .map_err(unavailable)?;
+            return Ok(OfficeAnswer::OtherMailbox { account, expected });
+        }
+        let account = MailboxAccount {
+            address: waiting.address,
+            server: MailboxServer::Office365,
+            host: microsoft.graph.host_str().unwrap_or_default().to_owned(),
+        };
+        match self
+            .app
+            .store
+            .activate(&known.row.id, account, waiting.grant, now)
+            .await
+        {
+            Ok(()) => {}
+            Err(StoreError::Taken(_)) => return Err(ApiError::Activation(ActivationFailure::MailboxTaken)),
+            Err(error) => return Err(unavailable(error)),
+        }
+        self.audit(&known, "activated", "office365").await?;
+        self.app.hub.wake_worker();
+        self.after(&known)
+            .await
+            .map(|view| OfficeAnswer::Connected(Box::new(view)))
+    }
+
     async fn skip_activation(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
         self.app
@@ -467,7 +590,12 @@ impl Backend for RequestBackend {
     async fn deactivate(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
         let now = self.app.clock.now();
-        let grant = self.app.store.grant(&known.row.id).await.map_err(unavailable)?;
+        let grant = self
+            .app
+            .store
+            .grant(&known.row.id, Provider::Salesforce)
+            .await
+            .map_err(unavailable)?;
         // Ours first: whatever Salesforce answers, nothing here can use the credentials any more.
         self.app
             .store

@@ -55,6 +55,11 @@ pub fn router(app: &App) -> Router {
         .route("/settings", get(pages::settings))
         .route("/auth/start", get(auth::start::get))
         .route("/auth/callback", get(auth::callback::get))
+        .route("/auth/microsoft/start", get(auth::microsoft::start))
+        .route("/auth/microsoft/callback", get(auth::microsoft::callback))
+        // The address of the product that many of our users come from.
+        .route("/ui", get(pages::to_setup))
+        .route("/ui/", get(pages::to_setup))
         .route("/manifest.xml", get(manifest::get))
         .route("/healthz", get(health::get))
         .merge(api)

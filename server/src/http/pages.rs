@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
 use leptos::prelude::{provide_context, use_context};
@@ -24,6 +24,10 @@ pub(crate) async fn pane(State(app): State<App>, viewer: Asking, request: Reques
 
 pub(crate) async fn setup(State(app): State<App>, viewer: Asking, request: Request) -> Response {
     render(app, viewer, Page::Setup, request).await
+}
+
+pub(crate) async fn to_setup() -> Redirect {
+    Redirect::permanent("/setup")
 }
 
 pub(crate) async fn settings(State(app): State<App>, viewer: Asking, request: Request) -> Response {

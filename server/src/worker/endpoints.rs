@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tandem_crm::{Account, Salesforce};
-use tandem_mailbox::{Ews, EwsAccount};
-use tandem_store::ConnectionRow;
+use tandem_mailbox::{Ews, EwsAccount, Graph, GraphAccount, GraphLimits};
+use tandem_store::{ConnectionRow, Provider};
 use tandem_sync::ports::{Crm, Mailbox, StoreError};
+use tandem_types::{MailboxAccount, MailboxServer};
 
 use crate::app::App;
 use crate::grants::StoredGrants;
@@ -19,22 +20,15 @@ pub(super) struct Ends {
 /// [`StoreError::NotFound`] where the connection has no mailbox (it was deactivated meanwhile).
 pub(super) async fn open(app: &App, row: &ConnectionRow) -> Result<Ends, StoreError> {
     let account = row.mailbox.as_ref().ok_or(StoreError::NotFound("mailbox"))?;
-    let secret = app.store.mailbox_secret(&row.id).await?;
-    let secret = secret.ok_or(StoreError::NotFound("mailbox login"))?;
-    let url = secret
-        .ews_url
-        .parse()
-        .map_err(|_| StoreError::Corrupt("the stored address of the mail server is no URL".into()))?;
-    let mailbox = Ews::new(
-        app.net.clone(),
-        EwsAccount {
-            url,
-            login: secret.login,
-            password: secret.password,
-            address: account.address.clone(),
-        },
-    );
-    let grants = Arc::new(StoredGrants::new(app.clone(), row.id.clone()));
+    let mailbox = match account.server {
+        MailboxServer::Exchange => exchange(app, row, account).await?,
+        MailboxServer::Office365 => office(app, row, account)?,
+    };
+    let grants = Arc::new(StoredGrants::new(
+        app.clone(),
+        row.id.clone(),
+        Provider::Salesforce,
+    ));
     let crm = Salesforce::new(
         &app.platform,
         grants,
@@ -45,7 +39,51 @@ pub(super) async fn open(app: &App, row: &ConnectionRow) -> Result<Ends, StoreEr
         },
     );
     Ok(Ends {
-        mailbox: Box::new(mailbox),
+        mailbox,
         crm: Box::new(crm),
     })
+}
+
+async fn exchange(
+    app: &App,
+    row: &ConnectionRow,
+    account: &MailboxAccount,
+) -> Result<Box<dyn Mailbox>, StoreError> {
+    let secret = app.store.mailbox_secret(&row.id).await?;
+    let secret = secret.ok_or(StoreError::NotFound("mailbox login"))?;
+    let url = secret
+        .ews_url
+        .parse()
+        .map_err(|_| StoreError::Corrupt("the stored address of the mail server is no URL".into()))?;
+    Ok(Box::new(Ews::new(
+        app.net.clone(),
+        EwsAccount {
+            url,
+            login: secret.login,
+            password: secret.password,
+            address: account.address.clone(),
+        },
+    )))
+}
+
+fn office(app: &App, row: &ConnectionRow, account: &MailboxAccount) -> Result<Box<dyn Mailbox>, StoreError> {
+    let microsoft = app.config.microsoft.as_ref();
+    let microsoft = microsoft.ok_or_else(|| {
+        StoreError::Corrupt("the configuration has no [microsoft]: Office 365 is off".into())
+    })?;
+    let tokens = Arc::new(StoredGrants::new(
+        app.clone(),
+        row.id.clone(),
+        Provider::Microsoft,
+    ));
+    let account = GraphAccount {
+        url: microsoft.graph_v1(),
+        address: account.address.clone(),
+    };
+    Ok(Box::new(Graph::new(
+        app.net.clone(),
+        account,
+        tokens,
+        GraphLimits::default(),
+    )))
 }

@@ -4,6 +4,7 @@ pub(crate) mod backfill;
 pub(crate) mod cure;
 mod endpoints;
 mod observe;
+mod renewal;
 pub mod session;
 pub(crate) mod undo;
 pub(crate) mod why;
@@ -38,6 +39,8 @@ pub async fn run(app: App) {
             if let Err(error) = app.store.sweep(swept).await {
                 tracing::warn!(%error, "old rows were not swept");
             }
+            let app = app.clone();
+            sessions.spawn(async move { renewal::idle(&app).await });
         }
         let slot = tokio::select! {
             () = app.stop.cancelled() => break,

@@ -4,7 +4,7 @@ use tandem_types::{
     Timestamp, UserId,
 };
 
-use crate::db::{Row, vals};
+use crate::db::{Row, Tx, vals};
 use crate::rules::NOTE_CUT;
 use crate::{Store, StoreError, claims, settings};
 
@@ -275,6 +275,16 @@ impl Store {
     /// stay.
     pub async fn deactivate(&self, id: &ConnectionId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        self.deactivate_in(&mut tx, id, now).await?;
+        tx.commit().await
+    }
+
+    pub(crate) async fn deactivate_in(
+        &self,
+        tx: &mut Tx,
+        id: &ConnectionId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let changed = tx
             .exec(
                 "UPDATE connections SET state = 'deactivated', reason = NULL, due_at = NULL, woken = 0, \
@@ -298,8 +308,7 @@ impl Store {
             vals![id, now, NOTE_CUT],
         )
         .await?;
-        claims::give_up(&mut tx, id).await?;
-        tx.commit().await
+        claims::give_up(tx, id).await
     }
 
     /// The next session lists both sides in full, as it does once a day; a first round that is going on goes on.

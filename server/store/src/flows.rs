@@ -20,6 +20,10 @@ pub struct FlowRow {
     pub pkce_verifier: SecretString,
     pub purpose: String,
     pub login_host: String,
+    /// The nonce that the identity token must repeat, where there is one.
+    pub id_nonce: Option<String>,
+    /// Whose page began it, where somebody was signed in.
+    pub user_id: Option<UserId>,
     pub created: Timestamp,
     pub expires: Timestamp,
 }
@@ -51,7 +55,7 @@ impl fmt::Debug for CodeRow {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes
         .iter()
@@ -77,7 +81,7 @@ impl Store {
         self.db
             .exec(
                 "INSERT INTO flows (state_hash, binding_hash, nonce_hash, verifier, purpose, login_host, \
-                 created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                 created_at, expires_at, id_nonce, user_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 vals![
                     state_hash,
                     &flow.binding_hash,
@@ -86,7 +90,9 @@ impl Store {
                     &flow.purpose,
                     &flow.login_host,
                     flow.created,
-                    flow.expires
+                    flow.expires,
+                    flow.id_nonce.as_deref(),
+                    flow.user_id.as_ref().map(UserId::as_str)
                 ],
             )
             .await
@@ -103,7 +109,7 @@ impl Store {
             .db
             .write_row(
                 "DELETE FROM flows WHERE state_hash = $1 RETURNING binding_hash, nonce_hash, verifier, purpose, \
-                 login_host, created_at, expires_at",
+                 login_host, created_at, expires_at, id_nonce, user_id",
                 vals![state_hash],
             )
             .await?;
@@ -120,6 +126,8 @@ impl Store {
                 .into(),
             purpose: row.text("purpose")?,
             login_host: row.text("login_host")?,
+            id_nonce: row.opt_text("id_nonce")?,
+            user_id: row.opt_parsed("user_id")?,
             created: row.time("created_at")?,
             expires: row.time("expires_at")?,
         }))

@@ -28,6 +28,7 @@ mod rules;
 mod schema;
 mod seal;
 mod settings;
+mod sign_ins;
 mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -39,15 +40,16 @@ mod web_sessions;
 use std::fmt;
 use std::sync::Arc;
 
-pub use activation::MailboxSecret;
+pub use activation::{MailboxKey, MailboxSecret};
 pub use connections::ConnectionRow;
 pub use flows::{CodeRow, FlowRow};
-pub use grants::{GrantSecret, RefreshTurn};
+pub use grants::{GrantSecret, IdleGrant, Provider, RefreshTurn};
 pub use memory::{MemoryConnection, MemoryStore};
 pub use org::OrgRow;
 pub use overview::{Overview, StateCount};
 pub use reading::{IssuePick, ItemIssue};
 pub use settings::{SettingsFault, resolve as resolve_settings};
+pub use sign_ins::WaitingSignIn;
 pub use sweep::Swept;
 pub use tandem_sync::ports::StoreError;
 pub use users::{NewUser, UserRow};

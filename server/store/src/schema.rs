@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "activities", include_str!("../migrations/0002_activities.sql")),
     (3, "org_pass", include_str!("../migrations/0003_org_pass.sql")),
+    (4, "microsoft", include_str!("../migrations/0004_microsoft.sql")),
 ];
 
 /// All versions there are.

@@ -25,6 +25,7 @@ impl Store {
         for sql in [
             "DELETE FROM flows WHERE expires_at <= $1",
             "DELETE FROM codes WHERE expires_at <= $1",
+            "DELETE FROM sign_ins WHERE digits_until <= $1",
             "DELETE FROM tickets WHERE expires_at <= $1",
             "DELETE FROM web_sessions WHERE expires_at <= $1",
         ] {

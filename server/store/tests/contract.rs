@@ -190,6 +190,11 @@ repo_cases![
     pages_and_picks,
     links_are_found_without_a_lease,
     organisations_are_listed,
+    two_providers_grant,
+    idle_grants_are_found,
+    a_sign_in_waits_for_its_pane,
+    a_mailbox_moves_to_another_server,
+    a_mailbox_changes_its_salesforce_user,
 ];
 
 #[tokio::test]

@@ -165,9 +165,9 @@ pub fn plan<'a>(view: View<'a>, survey: &Survey<'a>, setting: Setting<'a>) -> Pl
         .map(|link| &link.id)
         .collect();
     for case in &survey.cases {
-        planner.count_vanished(case);
         planner.over_with(case);
         if !taken.contains(&case.link.id) {
+            planner.count_vanished(case);
             planner.case(case);
         }
     }

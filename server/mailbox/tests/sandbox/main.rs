@@ -8,6 +8,7 @@ mod faults;
 mod limits;
 mod mails;
 mod matrix;
+mod microsoft;
 mod reading;
 mod support;
 mod tasks;

@@ -263,6 +263,12 @@ const FAULTS: &[Column] = &[
         Effect::None,
     ),
     column(
+        "status_after",
+        || json!({ "kind": "status_after", "code": 502 }),
+        Told::Passing(None),
+        Effect::Doubt,
+    ),
+    column(
         "credentials_wrong",
         || json!({ "kind": "credentials_wrong" }),
         Told::Rejected,

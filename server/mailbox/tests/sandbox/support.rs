@@ -10,7 +10,7 @@ use tandem_sync::model::{
     Change, Cursor, Field, FieldValue, ItemId, Kinds, LinkKey, Outcome, Record, Snapshot, Trace, Want,
     Window, Write, parse_instant,
 };
-use tandem_sync::ports::{Endpoint as _, Mailbox as _};
+use tandem_sync::ports::Mailbox;
 use tandem_types::{ContactScope, ItemKind, Timestamp};
 use url::form_urlencoded::byte_serialize;
 
@@ -260,13 +260,13 @@ fn id_of(contact: &Value) -> ItemId {
 }
 
 /// All pages of a round: what was there (the last one wins), where it goes on, whether everything was listed.
-pub(crate) async fn listing(ews: &Ews, since: Option<&Cursor>) -> (Listed, Cursor, bool) {
+pub(crate) async fn listing(ews: &dyn Mailbox, since: Option<&Cursor>) -> (Listed, Cursor, bool) {
     let (listed, cursor, full) = round(ews, since, &contacts()).await;
     (listed, cursor, full.has(ItemKind::Contact))
 }
 
 /// As [`listing`], of any kinds.
-pub(crate) async fn round(ews: &Ews, since: Option<&Cursor>, want: &Want) -> (Listed, Cursor, Kinds) {
+pub(crate) async fn round(ews: &dyn Mailbox, since: Option<&Cursor>, want: &Want) -> (Listed, Cursor, Kinds) {
     let mut listed = Listed::default();
     let mut at = since.cloned();
     for _ in 0..100 {
@@ -388,7 +388,7 @@ pub(crate) fn written(outcome: &Outcome) -> Snapshot {
 }
 
 /// One contact made by us.
-pub(crate) async fn make(ews: &Ews, n: u32, record: Record) -> Snapshot {
+pub(crate) async fn make(ews: &dyn Mailbox, n: u32, record: Record) -> Snapshot {
     let outcomes = ews.write(&[create(n, record)]).await.unwrap();
     written(&outcomes[0])
 }

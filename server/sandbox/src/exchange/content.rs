@@ -25,14 +25,14 @@ const BODY_LIMIT: usize = 8 << 20;
 
 /// A MAPI property's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MapiValue {
-    pub(super) ty: &'static str,
-    pub(super) values: Vec<String>,
+pub(crate) struct MapiValue {
+    pub(crate) ty: &'static str,
+    pub(crate) values: Vec<String>,
 }
 
 /// The four kinds of items.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     #[default]
     Contact,
     Event,
@@ -42,7 +42,7 @@ pub(super) enum Class {
 
 impl Class {
     /// Which rows of the table it has.
-    pub(super) fn of(self) -> Of {
+    pub(crate) fn of(self) -> Of {
         match self {
             Self::Contact => Of::Contact,
             Self::Event => Of::Event,
@@ -52,7 +52,7 @@ impl Class {
     }
 
     /// The kind that an element such as `t:CalendarItem` holds.
-    pub(super) fn of_element(name: &str) -> Option<Self> {
+    pub(crate) fn of_element(name: &str) -> Option<Self> {
         Some(match name {
             "Contact" => Self::Contact,
             "CalendarItem" => Self::Event,
@@ -74,18 +74,18 @@ impl Class {
 
 /// Somebody in a header or a list of attendees.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Person {
-    pub(super) name: String,
+pub(crate) struct Person {
+    pub(crate) name: String,
     /// Empty where a client forgot it.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// An attendee's answer.
-    pub(super) response: Option<&'static str>,
-    pub(super) answered: Option<i64>,
+    pub(crate) response: Option<&'static str>,
+    pub(crate) answered: Option<i64>,
 }
 
 impl Person {
     /// Somebody without an answer.
-    pub(super) fn new(name: &str, address: &str) -> Self {
+    pub(crate) fn new(name: &str, address: &str) -> Self {
         Self {
             name: name.to_owned(),
             address: address.to_owned(),
@@ -94,86 +94,86 @@ impl Person {
     }
 
     /// Whether that is the address.
-    pub(super) fn is(&self, address: &str) -> bool {
+    pub(crate) fn is(&self, address: &str) -> bool {
         !address.is_empty() && self.address.eq_ignore_ascii_case(address)
     }
 }
 
 /// A file or an item in an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Attachment {
+pub(crate) struct Attachment {
     /// Counts within the item.
-    pub(super) number: u64,
-    pub(super) name: String,
-    pub(super) content_type: String,
-    pub(super) content_id: String,
-    pub(super) inline: bool,
-    pub(super) modified: i64,
-    pub(super) content: Arc<Vec<u8>>,
+    pub(crate) number: u64,
+    pub(crate) name: String,
+    pub(crate) content_type: String,
+    pub(crate) content_id: String,
+    pub(crate) inline: bool,
+    pub(crate) modified: i64,
+    pub(crate) content: Arc<Vec<u8>>,
     /// For an attached item.
-    pub(super) item: Option<Box<Content>>,
+    pub(crate) item: Option<Box<Content>>,
 }
 
 /// What reading a request needs to know beside the request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ctx<'a> {
-    pub(super) now: i64,
+pub(crate) struct Ctx<'a> {
+    pub(crate) now: i64,
     /// For times without an offset, and events without a zone.
-    pub(super) zone: &'a Zone,
+    pub(crate) zone: &'a Zone,
 }
 
 /// What a user or a client wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Content {
-    pub(super) class: Class,
+pub(crate) struct Content {
+    pub(crate) class: Class,
     /// By element name.
-    pub(super) texts: BTreeMap<&'static str, String>,
+    pub(crate) texts: BTreeMap<&'static str, String>,
     /// By element name; categories among them.
-    pub(super) lists: BTreeMap<&'static str, Vec<String>>,
+    pub(crate) lists: BTreeMap<&'static str, Vec<String>>,
     /// By field address and index.
-    pub(super) entries: BTreeMap<(&'static str, &'static str), String>,
+    pub(crate) entries: BTreeMap<(&'static str, &'static str), String>,
     /// Text or HTML.
-    pub(super) body: String,
-    pub(super) body_is_html: bool,
-    pub(super) extended: BTreeMap<Key, MapiValue>,
+    pub(crate) body: String,
+    pub(crate) body_is_html: bool,
+    pub(crate) extended: BTreeMap<Key, MapiValue>,
     /// Senders, recipients, attendees by element name.
-    pub(super) people: BTreeMap<&'static str, Vec<Person>>,
-    pub(super) zones: BTreeMap<&'static str, Zone>,
-    pub(super) recurrence: Option<Recurrence>,
+    pub(crate) people: BTreeMap<&'static str, Vec<Person>>,
+    pub(crate) zones: BTreeMap<&'static str, Zone>,
+    pub(crate) recurrence: Option<Recurrence>,
     /// Occurrences that differ, by original start; None was deleted.
-    pub(super) exceptions: BTreeMap<i64, Option<Box<Content>>>,
-    pub(super) attachments: Vec<Attachment>,
+    pub(crate) exceptions: BTreeMap<i64, Option<Box<Content>>>,
+    pub(crate) attachments: Vec<Attachment>,
     /// A message as it came; built from the fields when it was changed since.
-    pub(super) mime: Option<Arc<Vec<u8>>>,
-    pub(super) headers: Vec<(String, String)>,
+    pub(crate) mime: Option<Arc<Vec<u8>>>,
+    pub(crate) headers: Vec<(String, String)>,
     /// What all messages of a thread share.
-    pub(super) conversation: String,
+    pub(crate) conversation: String,
 }
 
 /// What else a reply says about an item.
 #[derive(Debug)]
-pub(super) struct Around<'a> {
-    pub(super) mailbox: &'a Mailbox,
-    pub(super) number: u64,
-    pub(super) moves: u64,
-    pub(super) seq: u64,
+pub(crate) struct Around<'a> {
+    pub(crate) mailbox: &'a Mailbox,
+    pub(crate) number: u64,
+    pub(crate) moves: u64,
+    pub(crate) seq: u64,
     /// The original start, for an occurrence of a series.
-    pub(super) at: Option<i64>,
+    pub(crate) at: Option<i64>,
     /// Whether that occurrence differs from its series.
-    pub(super) exception: bool,
-    pub(super) id: &'a str,
-    pub(super) change_key: &'a str,
-    pub(super) folder_id: &'a str,
-    pub(super) folder_change_key: &'a str,
-    pub(super) created: i64,
-    pub(super) modified: i64,
-    pub(super) modified_by: &'a str,
-    pub(super) me: &'a Person,
+    pub(crate) exception: bool,
+    pub(crate) id: &'a str,
+    pub(crate) change_key: &'a str,
+    pub(crate) folder_id: &'a str,
+    pub(crate) folder_change_key: &'a str,
+    pub(crate) created: i64,
+    pub(crate) modified: i64,
+    pub(crate) modified_by: &'a str,
+    pub(crate) me: &'a Person,
 }
 
 /// How bodies are to be returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BodyType {
+pub(crate) enum BodyType {
     Best,
     Html,
     Text,
@@ -181,20 +181,20 @@ pub(super) enum BodyType {
 
 /// An `t:ItemShape`.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     base: Base,
     extra: Vec<Path>,
     body: BodyType,
     source: Source,
     /// Whether `IncludeMimeContent` was set.
-    pub(super) mime: bool,
+    pub(crate) mime: bool,
     /// Whether `item:MimeContent` was named.
     mime_named: bool,
 }
 
 /// Where an operation reads from: tables of folders have no bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// GetItem.
     Item,
     /// FindItem: refuses to return bodies.
@@ -254,7 +254,7 @@ const MESSAGE_DEFAULTS: &[&str] = &["Size", "DateTimeSent", "DateTimeCreated", "
 
 impl Shape {
     /// Reads the element.
-    pub(super) fn parse(element: &Element, source: Source) -> Result<Self, Fail> {
+    pub(crate) fn parse(element: &Element, source: Source) -> Result<Self, Fail> {
         let mime = element
             .child_text("IncludeMimeContent")
             .is_some_and(|t| matches!(t.trim(), "true" | "1"));
@@ -370,13 +370,13 @@ fn address_uri(part: &str) -> &'static str {
         .unwrap_or(&INDEXED_URIS[3])
 }
 
-pub(super) fn static_of(list: &'static [&'static str], value: &str) -> Option<&'static str> {
+pub(crate) fn static_of(list: &'static [&'static str], value: &str) -> Option<&'static str> {
     list.iter().find(|v| **v == value).copied()
 }
 
 impl Content {
     /// A new item from its element.
-    pub(super) fn create(class: Class, element: &Element, ctx: Ctx<'_>) -> Result<Self, Fail> {
+    pub(crate) fn create(class: Class, element: &Element, ctx: Ctx<'_>) -> Result<Self, Fail> {
         let mut content = Self {
             class,
             ..Self::default()
@@ -389,7 +389,7 @@ impl Content {
     }
 
     /// What the server fills in and checks after a write.
-    pub(super) fn settle(&mut self, before: &Self, ctx: Ctx<'_>) -> Result<(), Fail> {
+    pub(crate) fn settle(&mut self, before: &Self, ctx: Ctx<'_>) -> Result<(), Fail> {
         match self.class {
             Class::Contact => self.finish(before),
             Class::Event => self.settle_event(before, ctx)?,
@@ -403,7 +403,7 @@ impl Content {
     }
 
     /// Applies `t:Updates`; on failure the contact is as before only in the caller's copy.
-    pub(super) fn update(&mut self, updates: &Element, ctx: Ctx<'_>) -> Result<(), Fail> {
+    pub(crate) fn update(&mut self, updates: &Element, ctx: Ctx<'_>) -> Result<(), Fail> {
         let before = self.clone();
         for update in &updates.children {
             let Some(path_element) = update.children.first() else {
@@ -599,7 +599,7 @@ impl Content {
     }
 
     /// Replaces a list of people; who was in it before keeps the answer.
-    pub(super) fn set_people(&mut self, name: &'static str, mut all: Vec<Person>) {
+    pub(crate) fn set_people(&mut self, name: &'static str, mut all: Vec<Person>) {
         let before = self.people.remove(name).unwrap_or_default();
         for person in &mut all {
             if let Some(old) = before.iter().find(|old| old.is(&person.address))
@@ -615,7 +615,7 @@ impl Content {
     }
 
     /// The first of a list of people.
-    pub(super) fn person(&self, name: &str) -> Option<&Person> {
+    pub(crate) fn person(&self, name: &str) -> Option<&Person> {
         self.people.get(name).and_then(|p| p.first())
     }
 
@@ -633,7 +633,7 @@ impl Content {
     }
 
     /// Sets a text; nothing but white space removes it.
-    pub(super) fn set_text(&mut self, name: &'static str, value: &str) {
+    pub(crate) fn set_text(&mut self, name: &'static str, value: &str) {
         let value = value.trim_end();
         if value.is_empty() {
             self.texts.remove(name);
@@ -643,7 +643,7 @@ impl Content {
     }
 
     /// Sets an entry of a dictionary; nothing but white space removes it.
-    pub(super) fn set_entry(&mut self, uri: &'static str, key: &'static str, value: &str) {
+    pub(crate) fn set_entry(&mut self, uri: &'static str, key: &'static str, value: &str) {
         let value = crlf(value.trim_end());
         if value.is_empty() {
             self.entries.remove(&(uri, key));
@@ -687,7 +687,7 @@ impl Content {
     }
 
     /// Sets a MAPI property, under its field address if it has one.
-    pub(super) fn set_mapi(&mut self, key: Key, ty: &'static str, values: Vec<String>) {
+    pub(crate) fn set_mapi(&mut self, key: Key, ty: &'static str, values: Vec<String>) {
         match self.alias(&key) {
             Some(name) => {
                 let value = values.into_iter().next().unwrap_or_default();
@@ -703,7 +703,7 @@ impl Content {
     }
 
     /// Removes a property.
-    pub(super) fn delete(&mut self, path: &Path) -> Result<(), Fail> {
+    pub(crate) fn delete(&mut self, path: &Path) -> Result<(), Fail> {
         match path {
             Path::Field(prop)
                 if prop.writable
@@ -756,7 +756,7 @@ impl Content {
     }
 
     /// What the server fills in by itself after a write.
-    pub(super) fn finish(&mut self, before: &Self) {
+    pub(crate) fn finish(&mut self, before: &Self) {
         // A display name that follows the name parts goes on following them.
         let follows = self.texts.get("DisplayName").is_none_or(|shown| {
             !shown.is_empty()
@@ -783,7 +783,7 @@ impl Content {
             .or_insert_with(|| "IPM.Contact".to_owned());
     }
 
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.texts.get(name).map_or("", String::as_str)
     }
 
@@ -832,7 +832,7 @@ impl Content {
     }
 
     /// All values of a path, for restrictions and sorting.
-    pub(super) fn values(&self, path: &Path, around: &Around<'_>) -> Vec<String> {
+    pub(crate) fn values(&self, path: &Path, around: &Around<'_>) -> Vec<String> {
         match path {
             Path::Foreign(_) => Vec::new(),
             Path::Header(name) => self.header(name).into_iter().collect(),
@@ -910,7 +910,13 @@ impl Content {
         }
     }
 
-    fn mapi(&self, key: &Key, ty: &str, around: &Around<'_>) -> Vec<String> {
+    /// How large it is, in bytes, as a number's text.
+    pub(crate) fn size(&self, around: &Around<'_>) -> Option<String> {
+        self.simple(prop_named(self.class.of(), "Size")?, around)
+    }
+
+    /// The values of a MAPI property.
+    pub(crate) fn mapi(&self, key: &Key, ty: &str, around: &Around<'_>) -> Vec<String> {
         let one = |v: Option<String>| v.into_iter().collect::<Vec<String>>();
         match (key, ty) {
             (Key::Tag(0x3007), "SystemTime") => return one(Some(write_time(around.created))),
@@ -947,7 +953,7 @@ impl Content {
     }
 
     /// The element that the item is written as.
-    pub(super) fn element(&self) -> &'static str {
+    pub(crate) fn element(&self) -> &'static str {
         match self.class {
             Class::Contact => "t:Contact",
             Class::Event => "t:CalendarItem",
@@ -962,7 +968,7 @@ impl Content {
     }
 
     /// Writes the item with what the shape asks for.
-    pub(super) fn write(&self, out: &mut String, shape: &Shape, around: &Around<'_>) {
+    pub(crate) fn write(&self, out: &mut String, shape: &Shape, around: &Around<'_>) {
         let mut inner = String::new();
         self.write_inner(&mut inner, shape, around);
         wrap(out, self.element(), &[], &inner);
@@ -1069,7 +1075,7 @@ impl Content {
     }
 
     /// Writes what an attached item shows: it has no id, no folder, and nothing attached that one could ask for.
-    pub(super) fn write_attached(&self, out: &mut String, shape: &Shape, around: &Around<'_>) {
+    pub(crate) fn write_attached(&self, out: &mut String, shape: &Shape, around: &Around<'_>) {
         let bare = Self {
             attachments: Vec::new(),
             ..self.clone()
@@ -1288,7 +1294,7 @@ fn read_person(element: &Element) -> Result<Person, Fail> {
 }
 
 /// Writes `t:Mailbox`.
-pub(super) fn write_mailbox(out: &mut String, person: &Person) {
+pub(crate) fn write_mailbox(out: &mut String, person: &Person) {
     let mut inner = String::new();
     tag(&mut inner, "t:Name", &person.name);
     if !person.address.is_empty() {
@@ -1300,7 +1306,7 @@ pub(super) fn write_mailbox(out: &mut String, person: &Person) {
 }
 
 /// Everything is allowed to the owner.
-pub(super) const RIGHTS: &str = "<t:EffectiveRights><t:CreateAssociated>true</t:CreateAssociated>\
+pub(crate) const RIGHTS: &str = "<t:EffectiveRights><t:CreateAssociated>true</t:CreateAssociated>\
 <t:CreateContents>true</t:CreateContents><t:CreateHierarchy>true</t:CreateHierarchy><t:Delete>true</t:Delete>\
 <t:Modify>true</t:Modify><t:Read>true</t:Read><t:ViewPrivateItems>true</t:ViewPrivateItems></t:EffectiveRights>";
 
@@ -1340,13 +1346,13 @@ fn the_property<'a>(update: &'a Element, path: &Path) -> Result<&'a Element, Fai
 }
 
 /// Line ends as the store keeps them.
-pub(super) fn crlf(text: &str) -> String {
+pub(crate) fn crlf(text: &str) -> String {
     text.replace("\r\n", "\n")
         .replace('\r', "\n")
         .replace('\n', "\r\n")
 }
 
-pub(super) fn html_of(text: &str) -> String {
+pub(crate) fn html_of(text: &str) -> String {
     let mut inner = String::new();
     for line in text.split("\r\n") {
         let _ = write!(inner, "{}<br>\r\n", escape(line).replace("&quot;", "\""));
@@ -1359,7 +1365,7 @@ pub(super) fn html_of(text: &str) -> String {
 }
 
 /// Tags out, breaks kept: what a plain reader sees of an HTML body.
-pub(super) fn text_of(html: &str) -> String {
+pub(crate) fn text_of(html: &str) -> String {
     let mut out = String::new();
     let mut rest = html;
     let mut hidden: Option<&str> = None;

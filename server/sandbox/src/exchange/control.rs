@@ -18,7 +18,7 @@ use super::props::{
     ADDRESS_KEYS, ADDRESS_PARTS, EMAIL_KEYS, IM_KEYS, INDEXED_URIS, Key, Kind, Of, PHONE_KEYS, date_time,
     rows, write_time,
 };
-use super::store::{LOCK_AFTER, Mailbox, contact_of, string_type};
+use super::store::{Home, LOCK_AFTER, Mailbox, contact_of, string_type};
 use super::xml::allowed;
 use crate::control::refused;
 
@@ -38,6 +38,7 @@ pub(super) fn router(exchange: Exchange) -> Router {
     Router::new()
         .route("/autodiscover", put(set_autodiscover).get(get_autodiscover))
         .route("/mailboxes/{address}", get(mailbox).put(change_mailbox))
+        .route("/mailboxes/{address}/home", post(set_home))
         .route("/mailboxes/{address}/seed", post(seed))
         .route(
             "/mailboxes/{address}/folders",
@@ -121,6 +122,7 @@ async fn mailbox(State(exchange): State<Exchange>, Path(address): Path<String>) 
             "watermark_support": m.watermarks,
             "zone": m.zone.id,
             "quota_items": m.quota,
+            "home": m.home,
         }))
         .into_response())
     })
@@ -158,6 +160,24 @@ async fn change_mailbox(
             m.quota = Some(quota).filter(|q| *q > 0);
         }
         m.watermarks = change.watermark_support.unwrap_or(m.watermarks);
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewHome {
+    home: Home,
+}
+
+/// The mailbox migrates: what is in it stays, and another protocol shows it.
+async fn set_home(
+    State(exchange): State<Exchange>,
+    Path(address): Path<String>,
+    Json(change): Json<NewHome>,
+) -> Answer {
+    within(&exchange, &address, |m, _| {
+        m.home = change.home;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
 }

@@ -23,7 +23,7 @@ const LONGEST: i64 = 5 * 366 * DAY;
 const FAR: i64 = 7_258_118_400_000_000;
 
 /// The lists of a meeting's guests.
-pub(super) const GUESTS: [&str; 3] = ["RequiredAttendees", "OptionalAttendees", "Resources"];
+pub(crate) const GUESTS: [&str; 3] = ["RequiredAttendees", "OptionalAttendees", "Resources"];
 
 impl Content {
     fn time(&self, name: &str) -> Option<i64> {
@@ -31,17 +31,17 @@ impl Content {
     }
 
     /// Microseconds since 1970.
-    pub(super) fn start(&self) -> i64 {
+    pub(crate) fn start(&self) -> i64 {
         self.time("Start").unwrap_or_default()
     }
 
     /// Microseconds since 1970.
-    pub(super) fn end(&self) -> i64 {
+    pub(crate) fn end(&self) -> i64 {
         self.time("End").unwrap_or_default()
     }
 
     /// The zone in which the series and its all-day events are meant.
-    pub(super) fn zone(&self) -> Zone {
+    pub(crate) fn zone(&self) -> Zone {
         self.zones.get("StartTimeZone").cloned().unwrap_or_else(Zone::utc)
     }
 
@@ -51,19 +51,19 @@ impl Content {
     }
 
     /// Everybody who is invited.
-    pub(super) fn guests(&self) -> impl Iterator<Item = &Person> {
+    pub(crate) fn guests(&self) -> impl Iterator<Item = &Person> {
         GUESTS
             .iter()
             .filter_map(|name| self.people.get(name))
             .flat_map(|all| all.iter())
     }
 
-    pub(super) fn is_meeting(&self) -> bool {
+    pub(crate) fn is_meeting(&self) -> bool {
         self.guests().next().is_some() || self.is_invitation()
     }
 
     /// Whether somebody else organises it.
-    pub(super) fn is_invitation(&self) -> bool {
+    pub(crate) fn is_invitation(&self) -> bool {
         self.texts.contains_key("MyResponseType")
     }
 
@@ -71,7 +71,7 @@ impl Content {
         self.text("IsAllDayEvent") == "true"
     }
 
-    pub(super) fn settle_event(&mut self, before: &Self, ctx: Ctx<'_>) -> Result<(), Fail> {
+    pub(crate) fn settle_event(&mut self, before: &Self, ctx: Ctx<'_>) -> Result<(), Fail> {
         if !self.zones.contains_key("StartTimeZone") {
             self.zones.insert("StartTimeZone", ctx.zone.clone());
         }
@@ -202,7 +202,7 @@ impl Content {
     }
 
     /// The original starts of all occurrences, also of deleted ones, that begin before `until` (microseconds).
-    pub(super) fn originals(&self, until: i64) -> Vec<i64> {
+    pub(crate) fn originals(&self, until: i64) -> Vec<i64> {
         let Some(recurrence) = &self.recurrence else {
             return Vec::new();
         };
@@ -218,7 +218,7 @@ impl Content {
     }
 
     /// Whether the series has an occurrence, deleted or not, that was to start then.
-    pub(super) fn is_original(&self, original: i64) -> bool {
+    pub(crate) fn is_original(&self, original: i64) -> bool {
         self.originals(original + 1).last() == Some(&original)
     }
 
@@ -232,7 +232,7 @@ impl Content {
     }
 
     /// The occurrence of that original start, and whether it differs; None if it was deleted.
-    pub(super) fn occurrence(&self, original: i64) -> Option<(Self, bool)> {
+    pub(crate) fn occurrence(&self, original: i64) -> Option<(Self, bool)> {
         match self.exceptions.get(&original) {
             Some(None) => None,
             Some(Some(own)) => Some(((**own).clone(), true)),
@@ -245,7 +245,7 @@ impl Content {
     }
 
     /// All occurrences that overlap a span: original start, content, whether it differs.
-    pub(super) fn occurrences(&self, from: i64, until: i64) -> Vec<(i64, Self, bool)> {
+    pub(crate) fn occurrences(&self, from: i64, until: i64) -> Vec<(i64, Self, bool)> {
         let length = self.end() - self.start();
         let template = self.template();
         let mut found: Vec<(i64, Self, bool)> = Vec::new();
@@ -269,7 +269,7 @@ impl Content {
     }
 
     /// Whether an occurrence may lie at that time: it cannot pass its neighbours.
-    pub(super) fn check_place(&self, original: i64, start: i64) -> Result<(), Fail> {
+    pub(crate) fn check_place(&self, original: i64, start: i64) -> Result<(), Fail> {
         let all = self.originals(original + 370 * DAY);
         let Some(at) = all.iter().position(|o| *o == original) else {
             return Ok(());
@@ -287,7 +287,7 @@ impl Content {
     }
 
     /// `PidLidGlobalObjectId` in base64.
-    pub(super) fn global_id(&self) -> Option<String> {
+    pub(crate) fn global_id(&self) -> Option<String> {
         let uid = self.texts.get("UID")?;
         let hex: Option<Vec<u8>> = (uid.len().is_multiple_of(2) && uid.is_ascii())
             .then(|| {
@@ -310,7 +310,7 @@ impl Content {
         })))
     }
 
-    pub(super) fn simple_event(&self, name: &str, around: &Around<'_>) -> Option<String> {
+    pub(crate) fn simple_event(&self, name: &str, around: &Around<'_>) -> Option<String> {
         let flag = |yes: bool| Some(yes.to_string());
         let or = |default: &str| Some(self.texts.get(name).map_or(default, String::as_str).to_owned());
         match name {
@@ -351,7 +351,7 @@ impl Content {
     }
 
     /// `FirstOccurrence`, `LastOccurrence`, `ModifiedOccurrences`, `DeletedOccurrences` of a series.
-    pub(super) fn write_occurrences(&self, out: &mut String, name: &str, around: &Around<'_>) {
+    pub(crate) fn write_occurrences(&self, out: &mut String, name: &str, around: &Around<'_>) {
         let Some(recurrence) = &self.recurrence else {
             return;
         };
@@ -417,11 +417,11 @@ impl Content {
 }
 
 /// Whether an event of that time is seen in a view: what ends as the view begins is not.
-pub(super) fn overlaps(start: i64, end: i64, from: i64, until: i64) -> bool {
+pub(crate) fn overlaps(start: i64, end: i64, from: i64, until: i64) -> bool {
     start < until && (end > from || start >= from)
 }
 
-pub(super) fn names(people: Option<&Vec<Person>>) -> String {
+pub(crate) fn names(people: Option<&Vec<Person>>) -> String {
     people
         .map(|all| all.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join("; "))
         .unwrap_or_default()

@@ -13,14 +13,14 @@ use super::{Call, Fail, Reply};
 use crate::faults::Kind;
 
 /// No larger message or attachment is returned.
-pub(super) const LARGEST: usize = 36 << 20;
+pub(crate) const LARGEST: usize = 36 << 20;
 /// A view of a calendar covers two years at most.
 const WIDEST_VIEW: i64 = 2 * 366 * 86_400_000_000;
 /// More is not found without paging.
 const FIND_LIMIT: usize = 1000;
 
 /// The error for what is too large to be returned or stored.
-pub(super) fn too_large() -> Fail {
+pub(crate) fn too_large() -> Fail {
     Fail::new(
         "ErrorMessageSizeExceeded",
         "The message exceeds the maximum supported size.",
@@ -28,7 +28,7 @@ pub(super) fn too_large() -> Fail {
 }
 
 /// The error for an occurrence that was deleted.
-pub(super) fn occurrence_gone() -> Fail {
+pub(crate) fn occurrence_gone() -> Fail {
     Fail::new(
         "ErrorCalendarOccurrenceIsDeletedFromRecurrence",
         "The occurrence has been deleted from the recurrence.",
@@ -37,7 +37,7 @@ pub(super) fn occurrence_gone() -> Fail {
 
 /// What an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Item(u64),
     /// Number of the series, original start.
     Occurrence(u64, i64),
@@ -45,7 +45,7 @@ pub(super) enum Target {
 
 impl Target {
     /// The number of the item, for operations that occurrences have no part in.
-    pub(super) fn item(self) -> Result<u64, Fail> {
+    pub(crate) fn item(self) -> Result<u64, Fail> {
         match self {
             Self::Item(number) => Ok(number),
             Self::Occurrence(..) => Err(Fail::new(
@@ -70,7 +70,7 @@ impl Target {
 }
 
 /// Finds what a `t:ItemId`, `t:OccurrenceItemId` or `t:RecurringMasterItemId` names.
-pub(super) fn resolve(call: &Call<'_>, element: &Element) -> Result<Target, Fail> {
+pub(crate) fn resolve(call: &Call<'_>, element: &Element) -> Result<Target, Fail> {
     let id = match element.name.as_str() {
         "OccurrenceItemId" => element.attr("RecurringMasterId"),
         "RecurringMasterItemId" => element.attr("OccurrenceId"),
@@ -181,7 +181,7 @@ fn id_only(call: &Call<'_>, target: Target) -> String {
     out
 }
 
-pub(super) fn find(call: &Call<'_>, request: &Element) -> String {
+pub(crate) fn find(call: &Call<'_>, request: &Element) -> String {
     let mut reply = Reply::new("FindItem");
     for id in request.list("ParentFolderIds") {
         reply.add(find_in(call, request, id), "");
@@ -406,7 +406,7 @@ fn in_view<'a>(call: &'a Call<'_>, folder: u64, view: &Element) -> Result<Vec<Fo
     Ok(found)
 }
 
-pub(super) fn get(call: &Call<'_>, request: &Element) -> Result<String, Fail> {
+pub(crate) fn get(call: &Call<'_>, request: &Element) -> Result<String, Fail> {
     let mut reply = Reply::new("GetItem");
     let Some(shape) = request.child("ItemShape") else {
         return Err(Fail::new(
@@ -467,7 +467,7 @@ fn get_one(call: &Call<'_>, target: Target, shape: &Shape) -> Result<String, Fai
     Ok(out)
 }
 
-pub(super) fn create(call: &mut Call<'_>, request: &Element) -> String {
+pub(crate) fn create(call: &mut Call<'_>, request: &Element) -> String {
     let folder = request
         .list("SavedItemFolderId")
         .first()
@@ -653,7 +653,7 @@ fn respond(call: &mut Call<'_>, request: &Element, element: &Element) -> Result<
     Ok("<m:Items/>".to_owned())
 }
 
-pub(super) fn update(call: &mut Call<'_>, request: &Element) -> String {
+pub(crate) fn update(call: &mut Call<'_>, request: &Element) -> String {
     let mut reply = Reply::new("UpdateItem");
     for change in request.list("ItemChanges") {
         let outcome = update_one(call, request, change).map(|target| {
@@ -743,7 +743,7 @@ not match the current change key for the item.",
 }
 
 /// The item after an edit of itself or of one occurrence.
-pub(super) fn edited(
+pub(crate) fn edited(
     before: &Content,
     original: Option<i64>,
     edit: impl FnOnce(&mut Content) -> Result<(), Fail>,
@@ -779,7 +779,7 @@ fn put(call: &mut Call<'_>, number: u64, before: &Content, after: Content, how: 
 }
 
 /// Stores an edit; where it completes a recurring task, the done one stays as a task of its own.
-pub(super) fn store_edit(mailbox: &mut Mailbox, number: u64, before: &Content, mut after: Content, now: i64) {
+pub(crate) fn store_edit(mailbox: &mut Mailbox, number: u64, before: &Content, mut after: Content, now: i64) {
     let done = (after.class == Class::Task)
         .then(|| after.come_again(before))
         .flatten();
@@ -790,7 +790,7 @@ pub(super) fn store_edit(mailbox: &mut Mailbox, number: u64, before: &Content, m
     }
 }
 
-pub(super) fn delete(call: &mut Call<'_>, request: &Element) -> String {
+pub(crate) fn delete(call: &mut Call<'_>, request: &Element) -> String {
     let mut reply = Reply::new("DeleteItem");
     for id in request.list("ItemIds") {
         reply.add(delete_one(call, request, id).map(|()| String::new()), "");
@@ -833,7 +833,7 @@ fn delete_one(call: &mut Call<'_>, request: &Element, id: &Element) -> Result<()
 }
 
 /// Takes an occurrence out of its series.
-pub(super) fn drop_occurrence(mailbox: &mut Mailbox, number: u64, original: i64, now: i64) {
+pub(crate) fn drop_occurrence(mailbox: &mut Mailbox, number: u64, original: i64, now: i64) {
     if let Some(item) = mailbox.items.get(&number) {
         let mut content = item.content.clone();
         content.exceptions.insert(original, None);
@@ -842,7 +842,7 @@ pub(super) fn drop_occurrence(mailbox: &mut Mailbox, number: u64, original: i64,
 }
 
 /// Deletes as `t:DisposalType` says: to Deleted Items, to the dumpster, or for good.
-pub(super) fn dispose(mailbox: Option<&mut Mailbox>, number: u64, how: &str, now: i64) {
+pub(crate) fn dispose(mailbox: Option<&mut Mailbox>, number: u64, how: &str, now: i64) {
     let Some(mailbox) = mailbox else { return };
     let bin = mailbox.distinguished("deleteditems").unwrap_or_default();
     let dumpster = mailbox
@@ -858,7 +858,7 @@ pub(super) fn dispose(mailbox: Option<&mut Mailbox>, number: u64, how: &str, now
 }
 
 /// MoveItem and CopyItem.
-pub(super) fn shift(call: &mut Call<'_>, request: &Element) -> String {
+pub(crate) fn shift(call: &mut Call<'_>, request: &Element) -> String {
     let copy = request.name == "CopyItem";
     let to = match request.list("ToFolderId").first() {
         Some(id) => resolve_folder(call, id),
@@ -903,7 +903,7 @@ pub(super) fn shift(call: &mut Call<'_>, request: &Element) -> String {
     reply.finish()
 }
 
-pub(super) fn send_drafts(call: &mut Call<'_>, request: &Element) -> String {
+pub(crate) fn send_drafts(call: &mut Call<'_>, request: &Element) -> String {
     let keep = request
         .attr("SaveItemToFolder")
         .is_some_and(|t| matches!(t, "true" | "1"));

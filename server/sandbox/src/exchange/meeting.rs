@@ -15,7 +15,7 @@ use super::store::{Mailbox, Store, no_item};
 
 /// Whom a request wants to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Send {
+pub(crate) enum Send {
     Nobody,
     All { copy: bool },
     Changed { copy: bool },
@@ -23,7 +23,7 @@ pub(super) enum Send {
 
 impl Send {
     /// The value of `SendMeetingInvitations` and its sisters.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         match text {
             "SendToNone" => Self::Nobody,
             "SendToAllAndSaveCopy" => Self::All { copy: true },
@@ -41,7 +41,7 @@ impl Send {
 }
 
 /// Counts a mail and puts it into the inboxes of our own domain, and a copy into that folder of the sender.
-pub(super) fn mail(
+pub(crate) fn mail(
     store: &mut Store,
     from: usize,
     to: &[String],
@@ -237,7 +237,7 @@ fn cancel_in(mailbox: &mut Mailbox, uid: &str, original: Option<i64>, now: i64) 
 }
 
 /// Tells the guests about an event of `me` that was made or changed; `before` is None for a new one.
-pub(super) fn announce(
+pub(crate) fn announce(
     store: &mut Store,
     me: usize,
     number: u64,
@@ -309,7 +309,7 @@ fn withdraw(
 }
 
 /// Before an event or an occurrence of it is deleted: the guests hear of it, or the organizer does.
-pub(super) fn before_delete(
+pub(crate) fn before_delete(
     store: &mut Store,
     me: usize,
     number: u64,
@@ -338,7 +338,7 @@ pub(super) fn before_delete(
 }
 
 /// The answer to a meeting: in the own calendar, and if sent also in the organizer's list.
-pub(super) fn respond(
+pub(crate) fn respond(
     store: &mut Store,
     me: usize,
     number: u64,

@@ -30,7 +30,7 @@ const UNSENT: i64 = 8;
 
 impl Content {
     /// A message from its MIME text.
-    pub(super) fn from_mime(bytes: Vec<u8>, now: i64) -> Self {
+    pub(crate) fn from_mime(bytes: Vec<u8>, now: i64) -> Self {
         let mut content = Self {
             class: Class::Message,
             ..Self::default()
@@ -44,7 +44,7 @@ impl Content {
     }
 
     /// Takes all fields out of a MIME text.
-    pub(super) fn read_mime(&mut self, bytes: Vec<u8>, now: i64) {
+    pub(crate) fn read_mime(&mut self, bytes: Vec<u8>, now: i64) {
         let parsed = mime::parse(&bytes);
         for (field, header) in [
             ("Subject", "Subject"),
@@ -133,7 +133,7 @@ impl Content {
     }
 
     /// Adds an attachment and returns its number.
-    pub(super) fn attach(&mut self, piece: Piece, now: i64) -> u64 {
+    pub(crate) fn attach(&mut self, piece: Piece, now: i64) -> u64 {
         let number = self.attachments.iter().map(|a| a.number).max().unwrap_or(0) + 1;
         let item = (piece.content_type == "message/rfc822")
             .then(|| Box::new(Self::from_mime(piece.content.clone(), now)));
@@ -156,14 +156,14 @@ impl Content {
     }
 
     /// The first header of that name, decoded.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.headers
             .iter()
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, v)| mime::decode_words(v))
     }
 
-    pub(super) fn settle_message(&mut self, before: &Self) {
+    pub(crate) fn settle_message(&mut self, before: &Self) {
         let same = |a: &Self, b: &Self| {
             a.body == b.body
                 && a.text("Subject") == b.text("Subject")
@@ -196,7 +196,7 @@ impl Content {
     }
 
     /// What `MimeContent` holds.
-    pub(super) fn mime_bytes(&self, me: &Person) -> Arc<Vec<u8>> {
+    pub(crate) fn mime_bytes(&self, me: &Person) -> Arc<Vec<u8>> {
         if let Some(mime) = &self.mime {
             return Arc::clone(mime);
         }
@@ -275,7 +275,7 @@ impl Content {
         }
     }
 
-    pub(super) fn simple_message(&self, name: &str, around: &Around<'_>) -> Option<String> {
+    pub(crate) fn simple_message(&self, name: &str, around: &Around<'_>) -> Option<String> {
         let or = |default: &str| Some(self.texts.get(name).map_or(default, String::as_str).to_owned());
         match name {
             "DateTimeReceived" | "DateTimeSent" => or(&write_time(around.created)),
@@ -311,7 +311,7 @@ impl Content {
     }
 
     /// The body as plain text, for the control API.
-    pub(super) fn plain_body(&self) -> String {
+    pub(crate) fn plain_body(&self) -> String {
         if self.body_is_html {
             text_of(&self.body)
         } else {

@@ -12,29 +12,29 @@ const MAX_PARTS: usize = 500;
 
 /// An attachment as the message holds it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Piece {
-    pub(super) name: String,
-    pub(super) content_type: String,
-    pub(super) content_id: String,
-    pub(super) inline: bool,
-    pub(super) content: Vec<u8>,
+pub(crate) struct Piece {
+    pub(crate) name: String,
+    pub(crate) content_type: String,
+    pub(crate) content_id: String,
+    pub(crate) inline: bool,
+    pub(crate) content: Vec<u8>,
 }
 
 /// What was found in a message.
 #[derive(Debug, Default)]
-pub(super) struct Parsed {
+pub(crate) struct Parsed {
     /// Unfolded, not decoded, in their order.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) text: Option<String>,
-    pub(super) html: Option<String>,
-    pub(super) pieces: Vec<Piece>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) text: Option<String>,
+    pub(crate) html: Option<String>,
+    pub(crate) pieces: Vec<Piece>,
     /// The media type of the whole, in lower case with its parameters.
-    pub(super) content_type: String,
+    pub(crate) content_type: String,
 }
 
 impl Parsed {
     /// The first header of that name, its encoded words decoded.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.headers
             .iter()
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
@@ -43,7 +43,7 @@ impl Parsed {
 }
 
 /// Reads a message.
-pub(super) fn parse(bytes: &[u8]) -> Parsed {
+pub(crate) fn parse(bytes: &[u8]) -> Parsed {
     let (headers, body) = split(bytes);
     let mut parsed = Parsed {
         content_type: field(&headers, "Content-Type").to_lowercase(),
@@ -264,7 +264,7 @@ fn charset_text(charset: &str, bytes: &[u8]) -> String {
 }
 
 /// `=?utf-8?B?..?=` and `=?iso-8859-1?Q?..?=`.
-pub(super) fn decode_words(text: &str) -> String {
+pub(crate) fn decode_words(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     let mut after_word = false;
@@ -300,7 +300,7 @@ pub(super) fn decode_words(text: &str) -> String {
 }
 
 /// Name and address of each mailbox in `To` and the like.
-pub(super) fn addresses(text: &str) -> Vec<(String, String)> {
+pub(crate) fn addresses(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let (mut quoted, mut angle, mut current) = (false, false, String::new());
     let mut all: Vec<String> = Vec::new();
@@ -338,7 +338,7 @@ pub(super) fn addresses(text: &str) -> Vec<(String, String)> {
 }
 
 /// The moment of a `Date` header, in microseconds since 1970.
-pub(super) fn date(text: &str) -> Option<i64> {
+pub(crate) fn date(text: &str) -> Option<i64> {
     jiff::fmt::rfc2822::parse(text.trim())
         .ok()
         .map(|z| z.timestamp().as_microsecond())
@@ -367,18 +367,18 @@ fn encode_word(text: &str) -> String {
 
 /// What a new message is built from.
 #[derive(Debug, Default)]
-pub(super) struct Draft<'a> {
+pub(crate) struct Draft<'a> {
     /// Name and value, in their order; values are encoded here. `Content-*` and `MIME-Version` are added.
-    pub(super) headers: Vec<(&'a str, String)>,
-    pub(super) text: Option<&'a str>,
-    pub(super) html: Option<&'a str>,
-    pub(super) pieces: Vec<Piece>,
+    pub(crate) headers: Vec<(&'a str, String)>,
+    pub(crate) text: Option<&'a str>,
+    pub(crate) html: Option<&'a str>,
+    pub(crate) pieces: Vec<Piece>,
     /// Makes the boundaries.
-    pub(super) seed: &'a str,
+    pub(crate) seed: &'a str,
 }
 
 /// `Name <address>`.
-pub(super) fn mailbox(name: &str, address: &str) -> String {
+pub(crate) fn mailbox(name: &str, address: &str) -> String {
     if name.is_empty() || name == address {
         return format!("<{address}>");
     }
@@ -402,7 +402,7 @@ fn base64_lines(bytes: &[u8]) -> String {
 }
 
 /// Writes a message.
-pub(super) fn build(draft: &Draft<'_>) -> Vec<u8> {
+pub(crate) fn build(draft: &Draft<'_>) -> Vec<u8> {
     let mut out = String::new();
     for (name, value) in &draft.headers {
         let value = if matches!(*name, "From" | "To" | "Cc" | "Bcc" | "Sender" | "Reply-To") {

@@ -4,26 +4,26 @@
 
 mod attach;
 mod autodiscover;
-mod content;
+pub(crate) mod content;
 mod control;
 mod control_items;
-mod event;
+pub(crate) mod event;
 mod folders;
-mod items;
-mod meeting;
+pub(crate) mod items;
+pub(crate) mod meeting;
 mod message;
-mod mime;
+pub(crate) mod mime;
 mod people;
-mod props;
-mod recur;
+pub(crate) mod props;
+pub(crate) mod recur;
 mod schema;
 mod search;
 mod seed;
-mod store;
+pub(crate) mod store;
 mod sync;
-mod task;
-mod xml;
-mod zones;
+pub(crate) mod task;
+pub(crate) mod xml;
+pub(crate) mod zones;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,9 +50,9 @@ use crate::{Now, Options};
 
 /// An error in Exchange's words: one item's in a response message, or the whole request's as a fault.
 #[derive(Debug)]
-pub(super) struct Fail {
-    code: &'static str,
-    text: String,
+pub(crate) struct Fail {
+    pub(crate) code: &'static str,
+    pub(crate) text: String,
     /// The content of `MessageXml`.
     xml: String,
 }
@@ -64,6 +64,13 @@ impl Fail {
             text: text.into(),
             xml: String::new(),
         }
+    }
+
+    /// The error of that code that a rule of the sandbox wants.
+    pub(crate) fn told(code: &str) -> Self {
+        let known = ITEM_ERRORS.iter().find(|c| **c == code);
+        let code = known.copied().unwrap_or("ErrorInternalServerError");
+        Self::new(code, format!("The sandbox was told to fail with {code}."))
     }
 
     /// Names the property, unless that was done already.
@@ -90,7 +97,7 @@ impl Fail {
 }
 
 /// What one operation works on.
-pub(super) struct Call<'a> {
+pub(crate) struct Call<'a> {
     store: &'a mut Store,
     company: &'a Company,
     /// Whose request it is.
@@ -115,14 +122,7 @@ impl Call<'_> {
     /// The error that a rule wants for this one item.
     fn item_fault(&self) -> Result<(), Fail> {
         match self.take(|k| matches!(k, Kind::ItemError { .. })) {
-            Some(Kind::ItemError { code }) => {
-                let known = ITEM_ERRORS.iter().find(|c| **c == code);
-                let code = known.copied().unwrap_or("ErrorInternalServerError");
-                Err(Fail::new(
-                    code,
-                    format!("The sandbox was told to fail with {code}."),
-                ))
-            }
+            Some(Kind::ItemError { code }) => Err(Fail::told(&code)),
             _ => Ok(()),
         }
     }
@@ -145,7 +145,7 @@ impl Call<'_> {
 
 /// The response messages of one reply.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     operation: String,
     messages: String,
 }
@@ -246,7 +246,8 @@ impl Exchange {
         control::router(self.clone())
     }
 
-    fn store(&self) -> MutexGuard<'_, Store> {
+    /// What all mailboxes hold: Graph shows the same.
+    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         self.0.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -568,6 +569,10 @@ impl Exchange {
             Ok(me) => me,
             Err(refused) => return *refused,
         };
+        // As Exchange Online does since EWS was turned off there.
+        if self.store().mailboxes[me].home == store::Home::Cloud {
+            return (StatusCode::FORBIDDEN, "EWS is not enabled for this mailbox.\n").into_response();
+        }
         if parts.method != Method::POST {
             return (StatusCode::OK, Body::from("You have created a service.\n")).into_response();
         }

@@ -12,7 +12,7 @@ use super::zones::Zone;
 
 /// How a property is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Text,
     Bool,
     Int,
@@ -58,7 +58,7 @@ pub(super) enum Kind {
 
 /// Which items have a property, and how its field address starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Of {
+pub(crate) enum Of {
     Item,
     Contact,
     Event,
@@ -80,13 +80,13 @@ impl Of {
 
 /// One row of the table.
 #[derive(Debug)]
-pub(super) struct Prop {
+pub(crate) struct Prop {
     /// The name of the element.
-    pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
     /// Whether clients may write it.
-    pub(super) writable: bool,
-    pub(super) of: Of,
+    pub(crate) writable: bool,
+    pub(crate) of: Of,
 }
 
 const fn row(of: Of, name: &'static str, kind: Kind, writable: bool) -> Prop {
@@ -122,9 +122,9 @@ const fn absent_event(name: &'static str) -> Prop {
     row(Of::Event, name, Kind::Absent, false)
 }
 
-pub(super) const SENSITIVITIES: &[&str] = &["Normal", "Personal", "Private", "Confidential"];
-pub(super) const FREE_BUSY: &[&str] = &["Free", "Tentative", "Busy", "OOF", "WorkingElsewhere", "NoData"];
-pub(super) const TASK_STATUSES: &[&str] = &[
+pub(crate) const SENSITIVITIES: &[&str] = &["Normal", "Personal", "Private", "Confidential"];
+pub(crate) const FREE_BUSY: &[&str] = &["Free", "Tentative", "Busy", "OOF", "WorkingElsewhere", "NoData"];
+pub(crate) const TASK_STATUSES: &[&str] = &[
     "NotStarted",
     "InProgress",
     "Completed",
@@ -132,7 +132,7 @@ pub(super) const TASK_STATUSES: &[&str] = &[
     "Deferred",
 ];
 const ITEM_TYPES: &[&str] = &["Single", "Occurrence", "Exception", "RecurringMaster"];
-pub(super) const ANSWERS: &[&str] = &[
+pub(crate) const ANSWERS: &[&str] = &[
     "Unknown",
     "Organizer",
     "Tentative",
@@ -162,7 +162,7 @@ const FILE_AS: &[&str] = &[
 ];
 
 /// All of `t:ItemType`, then what each kind of item adds to it, in the schema's order.
-pub(super) static PROPS: &[Prop] = &[
+pub(crate) static PROPS: &[Prop] = &[
     item("MimeContent", Kind::Mime, true),
     item("ItemId", Kind::Id, false),
     item("ParentFolderId", Kind::Id, false),
@@ -365,11 +365,11 @@ pub(super) static PROPS: &[Prop] = &[
     row(Of::Message, "MessageSafety", Kind::Absent, false),
 ];
 
-pub(super) const EMAIL_KEYS: &[&str] = &["EmailAddress1", "EmailAddress2", "EmailAddress3"];
-pub(super) const IM_KEYS: &[&str] = &["ImAddress1", "ImAddress2", "ImAddress3"];
-pub(super) const ADDRESS_KEYS: &[&str] = &["Home", "Business", "Other"];
-pub(super) const ADDRESS_PARTS: &[&str] = &["Street", "City", "State", "CountryOrRegion", "PostalCode"];
-pub(super) const PHONE_KEYS: &[&str] = &[
+pub(crate) const EMAIL_KEYS: &[&str] = &["EmailAddress1", "EmailAddress2", "EmailAddress3"];
+pub(crate) const IM_KEYS: &[&str] = &["ImAddress1", "ImAddress2", "ImAddress3"];
+pub(crate) const ADDRESS_KEYS: &[&str] = &["Home", "Business", "Other"];
+pub(crate) const ADDRESS_PARTS: &[&str] = &["Street", "City", "State", "CountryOrRegion", "PostalCode"];
+pub(crate) const PHONE_KEYS: &[&str] = &[
     "AssistantPhone",
     "BusinessFax",
     "BusinessPhone",
@@ -390,9 +390,9 @@ pub(super) const PHONE_KEYS: &[&str] = &[
     "Telex",
     "TtyTddPhone",
 ];
-pub(super) const HEADER_URI: &str = "item:InternetMessageHeader";
+pub(crate) const HEADER_URI: &str = "item:InternetMessageHeader";
 /// What `t:IndexedFieldURI` may name.
-pub(super) const INDEXED_NAMES: &[&str] = &[
+pub(crate) const INDEXED_NAMES: &[&str] = &[
     HEADER_URI,
     "contacts:EmailAddress",
     "contacts:ImAddress",
@@ -403,7 +403,7 @@ pub(super) const INDEXED_NAMES: &[&str] = &[
     "contacts:PhysicalAddress:CountryOrRegion",
     "contacts:PhysicalAddress:PostalCode",
 ];
-pub(super) const INDEXED_URIS: &[&str] = &[
+pub(crate) const INDEXED_URIS: &[&str] = &[
     "contacts:EmailAddress",
     "contacts:ImAddress",
     "contacts:PhoneNumber",
@@ -413,7 +413,7 @@ pub(super) const INDEXED_URIS: &[&str] = &[
     "contacts:PhysicalAddress:CountryOrRegion",
     "contacts:PhysicalAddress:PostalCode",
 ];
-pub(super) const SET_NAMES: &[&str] = &[
+pub(crate) const SET_NAMES: &[&str] = &[
     "Meeting",
     "Appointment",
     "Common",
@@ -437,7 +437,7 @@ const SET_GUIDS: &[&str] = &[
     "00062003-0000-0000-c000-000000000046",
     "00062040-0000-0000-c000-000000000046",
 ];
-pub(super) const MAPI_TYPES: &[&str] = &[
+pub(crate) const MAPI_TYPES: &[&str] = &[
     "ApplicationTime",
     "ApplicationTimeArray",
     "Binary",
@@ -525,36 +525,36 @@ const OTHER_PREFIXES: &[&str] = &[
 ];
 
 /// Whether the schema lists that field address.
-pub(super) fn is_known_uri(uri: &str) -> bool {
+pub(crate) fn is_known_uri(uri: &str) -> bool {
     prop(uri).is_some() || OTHER_URIS.contains(&uri) || OTHER_PREFIXES.iter().any(|p| uri.starts_with(p))
 }
 
 /// The row of an unindexed field address.
-pub(super) fn prop(uri: &str) -> Option<&'static Prop> {
+pub(crate) fn prop(uri: &str) -> Option<&'static Prop> {
     let (prefix, name) = uri.split_once(':')?;
     PROPS.iter().find(|p| p.of.prefix() == prefix && p.name == name)
 }
 
 /// The row of an element in an item of that kind.
-pub(super) fn prop_named(of: Of, name: &str) -> Option<&'static Prop> {
+pub(crate) fn prop_named(of: Of, name: &str) -> Option<&'static Prop> {
     rows(of).find(|p| p.name == name)
 }
 
 /// All rows of one kind of item, in the schema's order.
-pub(super) fn rows(of: Of) -> impl Iterator<Item = &'static Prop> {
+pub(crate) fn rows(of: Of) -> impl Iterator<Item = &'static Prop> {
     PROPS.iter().filter(move |p| p.of == Of::Item || p.of == of)
 }
 
 impl Prop {
     /// Its field address.
-    pub(super) fn uri(&self) -> String {
+    pub(crate) fn uri(&self) -> String {
         format!("{}:{}", self.of.prefix(), self.name)
     }
 }
 
 /// A MAPI property: by tag, or by set and name or number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+pub(crate) enum Key {
     Tag(u16),
     Name(String, String),
     Id(String, i32),
@@ -572,7 +572,7 @@ impl std::fmt::Display for Key {
 
 impl Key {
     /// Reads what `Display` writes.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix('{') {
             let (set, name) = rest.split_once("}/")?;
             let set = set.to_ascii_lowercase();
@@ -585,7 +585,7 @@ impl Key {
     }
 
     /// The element or index that this tag is another name of.
-    pub(super) fn alias(&self) -> Option<&'static str> {
+    pub(crate) fn alias(&self) -> Option<&'static str> {
         let Self::Tag(tag) = self else { return None };
         TAGS.iter().find(|(t, _)| t == tag).map(|(_, name)| *name)
     }
@@ -593,7 +593,7 @@ impl Key {
 
 /// A property as a request names it.
 #[derive(Debug, Clone)]
-pub(super) enum Path {
+pub(crate) enum Path {
     Field(&'static Prop),
     /// A field address that no item has.
     Foreign(String),
@@ -611,7 +611,7 @@ pub(super) enum Path {
 
 impl Path {
     /// Reads `t:FieldURI`, `t:IndexedFieldURI` or `t:ExtendedFieldURI`.
-    pub(super) fn parse(element: &Element) -> Result<Self, Fail> {
+    pub(crate) fn parse(element: &Element) -> Result<Self, Fail> {
         let uri = element.attr("FieldURI").unwrap_or_default();
         match element.name.as_str() {
             "FieldURI" => Ok(prop(uri).map_or_else(|| Self::Foreign(uri.to_owned()), Self::Field)),
@@ -641,7 +641,7 @@ impl Path {
     }
 
     /// The path as an element, for `MessageXml` and for extended properties in replies.
-    pub(super) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, out: &mut String) {
         match self {
             Self::Field(prop) => wrap(out, "t:FieldURI", &[("FieldURI", &prop.uri())], ""),
             Self::Foreign(uri) => wrap(out, "t:FieldURI", &[("FieldURI", uri)], ""),
@@ -666,7 +666,7 @@ impl Path {
 }
 
 /// The indexes of a dictionary.
-pub(super) fn keys_of(uri: &str) -> &'static [&'static str] {
+pub(crate) fn keys_of(uri: &str) -> &'static [&'static str] {
     match uri {
         "contacts:EmailAddress" => EMAIL_KEYS,
         "contacts:ImAddress" => IM_KEYS,
@@ -735,7 +735,7 @@ fn extended(element: &Element) -> Result<Path, Fail> {
 }
 
 /// A tag without its type part: `0x3A45` or decimal.
-pub(super) fn tag_number(text: &str) -> Option<u16> {
+pub(crate) fn tag_number(text: &str) -> Option<u16> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) if (1..=4).contains(&hex.len()) => u16::from_str_radix(hex, 16).ok(),
         Some(_) => None,
@@ -744,13 +744,13 @@ pub(super) fn tag_number(text: &str) -> Option<u16> {
 }
 
 /// The bytes of a base64 text; white space between the letters is allowed.
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     STANDARD.decode(compact).ok()
 }
 
 /// An `xs:dateTime` as microseconds since 1970; without a zone it is UTC.
-pub(super) fn date_time(text: &str) -> Option<i64> {
+pub(crate) fn date_time(text: &str) -> Option<i64> {
     match moment(text)? {
         Moment::Exact(micros) => Some(micros),
         Moment::Wall(civil) => {
@@ -761,7 +761,7 @@ pub(super) fn date_time(text: &str) -> Option<i64> {
 }
 
 /// An `xs:dateTime` as microseconds since 1970; without an offset it is the wall clock of that zone.
-pub(super) fn date_time_in(text: &str, zone: &Zone) -> Option<i64> {
+pub(crate) fn date_time_in(text: &str, zone: &Zone) -> Option<i64> {
     match moment(text)? {
         Moment::Exact(micros) => Some(micros),
         Moment::Wall(civil) => Some(zone.moment(civil)),
@@ -786,7 +786,7 @@ fn moment(text: &str) -> Option<Moment> {
 }
 
 /// Microseconds since 1970 as Exchange writes them: UTC, whole seconds.
-pub(super) fn write_time(micros: i64) -> String {
+pub(crate) fn write_time(micros: i64) -> String {
     match jiff::Timestamp::from_microsecond(micros) {
         Ok(stamp) => stamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         Err(_) => "1601-01-01T00:00:00Z".to_owned(),
@@ -794,7 +794,7 @@ pub(super) fn write_time(micros: i64) -> String {
 }
 
 /// Whether a value may be stored under a MAPI type (for arrays: one element).
-pub(super) fn fits(ty: &str, value: &str) -> bool {
+pub(crate) fn fits(ty: &str, value: &str) -> bool {
     match ty.strip_suffix("Array").unwrap_or(ty) {
         "String" => value.len() <= 32 << 10,
         "Integer" => value.trim().parse::<i32>().is_ok(),

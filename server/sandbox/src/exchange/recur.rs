@@ -10,7 +10,7 @@ use super::Fail;
 use super::xml::{Element, tag, wrap};
 
 /// From Sunday on; then the three that mean several days.
-pub(super) const WEEKDAYS: &[&str] = &[
+pub(crate) const WEEKDAYS: &[&str] = &[
     "Sunday",
     "Monday",
     "Tuesday",
@@ -22,8 +22,8 @@ pub(super) const WEEKDAYS: &[&str] = &[
     "Weekday",
     "WeekendDay",
 ];
-pub(super) const INDEXES: &[&str] = &["First", "Second", "Third", "Fourth", "Last"];
-pub(super) const MONTHS: &[&str] = &[
+pub(crate) const INDEXES: &[&str] = &["First", "Second", "Third", "Fourth", "Last"];
+pub(crate) const MONTHS: &[&str] = &[
     "January",
     "February",
     "March",
@@ -43,7 +43,7 @@ const MOST: usize = 20_000;
 /// How often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "pattern", rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Pattern {
+pub(crate) enum Pattern {
     Daily {
         #[serde(default = "one")]
         interval: i32,
@@ -89,7 +89,7 @@ fn one() -> i32 {
 
 /// How long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Range {
+pub(crate) enum Range {
     NoEnd,
     Until(Date),
     Count(usize),
@@ -97,10 +97,10 @@ pub(super) enum Range {
 
 /// A pattern with its range.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Recurrence {
-    pub(super) pattern: Pattern,
-    pub(super) start: Date,
-    pub(super) range: Range,
+pub(crate) struct Recurrence {
+    pub(crate) pattern: Pattern,
+    pub(crate) start: Date,
+    pub(crate) range: Range,
 }
 
 fn invalid(text: &str) -> Fail {
@@ -116,7 +116,7 @@ fn date_of(text: &str) -> Option<Date> {
 
 impl Recurrence {
     /// Reads `t:Recurrence`; the schema was checked already.
-    pub(super) fn parse(element: &Element) -> Result<Self, Fail> {
+    pub(crate) fn parse(element: &Element) -> Result<Self, Fail> {
         let [pattern, range] = &element.children[..] else {
             return Err(invalid("a pattern and a range are needed"));
         };
@@ -188,7 +188,7 @@ impl Recurrence {
     }
 
     /// Whether its numbers can be meant.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let days_good = |days: &[&String]| days.iter().all(|d| WEEKDAYS.contains(&d.as_str()));
         let month_good = |month: &String| MONTHS.contains(&month.as_str());
         let index_good = |index: &String| INDEXES.contains(&index.as_str());
@@ -234,7 +234,7 @@ impl Recurrence {
     }
 
     /// Writes `t:Recurrence`.
-    pub(super) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, out: &mut String) {
         let mut p = String::new();
         let name = match &self.pattern {
             Pattern::Daily { interval } => {
@@ -315,7 +315,7 @@ impl Recurrence {
     }
 
     /// The dates from the first on, up to and with `until`.
-    pub(super) fn dates(&self, until: Date) -> Vec<Date> {
+    pub(crate) fn dates(&self, until: Date) -> Vec<Date> {
         let mut found = Vec::new();
         let most = match self.range {
             Range::Count(n) => n,
@@ -425,7 +425,7 @@ impl Recurrence {
     }
 
     /// The date after `date` on which a task comes again; `completed` is today.
-    pub(super) fn next(&self, date: Date, completed: Date) -> Option<Date> {
+    pub(crate) fn next(&self, date: Date, completed: Date) -> Option<Date> {
         if let Pattern::Regenerating { interval, every } = &self.pattern {
             let span = match every.as_str() {
                 "day" => interval.days(),
@@ -482,7 +482,7 @@ fn nth(first: Date, day: &str, index: &str) -> Option<Date> {
 }
 
 /// The day's English name.
-pub(super) fn weekday_name(day: Weekday) -> &'static str {
+pub(crate) fn weekday_name(day: Weekday) -> &'static str {
     WEEKDAYS[usize::try_from(super::zones::from_sunday(day)).unwrap_or(0)]
 }
 

@@ -15,19 +15,19 @@ use super::zones::Zone;
 use crate::company::{Company, Person, User};
 
 /// Failed logons in a row before an account locks.
-pub(super) const LOCK_AFTER: u32 = 5;
+pub(crate) const LOCK_AFTER: u32 = 5;
 /// Sync states that a mailbox remembers; older ones have expired.
 const STATES_KEPT: usize = 400;
 const EVENTS_KEPT: usize = 100_000;
 
 /// Base64 of bytes.
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
 /// Makes opaque texts that are the same for the same seed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ids(pub(super) u64);
+pub(crate) struct Ids(pub(crate) u64);
 
 impl Ids {
     fn bytes(self, what: &str, numbers: &[u64], length: usize) -> Vec<u8> {
@@ -49,7 +49,7 @@ impl Ids {
     }
 
     /// An opaque text of base64 letters with that beginning.
-    pub(super) fn opaque(self, start: &str, what: &str, numbers: &[u64], length: usize) -> String {
+    pub(crate) fn opaque(self, start: &str, what: &str, numbers: &[u64], length: usize) -> String {
         let mut bytes = self.bytes(what, numbers, length);
         let begin = STANDARD.decode(start).unwrap_or_default();
         let n = begin.len().min(length);
@@ -58,7 +58,7 @@ impl Ids {
     }
 
     /// An opaque text that carries three numbers.
-    fn sealed(self, start: &str, what: &str, index: u64, numbers: [u64; 3]) -> String {
+    pub(crate) fn sealed(self, start: &str, what: &str, index: u64, numbers: [u64; 3]) -> String {
         let pad = self.bytes(what, &[index], 24);
         let mut bytes = self.bytes(what, &[index, numbers[0], numbers[1], numbers[2]], 96);
         let begin = STANDARD.decode(start).unwrap_or_default();
@@ -72,7 +72,7 @@ impl Ids {
     }
 
     /// The numbers in a sealed text, if it is one of these.
-    fn unsealed(self, start: &str, what: &str, index: u64, text: &str) -> Option<[u64; 3]> {
+    pub(crate) fn unsealed(self, start: &str, what: &str, index: u64, text: &str) -> Option<[u64; 3]> {
         let bytes = STANDARD.decode(text).ok().filter(|b| b.len() == 96)?;
         let pad = self.bytes(what, &[index], 24);
         let mut numbers = [0_u64; 3];
@@ -86,7 +86,7 @@ impl Ids {
         (self.sealed(start, what, index, numbers) == text).then_some(numbers)
     }
 
-    fn guid(self, what: &str, numbers: &[u64]) -> String {
+    pub(crate) fn guid(self, what: &str, numbers: &[u64]) -> String {
         let b = self.bytes(what, numbers, 16);
         let hex = hex(&b);
         format!(
@@ -102,42 +102,42 @@ impl Ids {
 
 /// An item in a folder.
 #[derive(Debug, Clone)]
-pub(super) struct Item {
-    pub(super) folder: u64,
+pub(crate) struct Item {
+    pub(crate) folder: u64,
     /// Counts the moves: each gives a new id.
-    pub(super) moves: u64,
+    pub(crate) moves: u64,
     /// The mailbox's sequence number of the last change.
-    pub(super) seq: u64,
+    pub(crate) seq: u64,
     /// As `seq`, but for the flag that says whether a message was read.
-    pub(super) text_seq: u64,
-    pub(super) created: i64,
-    pub(super) modified: i64,
-    pub(super) content: Content,
+    pub(crate) text_seq: u64,
+    pub(crate) created: i64,
+    pub(crate) modified: i64,
+    pub(crate) content: Content,
 }
 
 /// A folder.
 #[derive(Debug, Clone)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     /// 0 for the root.
-    pub(super) parent: u64,
-    pub(super) class: String,
-    pub(super) name: String,
-    pub(super) distinguished: Option<&'static str>,
+    pub(crate) parent: u64,
+    pub(crate) class: String,
+    pub(crate) name: String,
+    pub(crate) distinguished: Option<&'static str>,
     /// The mailbox's sequence number of the last change to the folder itself.
-    pub(super) seq: u64,
-    pub(super) extended: BTreeMap<Key, (&'static str, Vec<String>)>,
+    pub(crate) seq: u64,
+    pub(crate) extended: BTreeMap<Key, (&'static str, Vec<String>)>,
 }
 
 /// What happened, as pull subscriptions tell it.
 #[derive(Debug, Clone)]
-pub(super) struct Event {
-    pub(super) seq: u64,
-    pub(super) at: i64,
-    pub(super) what: What,
+pub(crate) struct Event {
+    pub(crate) seq: u64,
+    pub(crate) at: i64,
+    pub(crate) what: What,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum What {
+pub(crate) enum What {
     /// Item number, moves, folder.
     Created(u64, u64, u64),
     Modified(u64, u64, u64),
@@ -157,93 +157,106 @@ pub(super) enum What {
 
 /// What a client knows of a folder: per item the moves and the change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) folder: u64,
-    pub(super) items: HashMap<u64, (u64, u64)>,
+pub(crate) struct Known {
+    pub(crate) folder: u64,
+    pub(crate) items: HashMap<u64, (u64, u64)>,
 }
 
 /// A stored FAI configuration, such as the category list.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Configuration {
-    pub(super) number: u64,
-    pub(super) seq: u64,
+pub(crate) struct Configuration {
+    pub(crate) number: u64,
+    pub(crate) seq: u64,
     /// The content of `t:Dictionary` as it is written in replies.
-    pub(super) dictionary: Option<String>,
-    pub(super) xml: Option<Vec<u8>>,
-    pub(super) binary: Option<Vec<u8>>,
+    pub(crate) dictionary: Option<String>,
+    pub(crate) xml: Option<Vec<u8>>,
+    pub(crate) binary: Option<Vec<u8>>,
 }
 
 /// Changes that are not visible yet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Late {
-    pub(super) after: u64,
-    pub(super) upto: u64,
+pub(crate) struct Late {
+    pub(crate) after: u64,
+    pub(crate) upto: u64,
     /// The number of the request from which on they are.
-    pub(super) until: u64,
+    pub(crate) until: u64,
 }
 
 /// A pull subscription.
 #[derive(Debug, Clone)]
-pub(super) struct Subscription {
-    pub(super) mailbox: usize,
+pub(crate) struct Subscription {
+    pub(crate) mailbox: usize,
     /// None: all folders.
-    pub(super) folders: Option<BTreeSet<u64>>,
-    pub(super) kinds: BTreeSet<String>,
-    pub(super) timeout_minutes: i64,
-    pub(super) asked: i64,
+    pub(crate) folders: Option<BTreeSet<u64>>,
+    pub(crate) kinds: BTreeSet<String>,
+    pub(crate) timeout_minutes: i64,
+    pub(crate) asked: i64,
+}
+
+/// Which protocol shows a mailbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Home {
+    /// EWS only.
+    OnPremises,
+    /// Graph only.
+    Cloud,
+    #[default]
+    Both,
 }
 
 /// One mailbox and its account.
 #[derive(Debug)]
-pub(super) struct Mailbox {
-    pub(super) ids: Ids,
-    pub(super) index: u64,
-    pub(super) user: User,
-    pub(super) password: String,
-    pub(super) disabled: bool,
+pub(crate) struct Mailbox {
+    pub(crate) ids: Ids,
+    pub(crate) index: u64,
+    pub(crate) user: User,
+    pub(crate) password: String,
+    pub(crate) disabled: bool,
     /// The account is good, but has no mailbox.
-    pub(super) logon_only: bool,
-    pub(super) watermarks: bool,
-    pub(super) failed_in_row: u32,
-    pub(super) seq: u64,
+    pub(crate) logon_only: bool,
+    pub(crate) home: Home,
+    pub(crate) watermarks: bool,
+    pub(crate) failed_in_row: u32,
+    pub(crate) seq: u64,
     next_number: u64,
-    pub(super) items: BTreeMap<u64, Item>,
+    pub(crate) items: BTreeMap<u64, Item>,
     by_id: HashMap<String, u64>,
-    pub(super) folders: BTreeMap<u64, Folder>,
+    pub(crate) folders: BTreeMap<u64, Folder>,
     folders_by_id: HashMap<String, u64>,
-    pub(super) events: VecDeque<Event>,
+    pub(crate) events: VecDeque<Event>,
     /// When an item left a folder: by item and moves.
-    pub(super) gone: HashMap<(u64, u64), u64>,
+    pub(crate) gone: HashMap<(u64, u64), u64>,
     states: HashMap<String, Arc<Known>>,
     states_order: VecDeque<String>,
     state_number: u64,
-    pub(super) hierarchies: HashMap<String, HashMap<u64, u64>>,
-    pub(super) configurations: BTreeMap<(u64, String), Configuration>,
-    pub(super) late: Vec<Late>,
+    pub(crate) hierarchies: HashMap<String, HashMap<u64, u64>>,
+    pub(crate) configurations: BTreeMap<(u64, String), Configuration>,
+    pub(crate) late: Vec<Late>,
     /// How many of the user's Salesforce contacts have been put in already.
-    pub(super) seeded: usize,
+    pub(crate) seeded: usize,
     /// The zone that the user's Outlook works in.
-    pub(super) zone: Zone,
+    pub(crate) zone: Zone,
     /// Name and address of the user.
-    pub(super) me: Somebody,
+    pub(crate) me: Somebody,
     /// How many items fit in.
-    pub(super) quota: Option<usize>,
+    pub(crate) quota: Option<usize>,
 }
 
 /// Everything that Exchange holds.
 #[derive(Debug)]
-pub(super) struct Store {
-    pub(super) ids: Ids,
-    pub(super) mailboxes: Vec<Mailbox>,
-    pub(super) subscriptions: BTreeMap<String, Subscription>,
-    pub(super) expired: BTreeSet<String>,
-    pub(super) subscription_number: u64,
-    pub(super) failed_logons: BTreeMap<String, u64>,
-    pub(super) mails_sent: u64,
+pub(crate) struct Store {
+    pub(crate) ids: Ids,
+    pub(crate) mailboxes: Vec<Mailbox>,
+    pub(crate) subscriptions: BTreeMap<String, Subscription>,
+    pub(crate) expired: BTreeSet<String>,
+    pub(crate) subscription_number: u64,
+    pub(crate) failed_logons: BTreeMap<String, u64>,
+    pub(crate) mails_sent: u64,
     /// Each mail that was sent: from, to, kind.
-    pub(super) sent: Vec<serde_json::Value>,
+    pub(crate) sent: Vec<serde_json::Value>,
     /// Whether the next *busy* comes as a fault.
-    pub(super) busy_as_fault: bool,
+    pub(crate) busy_as_fault: bool,
 }
 
 /// Name, class, distinguished id, parent's position in this list (the root is its own).
@@ -286,6 +299,7 @@ impl Mailbox {
             password: user.exchange_password.clone(),
             disabled: false,
             logon_only: false,
+            home: Home::Both,
             watermarks: true,
             failed_in_row: 0,
             seq: 1,
@@ -348,31 +362,31 @@ impl Mailbox {
     }
 
     /// The id of an item after so many moves.
-    pub(super) fn item_id(&self, number: u64, moves: u64) -> String {
+    pub(crate) fn item_id(&self, number: u64, moves: u64) -> String {
         self.ids
             .opaque("AAMkADAy", "item", &[self.index, number, moves], 112)
     }
 
     /// The change key of an item.
-    pub(super) fn change_key(&self, number: u64, seq: u64) -> String {
+    pub(crate) fn change_key(&self, number: u64, seq: u64) -> String {
         self.ids
             .opaque("EQAAABYAAACx", "change", &[self.index, number, seq], 22)
     }
 
     /// The id of a folder.
-    pub(super) fn folder_id(&self, number: u64) -> String {
+    pub(crate) fn folder_id(&self, number: u64) -> String {
         self.ids.opaque("AAMkADAy", "folder", &[self.index, number], 90)
     }
 
     /// The change key of a folder.
-    pub(super) fn folder_change_key(&self, number: u64) -> String {
+    pub(crate) fn folder_change_key(&self, number: u64) -> String {
         let seq = self.folders.get(&number).map_or(0, |f| f.seq);
         self.ids
             .opaque("AgAAABQAAACx", "folder change", &[self.index, number, seq], 20)
     }
 
     /// Id and change key of an occurrence of a series.
-    pub(super) fn occurrence_id(&self, number: u64, moves: u64, seq: u64, original: i64) -> (String, String) {
+    pub(crate) fn occurrence_id(&self, number: u64, moves: u64, seq: u64, original: i64) -> (String, String) {
         let at = original.cast_unsigned();
         let id = self
             .ids
@@ -387,7 +401,7 @@ impl Mailbox {
     }
 
     /// Number and original start of the occurrence with that id now.
-    pub(super) fn occurrence_of(&self, id: &str) -> Option<(u64, i64)> {
+    pub(crate) fn occurrence_of(&self, id: &str) -> Option<(u64, i64)> {
         let [number, moves, at] = self.ids.unsealed("AAMkADAyAFRA", "occurrence", self.index, id)?;
         let item = self.items.get(&number).filter(|i| i.moves == moves)?;
         item.content.recurrence.as_ref()?;
@@ -395,7 +409,7 @@ impl Mailbox {
     }
 
     /// The id of an attachment.
-    pub(super) fn attachment_id(&self, number: u64, moves: u64, attachment: u64) -> String {
+    pub(crate) fn attachment_id(&self, number: u64, moves: u64, attachment: u64) -> String {
         self.ids.sealed(
             "AAMkADAyAAAS",
             "attachment",
@@ -405,7 +419,7 @@ impl Mailbox {
     }
 
     /// Item and number of the attachment with that id now.
-    pub(super) fn attachment_of(&self, id: &str) -> Option<(u64, u64)> {
+    pub(crate) fn attachment_of(&self, id: &str) -> Option<(u64, u64)> {
         let [number, moves, attachment] = self.ids.unsealed("AAMkADAyAAAS", "attachment", self.index, id)?;
         let item = self.items.get(&number).filter(|i| i.moves == moves)?;
         let there = item.content.attachments.iter().any(|a| a.number == attachment);
@@ -413,13 +427,13 @@ impl Mailbox {
     }
 
     /// The id of a thread.
-    pub(super) fn conversation_id(&self, root: &str) -> String {
+    pub(crate) fn conversation_id(&self, root: &str) -> String {
         self.ids
             .opaque("AAQkADAy", &format!("conversation {root}"), &[self.index], 62)
     }
 
     /// `PidTagConversationIndex`: the thread's header, and five bytes for each answer.
-    pub(super) fn conversation_index(root: &str, depth: usize) -> Vec<u8> {
+    pub(crate) fn conversation_index(root: &str, depth: usize) -> Vec<u8> {
         // The header is the same in all mailboxes: it travels with the mail.
         let mut bytes = Ids(0).bytes(&format!("index {root}"), &[], 22 + 5 * depth);
         bytes[0] = 1;
@@ -427,7 +441,7 @@ impl Mailbox {
     }
 
     /// The event of that iCalendar id, not among the deleted ones.
-    pub(super) fn event_of(&self, uid: &str) -> Option<u64> {
+    pub(crate) fn event_of(&self, uid: &str) -> Option<u64> {
         let bin = self.distinguished("deleteditems");
         let dumpster = self.distinguished("recoverableitemsdeletions");
         self.items
@@ -442,17 +456,17 @@ impl Mailbox {
     }
 
     /// The number of the item with that id now.
-    pub(super) fn item_of(&self, id: &str) -> Option<u64> {
+    pub(crate) fn item_of(&self, id: &str) -> Option<u64> {
         self.by_id.get(id).copied()
     }
 
     /// The number of the folder with that id.
-    pub(super) fn folder_of(&self, id: &str) -> Option<u64> {
+    pub(crate) fn folder_of(&self, id: &str) -> Option<u64> {
         self.folders_by_id.get(id).copied()
     }
 
     /// The folder that every mailbox has.
-    pub(super) fn distinguished(&self, name: &str) -> Option<u64> {
+    pub(crate) fn distinguished(&self, name: &str) -> Option<u64> {
         self.folders
             .iter()
             .find(|(_, f)| f.distinguished == Some(name))
@@ -460,14 +474,14 @@ impl Mailbox {
     }
 
     /// The folder of that display name, as the control API knows it.
-    pub(super) fn folder_named(&self, name: &str) -> Option<u64> {
+    pub(crate) fn folder_named(&self, name: &str) -> Option<u64> {
         self.folders
             .iter()
             .find(|(_, f)| f.name == name || f.distinguished == Some(name))
             .map(|(n, _)| *n)
     }
 
-    pub(super) fn children(&self, parent: u64) -> impl Iterator<Item = u64> + '_ {
+    pub(crate) fn children(&self, parent: u64) -> impl Iterator<Item = u64> + '_ {
         self.folders
             .iter()
             .filter(move |(_, f)| f.parent == parent)
@@ -475,7 +489,7 @@ impl Mailbox {
     }
 
     /// Parent and all above it.
-    pub(super) fn is_below(&self, folder: u64, above: u64) -> bool {
+    pub(crate) fn is_below(&self, folder: u64, above: u64) -> bool {
         let mut at = folder;
         while let Some(f) = self.folders.get(&at) {
             if f.parent == above {
@@ -487,7 +501,7 @@ impl Mailbox {
     }
 
     /// The items of a folder with their numbers.
-    pub(super) fn items_in(&self, folder: u64) -> impl Iterator<Item = (u64, &Item)> {
+    pub(crate) fn items_in(&self, folder: u64) -> impl Iterator<Item = (u64, &Item)> {
         self.items
             .iter()
             .filter(move |(_, i)| i.folder == folder)
@@ -495,14 +509,14 @@ impl Mailbox {
     }
 
     /// How many messages of a folder were not read.
-    pub(super) fn unread(&self, folder: u64) -> usize {
+    pub(crate) fn unread(&self, folder: u64) -> usize {
         self.items_in(folder)
             .filter(|(_, i)| i.content.class == Class::Message && i.content.text("IsRead") != "true")
             .count()
     }
 
     /// Makes a folder; the caller has checked the name.
-    pub(super) fn create_folder(&mut self, parent: u64, class: &str, name: &str, at: i64) -> u64 {
+    pub(crate) fn create_folder(&mut self, parent: u64, class: &str, name: &str, at: i64) -> u64 {
         let seq = self.tick();
         let number = self.insert_folder(Folder {
             parent,
@@ -517,7 +531,7 @@ impl Mailbox {
     }
 
     /// Moves a folder below another one, or removes it with all that is in it.
-    pub(super) fn remove_folder(&mut self, number: u64, into: Option<u64>, at: i64) {
+    pub(crate) fn remove_folder(&mut self, number: u64, into: Option<u64>, at: i64) {
         let seq = self.tick();
         let parent = self.folders.get(&number).map_or(0, |f| f.parent);
         if let (Some(into), Some(folder)) = (into, self.folders.get_mut(&number)) {
@@ -541,7 +555,7 @@ impl Mailbox {
     }
 
     /// Moves or renames a folder; the caller has checked both.
-    pub(super) fn change_folder(&mut self, number: u64, parent: u64, name: &str, at: i64) {
+    pub(crate) fn change_folder(&mut self, number: u64, parent: u64, name: &str, at: i64) {
         let seq = self.tick();
         let Some(folder) = self.folders.get_mut(&number) else {
             return;
@@ -558,13 +572,17 @@ impl Mailbox {
     }
 
     /// Puts an item into a folder.
-    pub(super) fn create(&mut self, folder: u64, mut content: Content, created: i64, at: i64) -> u64 {
+    pub(crate) fn create(&mut self, folder: u64, mut content: Content, created: i64, at: i64) -> u64 {
         let seq = self.tick();
         let number = self.next_number;
         self.next_number += 1;
         if content.class == Class::Event && !content.texts.contains_key("UID") {
             let unique = self.ids.bytes("uid", &[self.index, number], 24);
-            let uid = format!("040000008200E00074C5B7101A82E008{}", hex(&unique).to_uppercase());
+            // The date that comes next is that of an occurrence: none here.
+            let uid = format!(
+                "040000008200E00074C5B7101A82E00800000000{}",
+                &hex(&unique).to_uppercase()[8..]
+            );
             content.texts.insert("UID", uid);
         }
         if content.class == Class::Message {
@@ -600,7 +618,7 @@ impl Mailbox {
     }
 
     /// Puts a message into the inbox, as the transport does.
-    pub(super) fn receive(&mut self, content: Content, at: i64) -> u64 {
+    pub(crate) fn receive(&mut self, content: Content, at: i64) -> u64 {
         let inbox = self.distinguished("inbox").unwrap_or_default();
         let number = self.create(inbox, content, at, at);
         let seq = self.seq;
@@ -609,7 +627,7 @@ impl Mailbox {
     }
 
     /// Copies an item into a folder.
-    pub(super) fn copy(&mut self, number: u64, to: u64, at: i64) -> Option<u64> {
+    pub(crate) fn copy(&mut self, number: u64, to: u64, at: i64) -> Option<u64> {
         let item = self.items.get(&number)?.clone();
         let seq = self.tick();
         let made = self.next_number;
@@ -633,7 +651,7 @@ impl Mailbox {
     }
 
     /// Replaces what an item holds.
-    pub(super) fn change(&mut self, number: u64, content: Content, at: i64) {
+    pub(crate) fn change(&mut self, number: u64, content: Content, at: i64) {
         let seq = self.tick();
         let Some(item) = self.items.get_mut(&number) else {
             return;
@@ -656,7 +674,7 @@ impl Mailbox {
     }
 
     /// Moves an item into another folder, which gives it a new id.
-    pub(super) fn shift(&mut self, number: u64, to: u64, at: i64) {
+    pub(crate) fn shift(&mut self, number: u64, to: u64, at: i64) {
         let seq = self.tick();
         let Some(item) = self.items.get_mut(&number) else {
             return;
@@ -677,7 +695,7 @@ impl Mailbox {
     }
 
     /// Removes an item for good.
-    pub(super) fn remove(&mut self, number: u64, at: i64) {
+    pub(crate) fn remove(&mut self, number: u64, at: i64) {
         let Some(item) = self.items.remove(&number) else {
             return;
         };
@@ -689,12 +707,12 @@ impl Mailbox {
     }
 
     /// Calls `then` with what a reply says around an item.
-    pub(super) fn around<T>(&self, number: u64, item: &Item, then: impl FnOnce(&Around<'_>) -> T) -> T {
+    pub(crate) fn around<T>(&self, number: u64, item: &Item, then: impl FnOnce(&Around<'_>) -> T) -> T {
         self.around_at(number, item, None, then)
     }
 
     /// As [`Self::around`], for an occurrence: original start, and whether it differs from its series.
-    pub(super) fn around_at<T>(
+    pub(crate) fn around_at<T>(
         &self,
         number: u64,
         item: &Item,
@@ -727,7 +745,7 @@ impl Mailbox {
     }
 
     /// Remembers what a client knows, and returns the state that says so.
-    pub(super) fn remember(&mut self, known: Known) -> String {
+    pub(crate) fn remember(&mut self, known: Known) -> String {
         self.state_number += 1;
         let state = self
             .ids
@@ -743,12 +761,12 @@ impl Mailbox {
     }
 
     /// What a state stands for, if it is still known.
-    pub(super) fn recall(&self, state: &str) -> Option<Arc<Known>> {
+    pub(crate) fn recall(&self, state: &str) -> Option<Arc<Known>> {
         self.states.get(state).cloned()
     }
 
     /// As [`Self::remember`], for the tree of folders.
-    pub(super) fn remember_tree(&mut self, tree: HashMap<u64, u64>) -> String {
+    pub(crate) fn remember_tree(&mut self, tree: HashMap<u64, u64>) -> String {
         self.state_number += 1;
         let state = self
             .ids
@@ -758,33 +776,33 @@ impl Mailbox {
     }
 
     /// The watermark of a sequence number.
-    pub(super) fn watermark(&self, seq: u64) -> String {
+    pub(crate) fn watermark(&self, seq: u64) -> String {
         let mut bytes = self.ids.bytes("watermark", &[self.index, seq], 32);
         bytes[..8].copy_from_slice(&seq.to_be_bytes());
         STANDARD.encode(bytes)
     }
 
     /// The sequence number of a watermark that this mailbox gave.
-    pub(super) fn watermark_seq(&self, text: &str) -> Option<u64> {
+    pub(crate) fn watermark_seq(&self, text: &str) -> Option<u64> {
         let bytes = STANDARD.decode(text).ok()?;
         let seq = u64::from_be_bytes(bytes.get(..8)?.try_into().ok()?);
         (self.watermark(seq) == text && seq <= self.seq).then_some(seq)
     }
 
     /// Whether a change is held back at request number `n`.
-    pub(super) fn is_late(&self, seq: u64, n: u64) -> bool {
+    pub(crate) fn is_late(&self, seq: u64, n: u64) -> bool {
         self.late
             .iter()
             .any(|l| seq > l.after && seq <= l.upto && n < l.until)
     }
 
     /// The configuration of that name in a folder.
-    pub(super) fn configuration(&self, folder: u64, name: &str) -> Option<&Configuration> {
+    pub(crate) fn configuration(&self, folder: u64, name: &str) -> Option<&Configuration> {
         self.configurations.get(&(folder, name.to_owned()))
     }
 
     /// Stores a configuration.
-    pub(super) fn put_configuration(&mut self, folder: u64, name: &str, mut value: Configuration) {
+    pub(crate) fn put_configuration(&mut self, folder: u64, name: &str, mut value: Configuration) {
         value.seq = self.tick();
         value.number = if let Some(old) = self.configuration(folder, name) {
             old.number
@@ -796,7 +814,7 @@ impl Mailbox {
     }
 
     /// Name and colour of the master category list.
-    pub(super) fn categories(&self) -> Vec<(String, i32)> {
+    pub(crate) fn categories(&self) -> Vec<(String, i32)> {
         let calendar = self.distinguished("calendar").unwrap_or_default();
         let xml = self
             .configuration(calendar, CATEGORY_LIST)
@@ -817,7 +835,7 @@ impl Mailbox {
 }
 
 /// A contact with what the company knows about a person.
-pub(super) fn contact_of(company: &Company, person: &Person) -> Content {
+pub(crate) fn contact_of(company: &Company, person: &Person) -> Content {
     let mut contact = Content::default();
     for (name, value) in [
         ("GivenName", &person.given),
@@ -864,7 +882,7 @@ pub(super) fn contact_of(company: &Company, person: &Person) -> Content {
 
 impl Store {
     /// All mailboxes, with `per_mailbox` contacts each; every other one is also in Salesforce.
-    pub(super) fn new(company: &Company, per_mailbox: usize, now: i64) -> Self {
+    pub(crate) fn new(company: &Company, per_mailbox: usize, now: i64) -> Self {
         let ids = Ids(company.seed);
         let mut mailboxes = Vec::new();
         for (owner, user) in company.users.iter().enumerate() {
@@ -907,7 +925,7 @@ impl Store {
     }
 
     /// The mailbox with that address or login: `nina.berg@contoso.example`, `CONTOSO\nina.berg`.
-    pub(super) fn find(&self, login: &str, netbios: &str) -> Option<usize> {
+    pub(crate) fn find(&self, login: &str, netbios: &str) -> Option<usize> {
         self.mailboxes.iter().position(|m| match login.split_once('\\') {
             Some((domain, alias)) => {
                 domain.eq_ignore_ascii_case(netbios) && alias.eq_ignore_ascii_case(m.user.alias)
@@ -943,7 +961,7 @@ lastTimeUsed=\"2026-01-12T08:01:27.123\" lastSessionUsed=\"3\" guid=\"{{{guid}}}
 }
 
 /// Two lower-case digits for each byte.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, b| {
         let _ = write!(out, "{b:02x}");
         out
@@ -951,7 +969,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The type's own spelling, for values that the control API brings.
-pub(super) fn string_type() -> &'static str {
+pub(crate) fn string_type() -> &'static str {
     MAPI_TYPES
         .iter()
         .find(|t| **t == "String")
@@ -960,7 +978,7 @@ pub(super) fn string_type() -> &'static str {
 }
 
 /// The error for a folder that is not there.
-pub(super) fn no_folder() -> Fail {
+pub(crate) fn no_folder() -> Fail {
     Fail::new(
         "ErrorFolderNotFound",
         "The specified folder could not be found in the store.",
@@ -968,7 +986,7 @@ pub(super) fn no_folder() -> Fail {
 }
 
 /// The error for an item that is not there.
-pub(super) fn no_item() -> Fail {
+pub(crate) fn no_item() -> Fail {
     Fail::new(
         "ErrorItemNotFound",
         "The specified object was not found in the store.",

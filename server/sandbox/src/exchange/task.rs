@@ -9,7 +9,7 @@ use super::props::{date_time, write_time};
 use super::zones::Zone;
 
 /// Tasks have days, not times: midnight UTC of the day that was meant.
-pub(super) fn day_of(micros: i64, zone: &Zone) -> i64 {
+pub(crate) fn day_of(micros: i64, zone: &Zone) -> i64 {
     let date = zone.wall(micros).date();
     Zone::utc().moment(date.to_datetime(Time::midnight()))
 }
@@ -20,7 +20,7 @@ impl Content {
     }
 
     /// Status, percentage and date of completion say the same thing; the one that changed decides.
-    pub(super) fn settle_task(&mut self, before: &Self, ctx: Ctx<'_>) {
+    pub(crate) fn settle_task(&mut self, before: &Self, ctx: Ctx<'_>) {
         let changed = |name: &str| self.texts.get(name) != before.texts.get(name);
         let percent = self.text("PercentComplete").parse::<f64>().unwrap_or(0.0);
         let status = if changed("Status") {
@@ -59,7 +59,7 @@ impl Content {
     }
 
     /// Where a recurring task was just completed: the completed copy; `self` becomes the next one, if there is one.
-    pub(super) fn come_again(&mut self, before: &Self) -> Option<Self> {
+    pub(crate) fn come_again(&mut self, before: &Self) -> Option<Self> {
         let recurrence = self.recurrence.clone()?;
         if !self.is_complete() || before.is_complete() {
             return None;
@@ -101,7 +101,7 @@ impl Content {
         Some(done)
     }
 
-    pub(super) fn simple_task(&self, name: &str, around: &Around<'_>) -> Option<String> {
+    pub(crate) fn simple_task(&self, name: &str, around: &Around<'_>) -> Option<String> {
         let or = |default: &str| Some(self.texts.get(name).map_or(default, String::as_str).to_owned());
         match name {
             "Status" => or("NotStarted"),

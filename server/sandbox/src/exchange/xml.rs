@@ -5,17 +5,17 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
 use quick_xml::reader::NsReader;
 
-pub(super) const MESSAGES: &str = "http://schemas.microsoft.com/exchange/services/2006/messages";
-pub(super) const TYPES: &str = "http://schemas.microsoft.com/exchange/services/2006/types";
-pub(super) const ERRORS: &str = "http://schemas.microsoft.com/exchange/services/2006/errors";
-pub(super) const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+pub(crate) const MESSAGES: &str = "http://schemas.microsoft.com/exchange/services/2006/messages";
+pub(crate) const TYPES: &str = "http://schemas.microsoft.com/exchange/services/2006/types";
+pub(crate) const ERRORS: &str = "http://schemas.microsoft.com/exchange/services/2006/errors";
+pub(crate) const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 
 const MAX_DEPTH: usize = 64;
 const MAX_ELEMENTS: usize = 1_000_000;
 
 /// A namespace that EWS uses, or another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ns {
+pub(crate) enum Ns {
     Messages,
     Types,
     Soap,
@@ -34,7 +34,7 @@ impl Ns {
     }
 
     /// Its address, as error texts name it.
-    pub(super) fn uri(self) -> &'static str {
+    pub(crate) fn uri(self) -> &'static str {
         match self {
             Self::Messages => MESSAGES,
             Self::Types => TYPES,
@@ -47,19 +47,19 @@ impl Ns {
 
 /// An element with all that is in it.
 #[derive(Debug, Clone)]
-pub(super) struct Element {
-    pub(super) ns: Ns,
-    pub(super) name: String,
+pub(crate) struct Element {
+    pub(crate) ns: Ns,
+    pub(crate) name: String,
     /// Attributes without a prefix; the others (`xmlns`, `xsi:type` …) are dropped.
-    pub(super) attrs: Vec<(String, String)>,
-    pub(super) children: Vec<Element>,
+    pub(crate) attrs: Vec<(String, String)>,
+    pub(crate) children: Vec<Element>,
     /// All text directly in it.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 impl Element {
     /// The attribute of that name.
-    pub(super) fn attr(&self, name: &str) -> Option<&str> {
+    pub(crate) fn attr(&self, name: &str) -> Option<&str> {
         self.attrs
             .iter()
             .find(|(n, _)| n == name)
@@ -67,23 +67,23 @@ impl Element {
     }
 
     /// The first child of that local name.
-    pub(super) fn child(&self, name: &str) -> Option<&Element> {
+    pub(crate) fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|c| c.name == name)
     }
 
     /// The text of the first child of that name.
-    pub(super) fn child_text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn child_text(&self, name: &str) -> Option<&str> {
         self.child(name).map(|c| c.text.as_str())
     }
 
     /// The children of that child, none if it is absent.
-    pub(super) fn list(&self, name: &str) -> &[Element] {
+    pub(crate) fn list(&self, name: &str) -> &[Element] {
         self.child(name).map_or(&[], |c| &c.children)
     }
 }
 
 /// Parses a document. Errors say what is wrong in words fit for a fault.
-pub(super) fn parse(body: &[u8]) -> Result<Element, String> {
+pub(crate) fn parse(body: &[u8]) -> Result<Element, String> {
     let text = std::str::from_utf8(body).map_err(|_| "the request is not UTF-8".to_owned())?;
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));
     reader.config_mut().enable_all_checks(true);
@@ -202,12 +202,12 @@ fn check_text(text: &str) -> Result<(), String> {
 }
 
 /// Whether XML 1.0 can carry the character.
-pub(super) fn allowed(c: char) -> bool {
+pub(crate) fn allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 /// Text for element content and attribute values. A carriage return must be a reference to survive parsing.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match c {
@@ -224,7 +224,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// `<name>text</name>`.
-pub(super) fn tag(out: &mut String, name: &str, text: &str) {
+pub(crate) fn tag(out: &mut String, name: &str, text: &str) {
     out.push('<');
     out.push_str(name);
     if text.is_empty() {
@@ -239,7 +239,7 @@ pub(super) fn tag(out: &mut String, name: &str, text: &str) {
 }
 
 /// `<name a="1" b="2">text</name>`, the text already escaped.
-pub(super) fn wrap(out: &mut String, name: &str, attrs: &[(&str, &str)], inner: &str) {
+pub(crate) fn wrap(out: &mut String, name: &str, attrs: &[(&str, &str)], inner: &str) {
     out.push('<');
     out.push_str(name);
     for (n, v) in attrs {

@@ -250,9 +250,9 @@ const ZONES: &[(&str, &str, &str)] = &[
 
 /// A zone of an item: by name, or with rules of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Zone {
-    pub(super) id: String,
-    pub(super) name: String,
+pub(crate) struct Zone {
+    pub(crate) id: String,
+    pub(crate) name: String,
     /// `t:Periods` and what follows, as it came; empty for a zone that is known by name.
     definition: String,
     tz: TimeZone,
@@ -260,7 +260,7 @@ pub(super) struct Zone {
 
 impl Zone {
     /// Coordinated universal time.
-    pub(super) fn utc() -> Self {
+    pub(crate) fn utc() -> Self {
         Self {
             id: "UTC".to_owned(),
             name: "(UTC) Coordinated Universal Time".to_owned(),
@@ -270,7 +270,7 @@ impl Zone {
     }
 
     /// The zone of that Windows or IANA name.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let (id, iana, shown) = ZONES
             .iter()
             .find(|(id, iana, _)| id.eq_ignore_ascii_case(name) || iana.eq_ignore_ascii_case(name))?;
@@ -283,7 +283,7 @@ impl Zone {
     }
 
     /// A zone that some client wrote and nobody knows: its times are taken as UTC.
-    pub(super) fn nowhere(id: &str) -> Self {
+    pub(crate) fn nowhere(id: &str) -> Self {
         Self {
             id: id.to_owned(),
             name: id.to_owned(),
@@ -292,7 +292,7 @@ impl Zone {
     }
 
     /// A zone with these POSIX rules (`XST-1XDT,M3.5.0,M10.5.0/3`), as Exchange invents one for an iCalendar file.
-    pub(super) fn invented(id: &str, rules: &str) -> Result<Self, String> {
+    pub(crate) fn invented(id: &str, rules: &str) -> Result<Self, String> {
         let tz = TimeZone::posix(rules).map_err(|e| e.to_string())?;
         Ok(Self {
             id: id.to_owned(),
@@ -303,7 +303,7 @@ impl Zone {
     }
 
     /// Reads `t:StartTimeZone`, `t:EndTimeZone` or `t:TimeZoneDefinition`.
-    pub(super) fn parse(element: &Element) -> Result<Self, Fail> {
+    pub(crate) fn parse(element: &Element) -> Result<Self, Fail> {
         let bad = || Fail::new("ErrorTimeZone", "The specified time zone isn't valid.");
         let id = element.attr("Id").unwrap_or_default();
         if element.children.is_empty() {
@@ -322,7 +322,7 @@ impl Zone {
     }
 
     /// Writes it under that element's name.
-    pub(super) fn write(&self, out: &mut String, name: &str) {
+    pub(crate) fn write(&self, out: &mut String, name: &str) {
         wrap(
             out,
             name,
@@ -332,13 +332,13 @@ impl Zone {
     }
 
     /// The wall clock at that moment (microseconds since 1970).
-    pub(super) fn wall(&self, micros: i64) -> DateTime {
+    pub(crate) fn wall(&self, micros: i64) -> DateTime {
         let stamp = Timestamp::from_microsecond(micros).unwrap_or_default();
         self.tz.to_datetime(stamp)
     }
 
     /// The moment of a wall clock: in a gap the time after it, in a fold the first one.
-    pub(super) fn moment(&self, wall: DateTime) -> i64 {
+    pub(crate) fn moment(&self, wall: DateTime) -> i64 {
         self.tz
             .to_ambiguous_zoned(wall)
             .compatible()
@@ -607,7 +607,7 @@ fn definition(tz: &TimeZone, id: &str) -> String {
 }
 
 /// The zones that GetServerTimeZones tells.
-pub(super) fn list(asked: &[&str], full: bool) -> String {
+pub(crate) fn list(asked: &[&str], full: bool) -> String {
     let mut out = String::new();
     for (id, iana, shown) in ZONES
         .iter()
@@ -628,7 +628,7 @@ pub(super) fn list(asked: &[&str], full: bool) -> String {
 }
 
 /// Sunday is 0, as in POSIX.
-pub(super) fn from_sunday(day: Weekday) -> i8 {
+pub(crate) fn from_sunday(day: Weekday) -> i8 {
     day.to_sunday_zero_offset()
 }
 

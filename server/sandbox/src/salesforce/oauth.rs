@@ -20,6 +20,9 @@ use url::Url;
 use super::access::Login;
 use super::state::State;
 use crate::faults::{Faults, Kind};
+use crate::pages::{self, escape};
+
+pub(crate) use crate::pages::Form;
 
 /// A code must be exchanged within this time.
 const CODE_MS: i64 = 10 * 60 * 1000;
@@ -230,20 +233,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("oauth")).then(|| token.trim())
 }
 
-/// Decoded pairs of a form or a query; the first of a name counts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Form(Vec<(String, String)>);
-
-impl Form {
-    pub(crate) fn parse(bytes: &[u8]) -> Self {
-        Self(url::form_urlencoded::parse(bytes).into_owned().collect())
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
-    }
-}
-
 /// What is needed besides the state.
 pub(crate) struct Call<'a> {
     pub(crate) parts: &'a Parts,
@@ -418,24 +407,8 @@ fn authorize(state: &mut State, call: &Call<'_>) -> Answer {
     }
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
 fn page(title: &str, content: &str) -> String {
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title} | Salesforce sandbox</title>\
-         <meta name=\"viewport\" content=\"width=device-width\">\
-         <style>body{{font:16px/1.5 system-ui,sans-serif;background:#f4f6f9;color:#16325c}}\
-         main{{max-width:22rem;margin:3rem auto;padding:1.5rem;background:#fff;border-radius:4px}}\
-         label,input,button{{display:block;width:100%;box-sizing:border-box}}\
-         input,button{{padding:.6rem;margin:.25rem 0 1rem;font:inherit;border:1px solid #8a94a6;border-radius:4px}}\
-         button{{background:#0b5cab;border-color:#0b5cab;color:#fff}}#error{{color:#a61a14}}</style></head>\
-         <body><main><h1>{title}</h1>{content}</main></body></html>\n"
-    )
+    pages::page("Salesforce", title, content)
 }
 
 /// The login page; it carries the authorization request through the form.
@@ -445,7 +418,7 @@ fn login_page(form: &Form, error: Option<&str>) -> String {
         let _ = write!(content, "<p id=\"error\" role=\"alert\">{}</p>", escape(error));
     }
     content.push_str("<form method=\"post\" action=\"/services/oauth2/authorize\">");
-    for (name, value) in form.0.iter().filter(|(n, _)| n != "username" && n != "password") {
+    for (name, value) in form.pairs().filter(|(n, _)| *n != "username" && *n != "password") {
         let _ = write!(
             content,
             "<input type=\"hidden\" name=\"{}\" value=\"{}\">",

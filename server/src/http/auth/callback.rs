@@ -7,15 +7,17 @@ use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
-use tandem_app::OfficeScript;
+use tandem_app::Handover;
 use tandem_app::text::SignInFailure;
 use tandem_crm::{Identity, Purpose, TokenSet};
-use tandem_store::{CodeRow, FlowRow, GrantSecret, NewUser};
+use tandem_store::{CodeRow, FlowRow, GrantSecret, NewUser, Provider};
 use tandem_sync::FaultKind;
 use tandem_sync::ports::StoreError;
 use tandem_types::{ConnectionId, StateReason, SyncState};
 
-use super::{CODE_SECONDS, FLOW_COOKIE, code_hash, notice, start};
+use super::goal::Goal;
+use super::start::Begin;
+use super::{CODE_SECONDS, FLOW_COOKIE, code_hash, notice, salesforce_account, six_digits, start};
 use crate::clock::new_id;
 use crate::http::{App, session};
 use crate::patience;
@@ -28,7 +30,13 @@ pub(crate) struct Params {
 }
 
 /// Why the sign-in ends here: the page's status and text.
-struct Refused(StatusCode, SignInFailure);
+pub(super) struct Refused(pub(super) StatusCode, pub(super) SignInFailure);
+
+impl Refused {
+    pub(super) const fn expired() -> Self {
+        Self(StatusCode::BAD_REQUEST, SignInFailure::Expired)
+    }
+}
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
@@ -74,7 +82,7 @@ pub(crate) async fn get(
 }
 
 async fn finish(app: &App, params: Params, headers: &HeaderMap) -> Result<Response, Refused> {
-    let bad = || Refused(StatusCode::BAD_REQUEST, SignInFailure::Expired);
+    let bad = Refused::expired;
     let state = params.state.ok_or_else(bad)?;
     // Taken before anything else is looked at: a state works once, whatever came with it.
     let flow = app
@@ -88,6 +96,8 @@ async fn finish(app: &App, params: Params, headers: &HeaderMap) -> Result<Respon
     if !bool::from(binding.ct_eq(&flow.binding_hash)) {
         return Err(bad());
     }
+    // A flow that went to Microsoft does not come back from Salesforce.
+    let goal = Goal::parse(&flow.purpose).ok_or_else(bad)?;
     if let Some(error) = params.error {
         let word = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
         tracing::info!(error = %error.chars().filter(word).take(64).collect::<String>(), "sign-in ended at Salesforce");
@@ -105,25 +115,37 @@ async fn finish(app: &App, params: Params, headers: &HeaderMap) -> Result<Respon
         discard(app, &host, &tokens).await;
         return Err(Refused(StatusCode::FORBIDDEN, SignInFailure::OrgNotAllowed));
     }
-    if flow.purpose == "sync" && identity.org_name.is_none() {
+    if goal.purpose() == Purpose::Sync && identity.org_name.is_none() {
         // The grant has the scope, and even the organisation's name could not be read with it.
         tracing::warn!(user = %identity.user_id, "the user cannot use Salesforce's API");
         discard(app, &host, &tokens).await;
         return Err(Refused(StatusCode::FORBIDDEN, SignInFailure::ApiNotAllowed));
     }
+    if matches!(goal, Goal::Refresh | Goal::Change) {
+        return salesforce_account::finish(app, &flow, goal, &host, tokens, &identity).await;
+    }
     let connection = note_user(app, &identity).await?;
-    if flow.purpose == "sync" {
+    if goal.purpose() == Purpose::Sync {
         keep_grant(app, &connection, &host, tokens, &identity).await?;
     } else if needs_grant(app, &connection).await? {
         // The first sign-in is the one that the sync uses: Salesforce knows the user now, and asks for consent only.
-        return start::send_on(app, Purpose::Sync, flow.nonce_hash, flow.binding_hash)
+        let begin = Begin {
+            goal: goal.with_grant(),
+            nonce_hash: flow.nonce_hash,
+            binding_hash: flow.binding_hash,
+            user: None,
+        };
+        return start::send_on(app, begin)
             .await
             .map_err(|_| Refused(StatusCode::SERVICE_UNAVAILABLE, SignInFailure::Unavailable));
     }
-    hand_over(app, &flow, &identity).await
+    match goal {
+        Goal::Page(_) => salesforce_account::enter(app, &identity).await,
+        _ => hand_over(app, &flow, &identity).await,
+    }
 }
 
-async fn note_user(app: &App, identity: &Identity) -> Result<ConnectionId, StoreError> {
+pub(super) async fn note_user(app: &App, identity: &Identity) -> Result<ConnectionId, StoreError> {
     let now = app.clock.now();
     let user = NewUser {
         org_id: identity.org_id.clone(),
@@ -152,14 +174,14 @@ async fn note_user(app: &App, identity: &Identity) -> Result<ConnectionId, Store
 
 /// At most five refresh tokens live per user and app: a sign-in to the pane asks for none while one is stored.
 async fn needs_grant(app: &App, connection: &ConnectionId) -> Result<bool, StoreError> {
-    if app.store.grant(connection).await?.is_none() {
+    if app.store.grant(connection, Provider::Salesforce).await?.is_none() {
         return Ok(true);
     }
     let row = app.store.connection(connection).await?;
     Ok(row.is_some_and(|r| r.reason == Some(StateReason::SalesforceSignInEnded)))
 }
 
-async fn keep_grant(
+pub(super) async fn keep_grant(
     app: &App,
     connection: &ConnectionId,
     host: &url::Url,
@@ -171,15 +193,19 @@ async fn keep_grant(
         return Err(Refused(StatusCode::BAD_GATEWAY, SignInFailure::Unavailable));
     };
     let now = app.clock.now();
-    let old = app.store.grant(connection).await?;
+    let old = app.store.grant(connection, Provider::Salesforce).await?;
     let grant = GrantSecret {
         access_token: tokens.access.clone(),
         refresh_token,
         instance_url: tokens.instance_url.to_string(),
+        owner: String::new(),
         issued_at: now,
+        expires: None,
         previous_refresh: None,
     };
-    app.store.put_grant(connection, grant, now).await?;
+    app.store
+        .put_grant(connection, Provider::Salesforce, grant, now)
+        .await?;
     if let Some((old, _)) = old {
         // The new one is durable; that the old one lives on for a while harms nothing.
         if let Err(fault) = app.salesforce.revoke(&app.net, host, &old.refresh_token).await {
@@ -213,7 +239,7 @@ async fn keep_grant(
 }
 
 /// A grant that nobody will use is not left lying about.
-async fn discard(app: &App, host: &url::Url, tokens: &TokenSet) {
+pub(super) async fn discard(app: &App, host: &url::Url, tokens: &TokenSet) {
     let token = tokens.refresh.as_ref().unwrap_or(&tokens.access);
     if let Err(fault) = app.salesforce.revoke(&app.net, host, token).await {
         tracing::warn!(%fault, "a refused sign-in's grant was not revoked");
@@ -235,20 +261,5 @@ async fn hand_over(app: &App, flow: &FlowRow, identity: &Identity) -> Result<Res
             .put_code(&code_hash(text, &flow.nonce_hash), &row)
             .await?;
     }
-    let office = app
-        .config
-        .outlook
-        .office_js
-        .as_ref()
-        .map(|url| OfficeScript(url.as_str().into()));
-    let (nonce, _) = session::new_token(app);
-    let page = tandem_app::handover_page(&code, &digits, &nonce, office.as_ref());
-    Ok(notice::html(app, StatusCode::OK, page, Some(&nonce)))
-}
-
-/// Six decimal digits from random bytes, without a bias that matters.
-fn six_digits(random: &[u8; 32]) -> String {
-    let mut number = [0; 16];
-    number.copy_from_slice(&random[..16]);
-    format!("{:06}", u128::from_be_bytes(number) % 1_000_000)
+    Ok(notice::hand_over(app, Handover::Salesforce, &code, &digits))
 }

@@ -4,13 +4,37 @@ use axum::response::{Html, IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
 use tandem_app::text::SignInFailure;
+use tandem_app::{Handover, OfficeScript};
 
-use crate::http::App;
 use crate::http::headers::Policy;
+use crate::http::{App, session};
 
 /// Why there is nothing to hand over.
 pub(super) fn page(app: &App, status: StatusCode, failure: SignInFailure) -> Response {
     html(app, status, tandem_app::handover_failed_page(failure), None)
+}
+
+/// As [`page`], in words that name somebody.
+pub(super) fn said(app: &App, status: StatusCode, text: &str) -> Response {
+    html(app, status, tandem_app::handover_said_page(text), None)
+}
+
+/// An administrator has to agree first: with the address where that is done.
+pub(super) fn consent(app: &App, url: &str) -> Response {
+    html(app, StatusCode::FORBIDDEN, tandem_app::consent_page(url), None)
+}
+
+/// Hands the code to the pane, by script or by the user's fingers.
+pub(super) fn hand_over(app: &App, what: Handover, code: &str, digits: &str) -> Response {
+    let office = app
+        .config
+        .outlook
+        .office_js
+        .as_ref()
+        .map(|url| OfficeScript(url.as_str().into()));
+    let (nonce, _) = session::new_token(app);
+    let page = tandem_app::handover_page(what, code, digits, &nonce, office.as_ref());
+    html(app, StatusCode::OK, page, Some(&nonce))
 }
 
 /// A page of the sign-in window. It may talk to Office.

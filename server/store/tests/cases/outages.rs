@@ -6,7 +6,7 @@ use crate::common::{
     T0, TTL, TestVault, at, cid, claimed, done, entry, grant, issue, links, mailbox, new_session, new_user,
     secret, user,
 };
-use tandem_store::{Store, StoreError, testing};
+use tandem_store::{Provider, Store, StoreError, testing};
 use tandem_sync::ports::{Commit, LinkAsk, Pick, Store as _};
 
 async fn connected(store: &Store) {
@@ -190,15 +190,20 @@ async fn two_processes_share_a_file() {
         assert_eq!(one.live_links(&cid(n)).await.unwrap(), 750);
     }
     // A secret that one stored opens for the other.
-    two.put_grant(&cid(1), grant(1, None), T0).await.unwrap();
-    assert!(one.grant(&cid(1)).await.unwrap().is_some());
+    two.put_grant(&cid(1), Provider::Salesforce, grant(1, None), T0)
+        .await
+        .unwrap();
+    assert!(one.grant(&cid(1), Provider::Salesforce).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn no_secret_and_no_content_lies_open_on_the_disk() {
     let (store, dir) = crate::common::sqlite().await;
     connected(&store).await;
-    store.put_grant(&cid(1), grant(4711, None), T0).await.unwrap();
+    store
+        .put_grant(&cid(1), Provider::Salesforce, grant(4711, None), T0)
+        .await
+        .unwrap();
     let desk: std::sync::Arc<dyn crate::common::Desk> = std::sync::Arc::new(crate::common::SqlDesk {
         store: store.clone(),
         reconnect: Box::new(|| unreachable!()),

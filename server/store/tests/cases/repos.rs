@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tandem_store::{
-    CodeRow, FlowRow, GrantSecret, IssuePick, NewUser, RefreshTurn, Store, StoreError, WebSession,
-    WebSessionNew,
+    CodeRow, FlowRow, GrantSecret, IssuePick, NewUser, Provider, RefreshTurn, Store, StoreError,
+    WaitingSignIn, WebSession, WebSessionNew,
 };
 use tandem_sync::BaseHash;
 use tandem_sync::model::{ItemId, LinkKey};
 use tandem_sync::ports::{Claim, Commit, Issue, IssueKey, JournalAct, LinkAsk, Pick, Store as _, Wish};
-use tandem_types::{IssueCode, ItemKind, Settings, Side, StateReason, SyncState};
+use tandem_types::{
+    IssueCode, ItemKind, MailboxAccount, MailboxServer, Settings, Side, StateReason, SyncState,
+};
 
 use crate::common::{
-    T0, TTL, at, cid, done, entry, grant, issue, issue_id, links, mailbox, new_session, new_user, org,
-    secret, user,
+    T0, TTL, at, cid, cursor, done, entry, grant, issue, issue_id, links, mailbox, new_session, new_user,
+    org, secret, user,
 };
 
 async fn connected(store: &Store, n: u64) {
@@ -121,7 +123,10 @@ pub(crate) async fn one_connection_per_user(store: Store) {
         store.skip_activation(&cid(99), T0).await,
         store.deactivate(&cid(99), T0).await,
         store.activate(&cid(99), mailbox("a@b.c"), secret("x"), T0).await,
-        store.put_grant(&cid(99), grant(1, None), T0).await.map(|_| ()),
+        store
+            .put_grant(&cid(99), Provider::Salesforce, grant(1, None), T0)
+            .await
+            .map(|_| ()),
     ] {
         assert!(
             matches!(missing, Err(StoreError::NotFound("connection"))),
@@ -146,11 +151,20 @@ pub(crate) async fn secrets_are_kept_and_shredded(store: Store) {
         (wrote.login, wrote.ews_url, wrote.extra)
     );
     assert!(!format!("{:?} {:?}", secret("password 1"), grant(1, None)).contains("password 1"));
-    store.put_grant(&cid(1), grant(1, None), T0).await.unwrap();
+    store
+        .put_grant(&cid(1), Provider::Salesforce, grant(1, None), T0)
+        .await
+        .unwrap();
 
     store.deactivate(&cid(1), at(1)).await.unwrap();
     assert!(store.mailbox_secret(&cid(1)).await.unwrap().is_none());
-    assert!(store.grant(&cid(1)).await.unwrap().is_none());
+    assert!(
+        store
+            .grant(&cid(1), Provider::Salesforce)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let left =
         "SELECT COUNT(*) FROM connections WHERE credentials IS NOT NULL OR credentials_key IS NOT NULL";
     assert_eq!(store.query_raw(left).await.unwrap(), [Some("0".to_owned())]);
@@ -160,12 +174,15 @@ pub(crate) async fn secrets_are_kept_and_shredded(store: Store) {
     );
 
     // A new sign-in makes a new key, and the activation uses it.
-    store.put_grant(&cid(1), grant(2, None), at(2)).await.unwrap();
+    store
+        .put_grant(&cid(1), Provider::Salesforce, grant(2, None), at(2))
+        .await
+        .unwrap();
     store
         .activate(&cid(1), mailbox("user1@example.com"), secret("new"), at(3))
         .await
         .unwrap();
-    let (again, _) = store.grant(&cid(1)).await.unwrap().unwrap();
+    let (again, _) = store.grant(&cid(1), Provider::Salesforce).await.unwrap().unwrap();
     assert_eq!(access(&again), "access-token-2");
     let read = store.mailbox_secret(&cid(1)).await.unwrap().unwrap();
     assert_eq!(read.password.expose_secret(), "new");
@@ -175,7 +192,10 @@ pub(crate) async fn secrets_are_kept_and_shredded(store: Store) {
 pub(crate) async fn what_is_sealed_opens_in_its_row_only(store: Store) {
     for n in 1..=2 {
         connected(&store, n).await;
-        store.put_grant(&cid(n), grant(n, None), T0).await.unwrap();
+        store
+            .put_grant(&cid(n), Provider::Salesforce, grant(n, None), T0)
+            .await
+            .unwrap();
     }
     let mut sessions = Vec::new();
     for n in 1..=2 {
@@ -220,7 +240,7 @@ pub(crate) async fn what_is_sealed_opens_in_its_row_only(store: Store) {
         .await
         .unwrap();
     corrupt(store.mailbox_secret(&one).await);
-    corrupt(store.grant(&one).await);
+    corrupt(store.grant(&one, Provider::Salesforce).await);
     store
         .execute_raw(&format!(
             "UPDATE connections SET journal_key = (SELECT journal_key FROM connections WHERE id = '{two}') \
@@ -243,17 +263,25 @@ pub(crate) async fn what_is_sealed_opens_in_its_row_only(store: Store) {
 pub(crate) async fn one_refreshes(store: Store) {
     connected(&store, 1).await;
     let id = cid(1);
-    assert!(store.grant(&id).await.unwrap().is_none());
+    assert!(store.grant(&id, Provider::Salesforce).await.unwrap().is_none());
     let ttl = Duration::from_secs(30);
-    let none = store.begin_refresh(&id, 1, "a", T0, ttl).await;
+    let none = store
+        .begin_refresh(&id, Provider::Salesforce, 1, "a", T0, ttl)
+        .await;
     assert!(matches!(none, Err(StoreError::NotFound("grant"))), "{none:?}");
-    assert_eq!(store.put_grant(&id, grant(1, None), T0).await.unwrap(), 1);
+    assert_eq!(
+        store
+            .put_grant(&id, Provider::Salesforce, grant(1, None), T0)
+            .await
+            .unwrap(),
+        1
+    );
 
     let turns = (0..12).map(|n| {
         let (store, id) = (store.clone(), id.clone());
         tokio::spawn(async move {
             store
-                .begin_refresh(&id, 1, &format!("holder {n}"), at(1), ttl)
+                .begin_refresh(&id, Provider::Salesforce, 1, &format!("holder {n}"), at(1), ttl)
                 .await
                 .unwrap()
         })
@@ -270,18 +298,24 @@ pub(crate) async fn one_refreshes(store: Store) {
     assert!(turns.iter().all(|t| !matches!(t, RefreshTurn::AlreadyDone(..))));
     let holder = format!("holder {}", mine[0]);
     assert!(matches!(
-        store.begin_refresh(&id, 1, &holder, at(2), ttl).await.unwrap(),
+        store
+            .begin_refresh(&id, Provider::Salesforce, 1, &holder, at(2), ttl)
+            .await
+            .unwrap(),
         RefreshTurn::Mine
     ));
 
     assert_eq!(
         store
-            .finish_refresh(&id, &holder, grant(2, Some(1)), at(3))
+            .finish_refresh(&id, Provider::Salesforce, &holder, grant(2, Some(1)), at(3))
             .await
             .unwrap(),
         2
     );
-    let late = store.begin_refresh(&id, 1, "late", at(4), ttl).await.unwrap();
+    let late = store
+        .begin_refresh(&id, Provider::Salesforce, 1, "late", at(4), ttl)
+        .await
+        .unwrap();
     let RefreshTurn::AlreadyDone(now, 2) = late else {
         panic!("{late:?}")
     };
@@ -290,75 +324,121 @@ pub(crate) async fn one_refreshes(store: Store) {
 
     // Given up, the next may.
     assert!(matches!(
-        store.begin_refresh(&id, 2, "a", at(5), ttl).await.unwrap(),
+        store
+            .begin_refresh(&id, Provider::Salesforce, 2, "a", at(5), ttl)
+            .await
+            .unwrap(),
         RefreshTurn::Mine
     ));
-    store.abandon_refresh(&id, "not mine").await.unwrap();
+    store
+        .abandon_refresh(&id, Provider::Salesforce, "not mine")
+        .await
+        .unwrap();
     assert!(matches!(
-        store.begin_refresh(&id, 2, "b", at(5), ttl).await.unwrap(),
+        store
+            .begin_refresh(&id, Provider::Salesforce, 2, "b", at(5), ttl)
+            .await
+            .unwrap(),
         RefreshTurn::Wait
     ));
-    store.abandon_refresh(&id, "a").await.unwrap();
+    store
+        .abandon_refresh(&id, Provider::Salesforce, "a")
+        .await
+        .unwrap();
     assert!(matches!(
-        store.begin_refresh(&id, 2, "b", at(5), ttl).await.unwrap(),
+        store
+            .begin_refresh(&id, Provider::Salesforce, 2, "b", at(5), ttl)
+            .await
+            .unwrap(),
         RefreshTurn::Mine
     ));
 
     // Its turn ran out and "c" has it; but the token that "b" got is the only one that lives.
     assert!(matches!(
-        store.begin_refresh(&id, 2, "c", at(34), ttl).await.unwrap(),
+        store
+            .begin_refresh(&id, Provider::Salesforce, 2, "c", at(34), ttl)
+            .await
+            .unwrap(),
         RefreshTurn::Wait
     ));
     assert!(matches!(
-        store.begin_refresh(&id, 2, "c", at(35), ttl).await.unwrap(),
+        store
+            .begin_refresh(&id, Provider::Salesforce, 2, "c", at(35), ttl)
+            .await
+            .unwrap(),
         RefreshTurn::Mine
     ));
     assert_eq!(
         store
-            .finish_refresh(&id, "b", grant(3, Some(2)), at(36))
+            .finish_refresh(&id, Provider::Salesforce, "b", grant(3, Some(2)), at(36))
             .await
             .unwrap(),
         3
     );
     // What "c" brings now comes from a grant that is past.
-    let stale = store.finish_refresh(&id, "c", grant(4, Some(2)), at(37)).await;
+    let stale = store
+        .finish_refresh(&id, Provider::Salesforce, "c", grant(4, Some(2)), at(37))
+        .await;
     assert!(matches!(stale, Err(StoreError::LeaseLost)), "{stale:?}");
-    let stale = store.finish_refresh(&id, "c", grant(4, None), at(37)).await;
+    let stale = store
+        .finish_refresh(&id, Provider::Salesforce, "c", grant(4, None), at(37))
+        .await;
     assert!(matches!(stale, Err(StoreError::LeaseLost)), "{stale:?}");
 
     // A new sign-in overtakes a refresh.
     assert!(matches!(
-        store.begin_refresh(&id, 3, "d", at(40), ttl).await.unwrap(),
+        store
+            .begin_refresh(&id, Provider::Salesforce, 3, "d", at(40), ttl)
+            .await
+            .unwrap(),
         RefreshTurn::Mine
     ));
-    assert_eq!(store.put_grant(&id, grant(9, None), at(41)).await.unwrap(), 4);
-    let stale = store.finish_refresh(&id, "d", grant(5, Some(3)), at(42)).await;
+    assert_eq!(
+        store
+            .put_grant(&id, Provider::Salesforce, grant(9, None), at(41))
+            .await
+            .unwrap(),
+        4
+    );
+    let stale = store
+        .finish_refresh(&id, Provider::Salesforce, "d", grant(5, Some(3)), at(42))
+        .await;
     assert!(matches!(stale, Err(StoreError::LeaseLost)), "{stale:?}");
-    let (now, version) = store.grant(&id).await.unwrap().unwrap();
+    let (now, version) = store.grant(&id, Provider::Salesforce).await.unwrap().unwrap();
     assert_eq!((access(&now), version), ("access-token-9", 4));
-    store.delete_grant(&id).await.unwrap();
-    let gone = store.finish_refresh(&id, "d", grant(5, Some(9)), at(43)).await;
+    store.delete_grant(&id, Provider::Salesforce).await.unwrap();
+    let gone = store
+        .finish_refresh(&id, Provider::Salesforce, "d", grant(5, Some(9)), at(43))
+        .await;
     assert!(matches!(gone, Err(StoreError::NotFound("grant"))), "{gone:?}");
 }
 
 pub(crate) async fn locks_are_taken_in_one_order(store: Store) {
     connected(&store, 1).await;
-    store.put_grant(&cid(1), grant(1, None), T0).await.unwrap();
+    store
+        .put_grant(&cid(1), Provider::Salesforce, grant(1, None), T0)
+        .await
+        .unwrap();
     let work = (0..60_u64).map(|n| {
         let store = store.clone();
         tokio::spawn(async move {
             let id = cid(1);
             match n % 5 {
-                0 => drop(store.put_grant(&id, grant(n, None), T0).await.unwrap()),
+                0 => drop(
+                    store
+                        .put_grant(&id, Provider::Salesforce, grant(n, None), T0)
+                        .await
+                        .unwrap(),
+                ),
                 1 => {
                     drop(
                         store
-                            .begin_refresh(&id, 1, &n.to_string(), T0, TTL)
+                            .begin_refresh(&id, Provider::Salesforce, 1, &n.to_string(), T0, TTL)
                             .await
                             .unwrap(),
                     );
                     match store
-                        .finish_refresh(&id, &n.to_string(), grant(n, None), T0)
+                        .finish_refresh(&id, Provider::Salesforce, &n.to_string(), grant(n, None), T0)
                         .await
                     {
                         Ok(_) | Err(StoreError::LeaseLost) => {}
@@ -474,6 +554,8 @@ pub(crate) async fn flows_are_used_once(store: Store) {
         pkce_verifier: SecretString::from("verifier-0123456789"),
         purpose: "salesforce".to_owned(),
         login_host: "login.salesforce.com".to_owned(),
+        id_nonce: Some("a nonce".to_owned()),
+        user_id: Some(user(7)),
         created: T0,
         expires: at(600),
     };
@@ -705,6 +787,8 @@ pub(crate) async fn a_sweep_takes_what_is_over(store: Store) {
         pkce_verifier: SecretString::from("v"),
         purpose: "p".to_owned(),
         login_host: "h".to_owned(),
+        id_nonce: None,
+        user_id: None,
         created: T0,
         expires: now,
     };
@@ -994,9 +1078,12 @@ pub(crate) async fn migrations_run_once(store: Store, other: Store) {
 
 pub(crate) async fn the_masters_key_is_needed(store: Store, stranger: Store) {
     connected(&store, 1).await;
-    store.put_grant(&cid(1), grant(1, None), T0).await.unwrap();
+    store
+        .put_grant(&cid(1), Provider::Salesforce, grant(1, None), T0)
+        .await
+        .unwrap();
     corrupt(stranger.mailbox_secret(&cid(1)).await);
-    corrupt(stranger.grant(&cid(1)).await);
+    corrupt(stranger.grant(&cid(1), Provider::Salesforce).await);
     let lease = stranger
         .claim(&Pick::Due, "w", new_session(), T0, TTL)
         .await
@@ -1270,9 +1357,23 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
     }
     assert_eq!(
         store.pending_migrations().await.unwrap(),
-        ["0002 activities", "0003 org_pass"]
+        ["0002 activities", "0003 org_pass", "0004 microsoft"]
     );
+    let sealed = blob(9);
+    store
+        .execute_raw(&format!(
+            "INSERT INTO grants VALUES ('{c}', '{o}', '{u}', {sealed}, 3, NULL, NULL, 5)"
+        ))
+        .await
+        .unwrap();
     store.migrate().await.unwrap();
+    assert_eq!(
+        store
+            .query_raw("SELECT provider || version FROM grants")
+            .await
+            .unwrap(),
+        [Some("salesforce3".to_owned())]
+    );
 
     let row = store.connection(&c).await.unwrap().unwrap();
     assert_eq!((row.settings, row.links), (Settings::default(), 2));
@@ -1286,4 +1387,323 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
         (pending[0].key.0.as_str(), &pending[0].traits),
         ("k2", &tandem_sync::Traits::default())
     );
+}
+
+fn microsoft(n: u64) -> GrantSecret {
+    GrantSecret {
+        instance_url: String::new(),
+        owner: "a tenant/a user".to_owned(),
+        expires: Some(at(3600)),
+        ..grant(n, None)
+    }
+}
+
+fn in_the_cloud(address: &str) -> MailboxAccount {
+    MailboxAccount {
+        server: MailboxServer::Office365,
+        host: "graph.microsoft.com".to_owned(),
+        ..mailbox(address)
+    }
+}
+
+pub(crate) async fn two_providers_grant(store: Store) {
+    connected(&store, 1).await;
+    let id = cid(1);
+    let (crm, cloud) = (Provider::Salesforce, Provider::Microsoft);
+    store.put_grant(&id, crm, grant(1, None), T0).await.unwrap();
+    let address = "user1@example.com";
+    let connect = store.activate(&id, in_the_cloud(address), microsoft(2), at(1));
+    connect.await.unwrap();
+    // The password that is no longer needed is not kept.
+    assert!(store.mailbox_secret(&id).await.unwrap().is_none());
+    let (read, version) = store.grant(&id, cloud).await.unwrap().unwrap();
+    assert_eq!((access(&read), version), ("access-token-2", 1));
+    assert_eq!(read.expires, Some(at(3600)));
+    let (other, _) = store.grant(&id, crm).await.unwrap().unwrap();
+    assert_eq!((access(&other), other.expires), ("access-token-1", None));
+
+    // One refresh at a time, of each.
+    let mine = |turn: RefreshTurn| matches!(turn, RefreshTurn::Mine);
+    for provider in [crm, cloud] {
+        let turn = store.begin_refresh(&id, provider, 1, "a", at(2), TTL).await;
+        assert!(mine(turn.unwrap()));
+        let turn = store.begin_refresh(&id, provider, 1, "b", at(2), TTL).await;
+        assert!(!mine(turn.unwrap()), "{provider:?}");
+    }
+    let done = store.finish_refresh(&id, cloud, "a", microsoft(3), at(3)).await;
+    assert_eq!(done.unwrap(), 2);
+    let (other, version) = store.grant(&id, crm).await.unwrap().unwrap();
+    assert_eq!((access(&other), version), ("access-token-1", 1));
+    store.abandon_refresh(&id, crm, "a").await.unwrap();
+
+    // What the next sign-in must bring along is forgotten with it.
+    assert_eq!(store.demand(&id, cloud).await.unwrap(), None);
+    store.set_demand(&id, cloud, "{\"a\":1}").await.unwrap();
+    assert_eq!(
+        store.demand(&id, cloud).await.unwrap().as_deref(),
+        Some("{\"a\":1}")
+    );
+    assert_eq!(store.demand(&id, crm).await.unwrap(), None);
+    let again = store.activate(&id, in_the_cloud(address), microsoft(4), at(4));
+    again.await.unwrap();
+    assert_eq!(store.demand(&id, cloud).await.unwrap(), None);
+
+    // A sealed grant of one does not open as the other's.
+    store
+        .execute_raw("DELETE FROM grants WHERE provider = 'salesforce'")
+        .await
+        .unwrap();
+    store
+        .execute_raw("UPDATE grants SET provider = 'salesforce'")
+        .await
+        .unwrap();
+    corrupt(store.grant(&id, crm).await);
+    store
+        .execute_raw("UPDATE grants SET provider = 'microsoft'")
+        .await
+        .unwrap();
+    assert!(store.grant(&id, cloud).await.unwrap().is_some());
+
+    // Back to a password: the grant is not kept.
+    let back = store.activate(&id, mailbox(address), secret("new"), at(5));
+    back.await.unwrap();
+    assert!(store.grant(&id, cloud).await.unwrap().is_none());
+    assert!(store.mailbox_secret(&id).await.unwrap().is_some());
+}
+
+pub(crate) async fn idle_grants_are_found(store: Store) {
+    for n in 1..=4 {
+        connected(&store, n).await;
+        let now = at(i64::try_from(n).unwrap() * 10);
+        store
+            .put_grant(&cid(n), Provider::Salesforce, grant(n, None), now)
+            .await
+            .unwrap();
+    }
+    store
+        .activate(&cid(2), in_the_cloud("user2@example.com"), microsoft(9), at(5))
+        .await
+        .unwrap();
+    let ended = Some(StateReason::SalesforceSignInEnded);
+    let active = [SyncState::Active];
+    store
+        .set_state(&cid(1), &active, SyncState::NeedsActivation, ended, None, T0)
+        .await
+        .unwrap();
+    store
+        .set_state(&cid(3), &active, SyncState::Paused, None, None, T0)
+        .await
+        .unwrap();
+    let found = store.idle_grants(at(40), 10).await.unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|idle| (&idle.connection, idle.provider, idle.version))
+        .collect();
+    // The first is over, as is known; the fourth is young.
+    assert_eq!(
+        found,
+        [
+            (&cid(2), Provider::Microsoft, 1),
+            (&cid(2), Provider::Salesforce, 1),
+            (&cid(3), Provider::Salesforce, 1)
+        ]
+    );
+    assert_eq!(store.idle_grants(at(40), 1).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_sign_in_waits_for_its_pane(store: Store) {
+    let waiting = WaitingSignIn {
+        grant: microsoft(1),
+        address: "Ana@example.com".to_owned(),
+        addresses: vec!["ana@example.com".to_owned(), "a@example.com".to_owned()],
+        session: Some([3; 32]),
+    };
+    let (nonce, code, digits) = ([1; 32], [2; 32], [4; 32]);
+    let put = |until: i64| {
+        let (store, waiting) = (store.clone(), waiting.clone());
+        async move {
+            let (code, digits) = ((&code, at(until)), (&digits, at(until * 2)));
+            store
+                .put_sign_in(&nonce, code, digits, &waiting, T0)
+                .await
+                .unwrap();
+        }
+    };
+    put(60).await;
+    let sealed = store
+        .query_raw(if store.database() == "SQLite" {
+            "SELECT hex(sealed) FROM sign_ins"
+        } else {
+            "SELECT encode(sealed, 'escape') FROM sign_ins"
+        })
+        .await
+        .unwrap();
+    assert!(!sealed[0].as_deref().unwrap().contains("token"));
+    for (nonce, code) in [([9; 32], code), (nonce, [9; 32]), (code, nonce)] {
+        assert!(store.take_sign_in(&nonce, &code, T0).await.unwrap().is_none());
+    }
+    let takes = (0..8).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.take_sign_in(&nonce, &code, at(59)).await.unwrap() })
+    });
+    let taken: Vec<_> = futures::future::join_all(takes)
+        .await
+        .into_iter()
+        .filter_map(Result::unwrap)
+        .collect();
+    assert_eq!(taken.len(), 1, "once");
+    assert_eq!(access(&taken[0].grant), "access-token-1");
+    assert_eq!(taken[0].addresses, waiting.addresses);
+    assert_eq!(taken[0].grant.owner, "a tenant/a user");
+    assert_eq!(
+        (taken[0].session, taken[0].grant.expires),
+        (Some([3; 32]), Some(at(3600)))
+    );
+    assert!(!format!("{:?}", taken[0]).contains("token"));
+
+    // Typing takes longer than a message.
+    put(60).await;
+    assert!(store.take_sign_in(&nonce, &code, at(60)).await.unwrap().is_none());
+    assert!(
+        store
+            .take_sign_in(&nonce, &digits, at(119))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    put(60).await;
+    assert!(
+        store
+            .take_sign_in(&nonce, &digits, at(120))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(store.sweep(at(120)).await.unwrap().expired, 1);
+    // The later one is meant.
+    put(10).await;
+    put(60).await;
+    assert!(store.take_sign_in(&nonce, &code, at(20)).await.unwrap().is_some());
+}
+
+/// A lease on connection `n`.
+async fn leased(store: &Store, n: u64, now: tandem_types::Timestamp) -> tandem_sync::ports::Lease {
+    store
+        .claim(&Pick::This(cid(n)), "w", new_session(), now, TTL)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+pub(crate) async fn a_mailbox_moves_to_another_server(store: Store) {
+    connected(&store, 1).await;
+    let id = cid(1);
+    let lease = leased(&store, 1, T0).await;
+    let step = Commit {
+        mailbox_cursor: cursor("ews"),
+        crm_cursor: cursor("crm"),
+        last_full: Some(T0),
+        first_round_done: true,
+        ..links([1, 2])
+    };
+    store.commit(&lease, T0, step).await.unwrap();
+    store.close(&lease, done(at(1), Some(at(9)))).await.unwrap();
+    let address = "User1@Example.com";
+
+    // The same kind again: nothing begins anew.
+    let same = store.activate(&id, mailbox(address), secret("new"), at(2));
+    same.await.unwrap();
+    let lease = leased(&store, 1, at(3)).await;
+    let opening = store.open(&lease).await.unwrap();
+    assert_eq!(
+        (opening.mailbox_cursor, opening.last_full),
+        (cursor("ews"), Some(T0))
+    );
+    assert!(
+        store
+            .links(&lease, &LinkAsk::All)
+            .await
+            .unwrap()
+            .iter()
+            .all(|l| !l.traits.keyless)
+    );
+
+    let cloud = store.activate(&id, in_the_cloud(address), microsoft(1), at(4));
+    cloud.await.unwrap();
+    let lease = leased(&store, 1, at(5)).await;
+    let opening = store.open(&lease).await.unwrap();
+    // Both sides are listed in full; no delete follows from what is not found; the first round is through.
+    assert_eq!(opening.mailbox_cursor, None);
+    assert_eq!(opening.crm_cursor, cursor("crm"));
+    assert_eq!(opening.last_full, Some(tandem_types::Timestamp(0)));
+    assert!(opening.first_round_done);
+    assert_eq!(opening.live_links, 2);
+    let found = store.links(&lease, &LinkAsk::All).await.unwrap();
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|link| link.traits.keyless));
+    assert_eq!(found[0].mailbox_id, crate::common::link(1).mailbox_id);
+    assert_eq!(found[0].traits.claim, crate::common::link(1).traits.claim);
+
+    // Found again, and known by its key.
+    let step = Commit {
+        mailbox_cursor: cursor("graph"),
+        ..links([1, 2])
+    };
+    store.commit(&lease, at(5), step).await.unwrap();
+    store.close(&lease, done(at(6), Some(at(9)))).await.unwrap();
+    let keyless = async |store: &Store| {
+        let links = store.links_of(&cid(1), &LinkAsk::All).await.unwrap();
+        links.iter().filter(|link| link.traits.keyless).count()
+    };
+    // Another mailbox meanwhile, on Exchange: this one's ids are still those of Office 365.
+    let other = store.activate(&id, mailbox("other@example.com"), secret("x"), at(7));
+    other.await.unwrap();
+    let back = store.activate(&id, in_the_cloud(address), microsoft(2), at(8));
+    back.await.unwrap();
+    assert_eq!(keyless(&store).await, 0);
+    let home = store.activate(&id, mailbox(address), secret("y"), at(9));
+    home.await.unwrap();
+    assert_eq!(keyless(&store).await, 2);
+}
+
+pub(crate) async fn a_mailbox_changes_its_salesforce_user(store: Store) {
+    connected(&store, 1).await;
+    let (one, two) = (cid(1), cid(2));
+    store.upsert_user(&new_user(1, 2), T0).await.unwrap();
+    store.ensure_connection(&user(2), cid(2), T0).await.unwrap();
+    store
+        .put_grant(&two, Provider::Salesforce, grant(2, None), T0)
+        .await
+        .unwrap();
+    let lease = leased(&store, 1, T0).await;
+    store.commit(&lease, T0, links([1])).await.unwrap();
+
+    let moved = store.move_mailbox(&one, &two, at(1)).await.unwrap().unwrap();
+    assert_eq!(moved.address, "user1@example.com");
+    let left = store.connection(&one).await.unwrap().unwrap();
+    assert_eq!((left.state, left.mailbox), (SyncState::Deactivated, None));
+    assert!(store.mailbox_secret(&one).await.unwrap().is_none());
+    let row = store.connection(&two).await.unwrap().unwrap();
+    assert_eq!((row.state, row.links), (SyncState::Active, 0), "links stay apart");
+    let read = store.mailbox_secret(&two).await.unwrap().unwrap();
+    assert_eq!(read.password.expose_secret(), "password 1");
+    let stale = store.commit(&lease, at(1), links([2])).await;
+    assert!(matches!(stale, Err(StoreError::LeaseLost)), "{stale:?}");
+
+    // And back, from Office 365: the old links are there again.
+    let cloud = store.activate(&two, in_the_cloud("user1@example.com"), microsoft(3), at(2));
+    cloud.await.unwrap();
+    store.move_mailbox(&two, &one, at(3)).await.unwrap().unwrap();
+    let row = store.connection(&one).await.unwrap().unwrap();
+    assert_eq!((row.state, row.links), (SyncState::Active, 1));
+    let (grant, _) = store.grant(&one, Provider::Microsoft).await.unwrap().unwrap();
+    assert_eq!(access(&grant), "access-token-3");
+    assert!(store.grant(&two, Provider::Salesforce).await.unwrap().is_none());
+
+    assert_eq!(store.move_mailbox(&two, &one, at(4)).await.unwrap(), None);
+    connected(&store, 2).await;
+    let taken = store.move_mailbox(&one, &two, at(5)).await;
+    assert!(matches!(taken, Err(StoreError::Taken(_))), "{taken:?}");
+    let row = store.connection(&one).await.unwrap().unwrap();
+    assert_eq!(row.state, SyncState::Active, "nothing was done");
 }

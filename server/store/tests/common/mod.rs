@@ -92,7 +92,9 @@ pub(crate) fn grant(n: u64, previous: Option<u64>) -> GrantSecret {
         access_token: SecretString::from(format!("access-token-{n}")),
         refresh_token: SecretString::from(format!("refresh-token-{n}")),
         instance_url: "https://acme.my.salesforce.com".to_owned(),
+        owner: String::new(),
         issued_at: T0,
+        expires: None,
         previous_refresh: previous.map(|n| SecretString::from(format!("refresh-token-{n}"))),
     }
 }

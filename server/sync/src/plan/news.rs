@@ -345,7 +345,7 @@ impl<'a> Planner<'a> {
                 title(&item.record),
                 reason.text().to_owned(),
                 vec![IssueCure::Ignore],
-            )
+            );
         } else {
             self.solve_item(kind, Side::Mailbox, &item.id, of_sources(kind));
             if linked {

@@ -12,6 +12,7 @@
 
 mod aside;
 mod laws;
+mod migration;
 mod perturb;
 mod planner;
 mod sessions;
