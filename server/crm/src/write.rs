@@ -420,6 +420,7 @@ mod tests {
 
     #[test]
     fn rows_are_sent_together_up_to_a_size_and_never_none() {
+        const MB: usize = 1 << 20;
         let key = LinkKey("k".to_owned());
         let of = |sizes: &[usize]| -> Vec<Planned<'_>> {
             let jobs = sizes.iter().enumerate().map(|(index, size)| Planned {
@@ -435,7 +436,6 @@ mod tests {
         };
         let cut =
             |sizes: &[usize]| -> Vec<usize> { by_size(&of(sizes)).into_iter().map(<[_]>::len).collect() };
-        const MB: usize = 1 << 20;
         assert_eq!(cut(&[]), Vec::<usize>::new());
         assert_eq!(cut(&[10; 200]), [200]);
         assert_eq!(cut(&[2 * MB; 5]), [2, 2, 1]);

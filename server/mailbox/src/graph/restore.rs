@@ -143,5 +143,6 @@ fn written(held: &Held, places: &Places) -> Outcome {
     Outcome::Written {
         now: Box::new(held.snapshot(places)),
         replaced: BTreeMap::new(),
+        left: None,
     }
 }

@@ -498,6 +498,7 @@ impl Graph {
                         Outcome::Written {
                             now,
                             replaced: trace.replaced,
+                            left: None,
                         }
                     }
                 }

@@ -53,7 +53,12 @@ async fn what_is_written_is_read_back_and_cleared() {
 
     let all: Vec<_> = full("b").fields.into_iter().collect();
     let outcome = graph.write(&[update(&made, &all)]).await.unwrap().remove(0);
-    let Outcome::Written { now, replaced } = &outcome else {
+    let Outcome::Written {
+        now,
+        replaced,
+        left: None,
+    } = &outcome
+    else {
         panic!("{outcome:?}")
     };
     assert_eq!(now.record, full("b"));

@@ -1437,7 +1437,7 @@ fn a_crowd_is_told_as_long_as_it_is_one() {
     assert_eq!(world.issues(), told);
     let people = |change: &dyn Fn(&mut Vec<Attendee>)| {
         world.mailbox.touch(&mailbox, |item| {
-            change(&mut item.extra.event.as_mut().unwrap().attendees)
+            change(&mut item.extra.event.as_mut().unwrap().attendees);
         });
         world.settle();
         world.issues()
