@@ -25,10 +25,10 @@ fn event(subject: &str, start: &str, end: &str) -> Value {
     json!({ "subject": subject, "start": start, "end": end, "categories": ["Salesforce"] })
 }
 
-/// A mail that the user wants in Salesforce.
+/// A mail that the user wants in Salesforce. From a colleague: of a stranger's he would be asked where it belongs.
 fn mail(stage: &Stage, id: &str, more: &Value) -> Value {
     let mut all = json!({ "folder": "Salesforce Emails", "subject": id, "text": "Text.",
-        "from": "somebody@elsewhere.example", "to": [stage.nina.user.mailbox], "message_id": format!("<{id}@elsewhere.example>") });
+        "from": "somebody@contoso.example", "to": [stage.nina.user.mailbox], "message_id": format!("<{id}@elsewhere.example>") });
     for (name, value) in more.as_object().into_iter().flatten() {
         all[name] = value.clone();
     }
@@ -38,7 +38,7 @@ fn mail(stage: &Stage, id: &str, more: &Value) -> Value {
 /// As [`mail`], byte by byte: the headers that differ, and what comes after them.
 fn raw_mail(stage: &Stage, id: &str, headers: &str, body: &[u8]) -> Value {
     let head = format!(
-        "From: somebody@elsewhere.example\r\nTo: {}\r\nDate: Thu, 01 Oct 2026 10:00:00 +0000\r\nMessage-ID: <{id}@elsewhere.example>\r\n{headers}\r\n",
+        "From: somebody@contoso.example\r\nTo: {}\r\nDate: Thu, 01 Oct 2026 10:00:00 +0000\r\nMessage-ID: <{id}@elsewhere.example>\r\n{headers}\r\n",
         stage.nina.user.mailbox
     );
     let bytes: Vec<u8> = head.bytes().chain(body.iter().copied()).collect();

@@ -40,8 +40,14 @@ pub(crate) fn shown<'a>(
         return Cow::Borrowed(&mailbox.record);
     };
     let masked = roles::masked(link, mailbox);
-    let agreed = link.base.crm.get(&Field::Relations).copied();
-    if agreed.is_none() || !link.base.mailbox.contains_key(&Field::Relations) {
+    // Of an item that was made from the CRM's, the mailbox has never told any: what stands there was chosen there.
+    let agreed = link
+        .base
+        .crm
+        .get(&Field::Relations)
+        .filter(|_| link.base.mailbox.contains_key(&Field::Relations))
+        .copied();
+    if agreed.is_none() {
         preset(
             hasher,
             &mut link.base,

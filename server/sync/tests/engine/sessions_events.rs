@@ -791,6 +791,38 @@ fn a_meeting_that_nothing_saves_any_more_is_owed_no_record() {
     world.assert_quiet();
 }
 
+/// The mailbox's event has no people: what its records are is known there alone.
+#[test]
+fn what_an_event_of_the_crm_belongs_to_is_kept_when_everything_is_compared_again() {
+    for relations in [
+        "who=003bob;what=001acme;invited=003ann:none",
+        "what=001acme;invited=005colleague:none",
+        "who=003bob",
+    ] {
+        let world = World::new(61);
+        let record = event("Down", &span(&world, DAY, HOUR)).with(Field::Relations, relations);
+        let crm = world.crm.add(record, Scope::In);
+        world.settle();
+        let before = world.crm.value(&crm, Field::Relations);
+        assert!(
+            before
+                .known()
+                .is_some_and(|value| value.contains("acme") || value.contains("bob"))
+        );
+        world.minutes(25 * 60);
+        world.session();
+        assert_eq!(world.crm.value(&crm, Field::Relations), before);
+        // An edit in the mailbox is no word about it either.
+        let [(mailbox, _)] = &world.mailbox.here()[..] else {
+            panic!()
+        };
+        world.mailbox.edit(mailbox, Field::Location, "Room 1");
+        world.settle();
+        assert_eq!(world.crm.value(&crm, Field::Location), known("Room 1"));
+        assert_eq!(world.crm.value(&crm, Field::Relations), before);
+    }
+}
+
 #[test]
 fn an_invitation_of_the_crm_without_a_copy_comes_down_and_is_followed() {
     let world = World::new(23);
