@@ -63,6 +63,9 @@ pub struct Traits {
     /// Writes of it, or of its attachments, that came to nothing, or of which nobody knows, in a row. See `apply::tries`.
     #[serde(skip_serializing_if = "is_default")]
     pub attempts: u8,
+    /// The last create was refused, and is to be tried again: nothing came of it that could be looked for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unmade: bool,
     /// Nothing is sent for it before then.
     #[serde(skip_serializing_if = "is_default")]
     pub not_before: Option<Timestamp>,

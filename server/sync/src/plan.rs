@@ -509,6 +509,7 @@ pub(crate) fn set_item(link: &mut Link, side: Side, item: Option<&Snapshot>) {
 pub(crate) fn park(link: &mut Link, source: Side, item: &Snapshot) {
     link.state = LinkState::Dormant;
     link.intent = None;
+    link.traits.unmade = false;
     link.made_on = None;
     link.base = Base::default();
     set_item(link, source, Some(item));

@@ -14,7 +14,7 @@ use crate::mutant::{self, Mutant};
 /// What stands for the subject of an event that was made private.
 pub const PRIVATE_SUBJECT: &str = "Private";
 /// What a mask hides.
-const MASKED: [Field; 3] = [Field::Subject, Field::Body, Field::Location];
+pub(crate) const MASKED: [Field; 3] = [Field::Subject, Field::Body, Field::Location];
 
 /// What an event that was made private no longer shows there.
 pub(crate) const HIDDEN: [Field; 5] = [

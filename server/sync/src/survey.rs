@@ -338,6 +338,7 @@ impl<'a> View<'a> {
         }
         if let Some(intent) = link.intent
             && link.id_on(intent.side).is_none()
+            && !link.traits.unmade
             && !delete_asked(link)
         {
             match self.facts.made.get(&link.id) {

@@ -82,6 +82,8 @@ impl World {
                     .as_ref()
                     .and_then(|item| self.find_ever(Home::Box(conn), item))
                 && self.item(Home::Box(conn), index).text(Field::Private) == "yes"
+                // What came down and was hidden before that was noted, was saved as it had been.
+                && (kept || !self.hidden_since(Home::Box(conn), index))
             {
                 self.private_on_purpose.insert((conn, index));
                 self.on_purpose.insert((conn, id.clone()));

@@ -17,6 +17,11 @@ pub enum Home {
 }
 
 impl Home {
+    /// Where both halves of this connection's pairs live.
+    pub const fn of_pair(conn: usize) -> [Self; 2] {
+        [Self::Box(conn), Self::Org]
+    }
+
     pub const fn side(self) -> Side {
         match self {
             Self::Box(_) => Side::Mailbox,

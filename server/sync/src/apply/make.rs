@@ -56,6 +56,7 @@ impl Round<'_> {
         for work in &mut chunk {
             let link = &mut work.job.link;
             link.intent = Some(Intent { side, at: now });
+            link.traits.unmade = false;
             let Step::Make { record, .. } = &work.job.step else {
                 continue;
             };
@@ -126,6 +127,7 @@ impl Round<'_> {
                 // Whoever took it before may have made it: that is looked for before it is made.
                 applied.doubt(tries::wait(0));
                 link.key = claim.key;
+                link.traits.unmade = false;
                 link.intent = Some(Intent {
                     side: Side::Crm,
                     at: claim.since,
@@ -234,6 +236,7 @@ impl Round<'_> {
                         park(&mut job.link, side.other(), source);
                     }
                 }
+                job.link.traits.unmade = retry;
                 // Another may try his luck.
                 commit
                     .unclaimed

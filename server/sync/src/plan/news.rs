@@ -134,6 +134,7 @@ impl<'a> Planner<'a> {
         let traits = &mut link.traits;
         traits.waits_since = None;
         traits.claimed = false;
+        traits.unmade = false;
         traits.unmarked = false;
         // One that is made again, or whose first create was lost, keeps what it was: made private since, it is hidden.
         if !source.remade && !source.link.is_some_and(roles::was_saved) {

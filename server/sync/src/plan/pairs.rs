@@ -113,10 +113,11 @@ impl<'a> Planner<'a> {
             self.keep(kept, case.link, "");
         }
         self.solve(case.link, &[IssueCode::FateUnknown]);
-        let compared = items
-            .mailbox
-            .is_some_and(|item| !self.view.quiet(case.link, Side::Mailbox, item));
-        if compared && (items.crm.is_some() || self.is_agreed(case.link)) {
+        let compared = |side: Side| {
+            let item = items.on(side);
+            item.is_some_and(|item| !self.view.quiet(case.link, side, item))
+        };
+        if compared(Side::Mailbox) && (compared(Side::Crm) || self.is_agreed(case.link)) {
             // Compared, and as it was: a change that Salesforce refused was taken back. A version that is known already,
             // or a field that was never agreed on, says nothing: what was refused may have stood there before.
             self.solve(case.link, &REFUSALS);
@@ -175,6 +176,11 @@ impl<'a> Planner<'a> {
         kept.state = state;
         kept.intent = None;
         kept.traits.waits_since = None;
+        if kept.crm_id.is_none() {
+            // Nothing was made of it there: what is saved of it later is its first copy, private or not.
+            kept.made_on = None;
+            kept.base = Base::default();
+        }
         self.keep(kept, case.link, what);
         self.solve(case.link, of_pairs(case.link.kind));
         self.solve(case.link, &[IssueCode::CreateInDoubt]);
@@ -455,6 +461,17 @@ impl<'a> Planner<'a> {
             // Whoever wrote what is taken away there: nobody else has it if the answer is lost.
             for carried in merged.to.crm.values_mut() {
                 carried.lost = true;
+            }
+            // What is edited there meanwhile is carried over once the event is public again.
+            for field in roles::MASKED {
+                let before = before
+                    .base
+                    .crm
+                    .get(&field)
+                    .filter(|_| before.base.normaliser == kept.base.normaliser);
+                if let (Some(before), true) = (before, merged.apart.contains(&field)) {
+                    kept.base.crm.insert(field, *before);
+                }
             }
         }
         if kind == ItemKind::Event {

@@ -9,7 +9,7 @@ use crate::decide::{CrmState, MailboxState};
 use crate::facts::{Made, Seen};
 use crate::link::{EndReason, Link, LinkState};
 use crate::merge::{Both, differs, edited, may_write};
-use crate::model::{Field, ItemId, Scope, Snapshot, When};
+use crate::model::{Field, ItemId, Scope, Snapshot, When, instant};
 use crate::mutant::{self, Mutant};
 
 use super::{MERGES_MAX, Stand, Survey, View, paired};
@@ -100,18 +100,17 @@ impl<'a> View<'a> {
             && self.facts.sides.mailbox.compare.has(link.kind)
     }
 
-    /// Over before the window began, or completed long ago.
+    /// Over before the window began, or completed, and neither due nor changed lately.
     pub(super) fn is_past(self, item: &Snapshot) -> bool {
         match item.record.kind {
             ItemKind::Event => when(item).is_some_and(|when| when.is_before(self.frame.window)),
             ItemKind::Task => {
+                let since = instant(self.frame.tasks_since);
+                // Both are written so that the earlier one sorts first.
+                let due_since = |due: &str| since.get(..10).is_some_and(|day| due >= day);
                 item.record.get(Field::Status).known() == Some("completed")
-                    && item
-                        .extra
-                        .task
-                        .and_then(|task| task.completed)
-                        .unwrap_or(item.modified)
-                        < self.frame.tasks_since
+                    && item.modified < self.frame.tasks_since
+                    && !item.record.get(Field::Due).known().is_some_and(due_since)
             }
             ItemKind::Contact | ItemKind::Email => false,
         }

@@ -165,6 +165,10 @@ fn completed_long_ago_it_sleeps_and_an_edit_wakes_it() {
     world.minutes(20 * 24 * 60);
     world.session();
     world.session();
+    assert_eq!(world.links()[0].state, LinkState::Live, "it was due lately");
+    world.minutes(2 * 24 * 60);
+    world.session();
+    world.session();
     assert_eq!(world.links()[0].state, LinkState::Dormant);
     assert_eq!(
         (count(&world, MAILBOX), count(&world, CRM)),

@@ -55,6 +55,10 @@ impl World {
     fn judge_files(&mut self, conn: usize, issues: &BTreeSet<IssueKey>) {
         let home = Home::Box(conn);
         let mut said = Vec::new();
+        if !self.settings[conn].direction(ItemKind::Email).writes_crm() {
+            // They wait until emails are on again.
+            return;
+        }
         for link in self.links[conn].values() {
             if link.kind != ItemKind::Email || link.state != LinkState::Live || link.traits.follower {
                 continue;

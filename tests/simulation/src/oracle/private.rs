@@ -33,4 +33,11 @@ impl World {
         let item = self.item(Home::Box(conn), index);
         item.here() && item.text(Field::Private) == "yes" && !self.private_on_purpose.contains(&(conn, index))
     }
+
+    /// We made it, and a user made it private since.
+    pub(crate) fn hidden_since(&self, home: Home, index: usize) -> bool {
+        let item = self.item(home, index);
+        let held = item.held.get(&Field::Private);
+        item.made_by.is_some() && held.is_some_and(|edit| self.truth.edits[*edit].seq > item.made_seq)
+    }
 }

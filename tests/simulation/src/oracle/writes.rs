@@ -10,7 +10,7 @@ use crate::end::{take_answer, take_relations};
 use crate::oracle::private::HIDDEN;
 use crate::oracle::scope::NOBODY;
 use crate::truth::{Home, Lost, canon, image};
-use crate::world::{Run, World, user_id};
+use crate::world::{Item, Run, World, user_id};
 
 impl World {
     /// What an item was merged into, and that, and so on.
@@ -369,12 +369,13 @@ impl World {
             Some(Mark::None) => item.marked() || item.failed,
             None => false,
         };
-        // A session that has lost its lease wrote the same after this one had looked.
+        // A session that has lost its lease wrote the same after this one had looked; or this one has lost it, and a
+        // later one wrote the same before the request arrived.
+        let fence = self.runs[run].fence;
         let stale = item.ours[conn] >= self.runs[run].seq
-            && self
-                .runs
-                .iter()
-                .any(|other| other.conn == conn && other.fence < self.runs[run].fence && !other.closed);
+            && self.runs.iter().any(|other| {
+                other.conn == conn && (other.fence > fence || other.fence < fence && !other.closed)
+            });
         if same && !marks && key.is_none_or(|key| item.key.as_ref() == Some(key)) && !raced && !stale {
             said.push(("S5", format!("a write to {} changes nothing", item.id)));
         }
@@ -663,7 +664,16 @@ impl World {
             .held
             .iter()
             .filter(|(held, _)| field.is_none_or(|field| field == **held))
-            .any(|(_, edit)| self.truth.edits[*edit].seq > ours);
+            .filter(|(_, edit)| self.truth.edits[**edit].seq > ours)
+            .any(|(held, _)| {
+                // Changed and changed back, it stands as it was left.
+                let left = self
+                    .truth
+                    .said(item.soul, *held)
+                    .filter(|said| (said.home, said.item) == (home, index) && said.seq > ours)
+                    .min_by_key(|said| said.seq);
+                left.is_none_or(|said| canon(*held, &said.over) != canon(*held, item.text(*held)))
+            });
         if since && ours > 0 {
             let text = format!("an undo overwrites what was changed since in {}", item.id);
             self.violate("S1", text);
@@ -690,7 +700,19 @@ impl World {
             let record = self.item(Home::Org, index);
             record.owner == conn && !record.passed && !link.traits.follower
         });
-        if kind == ItemKind::Event && !own {
+        let other = match home {
+            Home::Box(_) => Home::Org,
+            Home::Org => Home::Box(conn),
+        };
+        let half = link.id_on(other.side()).and_then(|id| self.find(other, id));
+        let half = half.map(|index| self.item(other, index));
+        if half.is_none_or(|half| !half.here()) {
+            // Its other half is gone: this comes of another pairing, by which what is empty is filled.
+            return;
+        }
+        let copy = |item: &Item| item.kind == ItemKind::Event && item.event.part == Part::Attendee;
+        let mailbox = if home == Home::Org { half } else { Some(item) };
+        if kind == ItemKind::Event && (!own || field != Field::Reminder && mailbox.is_some_and(copy)) {
             return;
         }
         let settings = &self.runs[run].settings;
@@ -741,14 +763,26 @@ impl World {
         if merged || link.as_ref().is_some_and(|link| self.cured.contains(link)) {
             return;
         }
+        let item = self.item(home, index);
+        let soul = item.soul;
+        // One that we made was paired then, even if the answer was lost: both sides may have been edited since.
+        let made = Home::of_pair(conn)
+            .into_iter()
+            .flat_map(|home| &self.shelf(home).items)
+            .filter(|other| other.here() && other.made_by.is_some_and(|run| self.runs[run].conn == conn))
+            .filter(|other| other.kind == item.kind && self.truth.same(other.soul, soul))
+            .map(|other| other.made_seq)
+            .max();
         let paired = link
             .and_then(|link| self.paired.get(&(conn, link)).copied())
+            .or(made)
             .unwrap_or(self.seq);
-        let soul = self.item(home, index).soul;
         let newer = self
             .truth
             .said(soul, field)
-            .any(|said| (said.home, said.item) != (home, index) && said.seq > paired);
+            .filter(|said| (said.home, said.item) != (home, index))
+            // When a colleague's words arrive in the organisation, nobody can tell here.
+            .any(|said| said.seq > paired || !Home::of_pair(conn).contains(&said.home));
         if !newer && self.truth.edits[edit].seq < paired {
             let text = format!("{} of {id} is overwritten on adopting", field.as_str());
             self.violate("S1", text);
