@@ -101,6 +101,12 @@ impl Link {
         }
     }
 
+    /// Whether its item was made is not known.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        let missing = self.intent.is_some_and(|intent| self.id_on(intent.side).is_none());
+        missing && !self.traits.unmade
+    }
+
     /// By what the mailbox item, as it is now, will be found again.
     pub(crate) fn note_marks(&mut self, item: &Snapshot) {
         self.traits.keyless = item.key.as_ref() != Some(&self.key);

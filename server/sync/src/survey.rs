@@ -337,8 +337,7 @@ impl<'a> View<'a> {
             return;
         }
         if let Some(intent) = link.intent
-            && link.id_on(intent.side).is_none()
-            && !link.traits.unmade
+            && link.is_in_doubt()
             && !delete_asked(link)
         {
             match self.facts.made.get(&link.id) {

@@ -13,6 +13,12 @@ pub(super) fn decide(link: LinkState, mailbox: MailboxState, crm: CrmState, term
         other => other,
     };
     match link {
+        // Brought back by the user, while another's pair went on with the record.
+        LinkState::Ended(EndReason::DeletedInMailbox)
+            if mailbox.here() && crm == CrmState::MergedIntoLinked =>
+        {
+            Decision::EndMerged
+        }
         LinkState::Ended(reason) => ended(reason, mailbox, crm),
         LinkState::Dormant => dormant(mailbox, crm),
         LinkState::Live => live(mailbox, crm, terms),

@@ -49,16 +49,16 @@ impl<'a> Planner<'a> {
             }
             Decision::EndMerged => {
                 self.rest(case, LinkState::Ended(EndReason::Merged), "ended");
-                if let Some(id) = &link.mailbox_id {
+                let item = here(&case.stand.mailbox);
+                if let Some(id) = item.map(|item| &item.id).or(link.mailbox_id.as_ref()) {
                     let winner = match case.stand.crm {
                         Stand::Deleted {
                             merged_into: Some(winner),
                         } => winner.0.clone(),
+                        Stand::Here(winner) => winner.id.0.clone(),
                         _ => String::new(),
                     };
-                    let name = here(&case.stand.mailbox)
-                        .map(|item| title(&item.record))
-                        .unwrap_or_default();
+                    let name = item.map(|item| title(&item.record)).unwrap_or_default();
                     self.issue(
                         (link.kind, Side::Mailbox, id),
                         IssueCode::MergedIntoLinked,
@@ -72,7 +72,7 @@ impl<'a> Planner<'a> {
                 // What a lost create has made is the link's from now on; what is owed waits until both are seen again.
                 if link.intent.is_some() {
                     let items = Both::new(here(&case.stand.mailbox), here(&case.stand.crm));
-                    let mut kept = Self::with_items(link, &items, Both::default());
+                    let mut kept = Self::with_items(&self.as_found(link, &items), &items, Both::default());
                     kept.intent = None;
                     self.keep(kept, link, "");
                 }
@@ -277,8 +277,10 @@ impl<'a> Planner<'a> {
         if link.state != LinkState::Live {
             what = "woken";
             self.solve(link, &[IssueCode::DeletedInMailbox, IssueCode::NoPermission]);
-        } else if case.winner.is_some() {
+        } else if let Some(winner) = case.winner {
             what = "followed";
+            // Whoever had it before lost his mailbox item: now it has one again.
+            self.solve_item(link.kind, Side::Crm, &winner.id, &[IssueCode::DeletedInMailbox]);
         } else if link
             .intent
             .is_some_and(|intent| link.id_on(intent.side).is_none())
@@ -296,7 +298,24 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        self.pair_up(link, Some(link), items, mark, what, false);
+        self.pair_up(&self.as_found(link, &items), Some(link), items, mark, what, false);
+    }
+
+    /// A link as far as the item that a lost create seems to have made bears it out. One that is known by most of its
+    /// words only may be somebody else's own: nothing was agreed with it, and it is not ours to delete.
+    fn as_found(&self, link: &Link, items: &Both<Option<&'a Snapshot>>) -> Link {
+        let mut found = link.clone();
+        if let Some(intent) = link.intent
+            && link.is_in_doubt()
+            && link.kind != ItemKind::Email
+            && !self.holds_key(intent.side, link.kind)
+            && let Some(item) = items.on(intent.side)
+            && edited(self.view.hasher, &link.base, intent.side, &item.record)
+        {
+            found.base = Base::default();
+            found.made_on = None;
+        }
+        found
     }
 
     /// Merges two items into `link`, and plans what is to be written. `stored`: the link as it is in the store.

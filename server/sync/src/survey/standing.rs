@@ -177,10 +177,18 @@ impl<'a> View<'a> {
                 merged_into: Some(winner),
             } => return self.merged(link, winner, survey, known),
             Stand::Here(now) if now.scope != Scope::In => CrmState::Out,
+            // Another pair has followed a merge into this record since this one lost its mailbox item.
+            Stand::Here(now) if self.is_others(link, now) => CrmState::MergedIntoLinked,
             Stand::Here(now) if self.changed(link, Side::Crm, now, &stand.mailbox) => CrmState::Changed,
             Stand::Unseen | Stand::Here(_) => CrmState::Same,
         };
         (state, None)
+    }
+
+    fn is_others(self, link: &Link, record: &Snapshot) -> bool {
+        let alone = matches!(link.state, LinkState::Ended(_)) || link.mailbox_id.is_none();
+        let holder = self.links.of_item(Side::Crm, &record.id);
+        alone && holder.is_some_and(|other| other.id != link.id && paired(other))
     }
 
     /// It ended when its item was deleted, and the user has taken that back.

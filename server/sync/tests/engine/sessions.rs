@@ -195,6 +195,47 @@ fn ask_leaves_both_and_says_so_until_one_side_gives_in() {
     world.assert_quiet();
 }
 
+/// What was deleted in the mailbox, and whose record another pair has followed a merge into: it is that one's now.
+#[test]
+fn a_record_that_a_pair_has_followed_is_paired_once() {
+    for bring_back in [true, false] {
+        let world = World::new(95);
+        let (mailbox, crm) = linked(&world);
+        let other = world.crm.add(person("Bob", "Ray", "bob@example.com"), Scope::In);
+        world.settle();
+        world.mailbox.delete(&mailbox);
+        world.session();
+        assert_eq!(world.issues(), [(CRM, IssueCode::DeletedInMailbox)]);
+        let ended = world
+            .links()
+            .into_iter()
+            .find(|link| link.mailbox_id.as_ref() == Some(&mailbox))
+            .unwrap();
+        world.crm.merge_into(&other, &crm);
+        world.settle();
+        assert_eq!(world.issues(), [], "it has an item in the mailbox again");
+        if bring_back {
+            // Chosen on a page that was still open.
+            let now = tandem_sync::ports::Clock::now(&*world.clock);
+            let link = cure(&ended, IssueCure::BringBack, now, LinkKey("f".repeat(32))).unwrap();
+            world.store.with(|kept| kept.links.insert(link.id.clone(), link));
+        } else {
+            let back = world.mailbox.file(&mailbox);
+            world.mailbox.touch(&back, |item| item.gone = None);
+        }
+        world.settle();
+        let pairs = world
+            .links()
+            .into_iter()
+            .filter(|link| link.state == LinkState::Live && link.crm_id.as_ref() == Some(&crm));
+        assert_eq!(pairs.count(), 1);
+        assert_eq!(count(&world, MAILBOX), if bring_back { 1 } else { 2 });
+        let told = [(MAILBOX, IssueCode::MergedIntoLinked)];
+        assert_eq!(world.issues(), if bring_back { &told[..0] } else { &told[..] });
+        world.assert_quiet();
+    }
+}
+
 #[test]
 fn deleted_in_the_mailbox_is_kept_in_the_crm_and_offered() {
     let world = World::new(8);
@@ -1025,6 +1066,70 @@ fn a_create_in_doubt_that_could_be_several_is_asked() {
     world.settle();
     assert_eq!(count(&world, CRM), 1);
     assert_eq!(world.issues(), []);
+}
+
+/// A create that was refused has made nothing, and of one that was lost nobody knows: a record like it is the user's own.
+#[test]
+fn a_record_like_the_one_that_could_not_be_made_is_adopted() {
+    for refused in [true, false] {
+        let world = World::keyed(93, true, false);
+        let ann = person("Ann", "Lee", "ann@example.com").with(Field::Department, "Sales");
+        let mailbox = world.mailbox.add(ann, Scope::In);
+        world.crm.with(|state| {
+            if refused {
+                let refusal = Refusal {
+                    code: IssueCode::StorageFull,
+                    message: String::new(),
+                    fields: Vec::new(),
+                    retry: true,
+                };
+                state.faults.refuse.insert("Lee".to_owned(), refusal);
+            } else {
+                state.faults.doubt = Some((0, false));
+            }
+        });
+        world.session();
+        assert!(world.links()[0].intent.is_some());
+        world.crm.with(|state| state.faults.refuse.clear());
+        let theirs = person("Ann", "Lee", "ann@example.com").with(Field::HomePhone, "1");
+        let crm = world.crm.add(theirs, Scope::In);
+        world.settle();
+        assert_eq!((count(&world, CRM), count(&world, MAILBOX)), (1, 1));
+        let [link] = &world.links()[..] else { panic!() };
+        assert_eq!((link.intent, link.made_on), (None, None), "refused {refused}");
+        for (side, id) in [(MAILBOX, &mailbox), (CRM, &crm)] {
+            assert_eq!(world.side(side).value(id, Field::Department), known("Sales"));
+            assert_eq!(world.side(side).value(id, Field::HomePhone), known("1"));
+        }
+        assert_eq!(world.issues(), []);
+        world.assert_quiet();
+    }
+}
+
+/// Nor is the record of another person taken for it that has some of its words.
+#[test]
+fn what_was_refused_takes_no_record_of_another() {
+    let world = World::keyed(94, true, false);
+    world
+        .mailbox
+        .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    let refusal = Refusal {
+        code: IssueCode::StorageFull,
+        message: String::new(),
+        fields: Vec::new(),
+        retry: true,
+    };
+    world
+        .crm
+        .with(|state| state.faults.refuse.insert("Lee".to_owned(), refusal));
+    world.session();
+    world.crm.with(|state| state.faults.refuse.clear());
+    world.crm.add(person("Ann", "Lee", "lee@example.com"), Scope::In);
+    world.session();
+    assert!(world.calls(CRM).iter().all(|call| *call != "created"));
+    world.settle();
+    assert_eq!((count(&world, CRM), count(&world, MAILBOX)), (2, 2));
+    assert_eq!(world.links().len(), 2);
 }
 
 /// The one with the same content that was made minutes before is somebody else's already.
