@@ -96,7 +96,7 @@ impl World {
                 }
                 self.paired.entry((conn, id.clone())).or_insert(seq);
             }
-            self.keys.insert(link.key.clone(), (conn, id.clone()));
+            self.keys.insert((conn, link.key.clone()), id.clone());
             let noted = self.link_seq.entry(id.clone()).or_default();
             if noted.run != run {
                 noted.before = noted.at;

@@ -309,7 +309,8 @@ pub struct World {
     pub link_seq: BTreeMap<LinkId, Noted>,
     /// Things whose record was merged with another, or that were copied with their key.
     pub blurred: BTreeSet<usize>,
-    pub keys: BTreeMap<LinkKey, (usize, LinkId)>,
+    /// Of each connection: two make the same under one key, when one takes over the other's claim.
+    pub keys: BTreeMap<(usize, LinkKey), LinkId>,
     /// By which run.
     pub journal: Vec<(usize, JournalEntry)>,
     /// Items whose fate a user decided by a cure.
@@ -757,7 +758,7 @@ impl World {
                 if private {
                     return Scope::Private;
                 }
-                item.place == Place::Chosen
+                item.place == Place::Chosen && !self.settings[conn].email_folders.is_empty()
             }
             Home::Org => match item.kind {
                 ItemKind::Contact => {
@@ -830,6 +831,7 @@ impl World {
                         Place::Plain => MailPlace::Inbox,
                         Place::Sent => MailPlace::Sent,
                         Place::Ours => MailPlace::Ours,
+                        Place::Chosen if self.settings[conn].email_folders.is_empty() => MailPlace::Other,
                         Place::Chosen => MailPlace::Chosen,
                         Place::Elsewhere => MailPlace::Other,
                     };

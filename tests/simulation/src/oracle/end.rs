@@ -413,7 +413,7 @@ impl World {
 
     /// S3: emails and meetings are in Salesforce once, however many connections have them.
     fn judge_copies(&mut self) {
-        let mut seen: BTreeMap<(ItemKind, usize, Option<String>), ItemId> = BTreeMap::new();
+        let mut seen: BTreeMap<(ItemKind, usize, Option<String>, Option<usize>), ItemId> = BTreeMap::new();
         let mut said = Vec::new();
         for item in self.shelf(Home::Org).items.iter().filter(|item| item.here()) {
             // Brought back, or chosen otherwise, by a user.
@@ -423,10 +423,17 @@ impl World {
             if item.made_by.is_none() || !matches!(item.kind, ItemKind::Email | ItemKind::Event) {
                 continue;
             }
+            // Whose appointment was given to another, and who saves what is left in his calendar, has one of his own.
+            let shared = item.kind == ItemKind::Email
+                || [Home::Box(0), Home::Box(1)].into_iter().any(|home| {
+                    let mut copies = self.shelf(home).items.iter();
+                    copies.any(|copy| self.truth.same(copy.soul, item.soul) && copy.event.is_meeting())
+                });
             let key = (
                 item.kind,
                 self.truth.root(item.soul),
                 item.event.original_start.clone(),
+                (!shared).then_some(item.owner),
             );
             if let Some(other) = seen.insert(key, item.id.clone()) {
                 said.push(format!(

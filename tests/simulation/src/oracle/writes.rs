@@ -74,11 +74,10 @@ impl World {
             Home::Box(_) => Home::Org,
             Home::Org => Home::Box(conn),
         };
-        let announced = self.keys.get(key).cloned();
+        let announced = self.keys.get(&(conn, key.clone())).cloned();
         let source = announced
             .as_ref()
-            .filter(|(owner, _)| *owner == conn)
-            .and_then(|(_, link)| self.links[conn].get(link))
+            .and_then(|link| self.links[conn].get(link))
             .filter(|link| link.intent.is_some_and(|intent| intent.side == home.side()))
             .and_then(|link| link.id_on(other.side()).cloned())
             .and_then(|id| self.find_ever(other, &id));
@@ -108,9 +107,8 @@ impl World {
             && !raced
             && !(why == NOBODY && self.was_matched(other, source, start))
         {
-            let link = announced.map(|(_, link)| link);
             // What was in scope when it was paired is followed wherever it goes.
-            if !link.is_some_and(|link| self.once_paired(conn, &link)) {
+            if !announced.is_some_and(|link| self.once_paired(conn, &link)) {
                 let kind = record.kind.as_str();
                 self.violate("S6", format!("a {kind} is saved although: {why}"));
             }
@@ -181,7 +179,8 @@ impl World {
                 continue;
             }
             let seen = match home {
-                Home::Org => self.visible(twin, conn),
+                // A task is the same one only if it is the same person's.
+                Home::Org => self.visible(twin, conn) && (kind != ItemKind::Task || twin.owner == conn),
                 Home::Box(_) => {
                     let private = twin.private || twin.text(Field::Private) == "yes";
                     // What was cancelled stands for nothing that still takes place.
@@ -260,11 +259,8 @@ impl World {
             .max();
         let Some(fell) = fell else { return };
         let item = self.item(other, source);
-        let noted = self
-            .keys
-            .get(key)
-            .map_or(0, |(_, link)| self.noted_before(link, run));
-        let link = self.keys.get(key).map(|(_, link)| link.clone());
+        let link = self.keys.get(&(conn, key.clone())).cloned();
+        let noted = link.as_ref().map_or(0, |link| self.noted_before(link, run));
         let edited = item.held.values().any(|edit| {
             let edit = &self.truth.edits[*edit];
             !edit.carried || edit.seq > noted.min(fell)
