@@ -103,7 +103,9 @@ impl Link {
 
     /// Whether its item was made is not known.
     pub(crate) fn is_in_doubt(&self) -> bool {
-        let missing = self.intent.is_some_and(|intent| self.id_on(intent.side).is_none());
+        let missing = self
+            .intent
+            .is_some_and(|intent| self.id_on(intent.side).is_none());
         missing && !self.traits.unmade
     }
 

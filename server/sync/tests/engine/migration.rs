@@ -2,8 +2,8 @@
 
 use tandem_sync::LinkState;
 use tandem_sync::model::{
-    Address, Attendee, AttendeeRole, EventFacts, Extra, Field, ItemId, MailFacts, MailPlace, Record, Scope,
-    Write,
+    Address, Attendee, AttendeeRole, Clue, EventFacts, Extra, Field, ItemId, Known, KnownKind, MailFacts,
+    MailPlace, Record, Scope, Write,
 };
 use tandem_sync::ports::Clock as _;
 use tandem_types::{DeletedInMailbox, IssueCode, ItemKind, SessionOutcome, Side, Timestamp};
@@ -20,6 +20,15 @@ fn full(seed: u64) -> World {
     };
     for name in ["Ann", "Bob"] {
         let mail = format!("{name}@example.com");
+        let found = Known {
+            id: ItemId(format!("003{name}")),
+            kind: KnownKind::Contact,
+            account: None,
+            own: true,
+            modified: now,
+        };
+        let clue = Clue::Address(mail.to_lowercase());
+        world.crm.with(|state| state.known.insert(clue, vec![found]));
         world.mailbox.add(person(name, "Lee", &mail), Scope::In);
         let task = Record::new(ItemKind::Task)
             .with(Field::Subject, &format!("Call {name}"))
