@@ -222,6 +222,12 @@ const FAULTS: &[Column] = &[
         true,
     ),
     column(
+        "status_after",
+        || json!({ "kind": "status_after", "code": 502 }),
+        Told::Passing(None),
+        true,
+    ),
+    column(
         "credentials_wrong",
         || json!({ "kind": "credentials_wrong" }),
         Told::SignInEnded,

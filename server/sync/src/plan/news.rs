@@ -152,12 +152,13 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// It has people from outside, is saved because the user asked for it, and belongs to no record.
+    /// It has people from outside, is saved because the user asked for it, and belongs to no record. Not asked of mails:
+    /// what they belong to is fixed once they are made.
     fn is_nobodys(&self, source: Source<'_>) -> bool {
         let item = source.item;
         source.side == Side::Mailbox
-            && matches!(item.record.kind, ItemKind::Event | ItemKind::Email)
-            && matches!(source.rule, Some(Rule::Marked | Rule::Folder))
+            && item.record.kind == ItemKind::Event
+            && source.rule == Some(Rule::Marked)
             && !is_private(item)
             && relate::belongs(item.record.get(Field::Relations)) == Some(false)
             && !people::people(item, &self.view.linker()).list.is_empty()

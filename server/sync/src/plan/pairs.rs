@@ -113,13 +113,12 @@ impl<'a> Planner<'a> {
             self.keep(kept, case.link, "");
         }
         self.solve(case.link, &[IssueCode::FateUnknown]);
-        let compared = |side: Side| {
-            let item = items.on(side);
-            item.is_some_and(|item| !self.view.quiet(case.link, side, item))
-        };
-        if compared(Side::Mailbox) && (compared(Side::Crm) || self.is_agreed(case.link)) {
-            // Compared, and as it was: a change that Salesforce refused was taken back. A version that is known already,
-            // or a field that was never agreed on, says nothing: what was refused may have stood there before.
+        let compared = items
+            .mailbox
+            .is_some_and(|item| !self.view.quiet(case.link, Side::Mailbox, item));
+        if compared {
+            // Compared, and as it was: a change that Salesforce refused was taken back. A version that is known already
+            // says nothing: what was refused may have stood there before.
             self.solve(case.link, &REFUSALS);
         }
         if let Some(item) = items.mailbox
@@ -128,15 +127,6 @@ impl<'a> Planner<'a> {
         {
             self.solve(case.link, &[IssueCode::TooManyPeople]);
         }
-    }
-
-    /// No value of the mailbox waits for a place in the CRM.
-    fn is_agreed(&self, link: &Link) -> bool {
-        self.profiles(link.kind).is_some_and(|profiles| {
-            link.base.mailbox.keys().all(|field| {
-                link.base.crm.contains_key(field) || rule(profiles.crm, *field).access == Access::None
-            })
-        })
     }
 
     /// Whether the category was written to a saved mail is not known: it is written again.

@@ -614,23 +614,6 @@ fn a_thousand_mails_are_read_ten_at_a_time_and_asked_for_together() {
 }
 
 #[test]
-fn what_was_saved_on_purpose_and_belongs_to_nobody_asks_where_to() {
-    let world = World::new(23);
-    knows_ann(&world);
-    let stranger = |mail: &mut MailFacts| mail.from = Some(address("stranger@else.example"));
-    arrives(&world, "strange", MailPlace::Inbox, true, stranger);
-    arrives(&world, "known", MailPlace::Inbox, true, |_| {});
-    arrives(&world, "colleague", MailPlace::Inbox, true, |mail| {
-        mail.from = Some(address("you@own.example"));
-    });
-    world.session();
-    assert_eq!(saved(&world), 3);
-    assert_eq!(world.issues(), [(MAILBOX, IssueCode::NoMatch)]);
-    world.assert_quiet();
-    assert_eq!(world.issues(), [(MAILBOX, IssueCode::NoMatch)]);
-}
-
-#[test]
 fn large_mails_are_read_a_few_at_a_time() {
     for (size, expected) in [(8 << 20, 2), (30 << 20, 3), (1 << 20, 1)] {
         let world = World::new(90);

@@ -791,6 +791,39 @@ fn a_meeting_that_nothing_saves_any_more_is_owed_no_record() {
     world.assert_quiet();
 }
 
+#[test]
+fn what_was_saved_on_purpose_and_belongs_to_nobody_asks_where_to() {
+    let world = World::new(62);
+    knows_ann(&world);
+    let with = |uid: &str, who: &str| EventFacts {
+        attendees: vec![attendee(who)],
+        ..meeting(uid)
+    };
+    for (uid, who, told) in [
+        ("known", "ann@example.com", false),
+        ("inside", "you@own.example", false),
+        ("strange", "stranger@else.example", true),
+    ] {
+        let record = event(uid, &span(&world, DAY, HOUR));
+        let id = world
+            .mailbox
+            .add_with(record, Scope::In, true, extra(with(uid, who)));
+        world.settle();
+        assert!(count(&world, CRM) > 0 && is_marked(&world, &id));
+        let asked = world.issues().contains(&(MAILBOX, IssueCode::NoMatch));
+        assert_eq!(asked, told, "{uid}");
+    }
+    // Somebody of Salesforce says it there.
+    let strange = world.crm.here();
+    let (crm, _) = strange
+        .iter()
+        .find(|(_, item)| item.record.get(Field::Subject) == &known("strange"))
+        .unwrap();
+    world.crm.edit(crm, Field::Relations, "who=003bob");
+    world.settle();
+    assert_eq!(world.issues(), []);
+}
+
 /// The mailbox's event has no people: what its records are is known there alone.
 #[test]
 fn what_an_event_of_the_crm_belongs_to_is_kept_when_everything_is_compared_again() {
