@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_types::{IssueCure, IssueId, ItemKind, ProgressPhase, Side};
 
-use crate::brake::{Load, stops_org};
+use crate::brake::{Load, stops_org, too_many};
 use crate::facts::Seen;
 use crate::link::{BaseHash, Intent, Link, LinkState};
 use crate::meeting;
@@ -19,7 +19,7 @@ use crate::model::{Field, FieldValue, ItemId, LinkKey, Outcome, Part, Refusal, S
 use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
 use crate::plan::{Draft, Job, Plan, REFUSALS, Step, Tally, Update, on_side, own_id, parse_own};
-use crate::ports::{Claim, Commit, Issue, IssueKey, Wish};
+use crate::ports::{Claim, Commit, Issue, IssueKey, Opening, Wish};
 use crate::round::{Halt, Round};
 use crate::session::progress;
 use crate::survey::Look;
@@ -129,6 +129,7 @@ type Sent = BTreeMap<Field, FieldValue>;
 impl Round<'_> {
     /// True: all of it was done. False: stopped at a safe point; the next session goes on.
     pub(crate) async fn apply(&mut self, plan: Plan, applied: &mut Applied) -> Result<bool, Halt> {
+        let first = plan.load.clone();
         if !self.pass(plan, applied).await? {
             return Ok(false);
         }
@@ -137,9 +138,12 @@ impl Round<'_> {
             self.look = Look::Again;
             self.find_out().await?;
             let plan = self.plan();
-            self.again.clear();
-            if !self.pass(plan, applied).await? {
-                return Ok(false);
+            // More than one session may do is left to the next one, which asks if need be.
+            if self.opening.released || !past_brake(self.opening, &first, &plan.load) {
+                self.again.clear();
+                if !self.pass(plan, applied).await? {
+                    return Ok(false);
+                }
             }
         }
         let mut commit = Commit::default();
@@ -443,6 +447,14 @@ fn emptied(set: &BTreeMap<Field, crate::merge::Carried>) -> u32 {
             && normalise(**field, &carried.value) == FieldValue::Empty
     });
     u32::try_from(emptied.count()).unwrap_or(u32::MAX)
+}
+
+/// Whether two plans of one session do more together than the brake allows.
+fn past_brake(opening: &Opening, first: &Load, second: &Load) -> bool {
+    let over =
+        |a: u32, b: u32| b > 0 && too_many(opening.settings.brake, a.saturating_add(b), opening.live_links);
+    (over(first.creates, second.creates) || over(first.deletes, second.deletes))
+        && !mutant::on(Mutant::NoBrake)
 }
 
 /// A link of which something is owed on `side`: the next session looks at both its items, whatever is reported.

@@ -266,6 +266,9 @@ impl<'a> Planner<'a> {
     fn with_items(link: &Link, items: &Both<Option<&Snapshot>>, noted: Both<bool>) -> Link {
         let mut kept = link.clone();
         if let Some(now) = items.mailbox {
+            // Filed elsewhere by the user, or a copy that he made of it.
+            kept.touched |= kept.made_on == Some(Side::Mailbox)
+                && kept.mailbox_id.as_ref().is_some_and(|old| *old != now.id);
             kept.mailbox_id = Some(now.id.clone());
             kept.note_marks(now);
             if noted.mailbox {

@@ -16,7 +16,7 @@ use crate::link::{BaseHash, EndReason, Link, LinkState};
 use crate::linker::LinkerContext;
 use crate::meeting;
 use crate::merge::{Both, may_write};
-use crate::model::{Clue, Field, ItemId, Kinds, LinkKey, Part, Snapshot, Window};
+use crate::model::{Candidate, Clue, Field, ItemId, Kinds, LinkKey, Part, Snapshot, Window};
 use crate::save::{NotSaved, Rule};
 
 pub(crate) use standing::{here, when};
@@ -259,6 +259,7 @@ impl<'a> View<'a> {
                     survey.claimed.on_mut(side).insert(id.clone(), link.id.clone());
                 }
             }
+            self.bind_candidates(side, survey);
             for link in self.links.iter() {
                 if let Some(old) = link.id_on(side)
                     && let Some(now) = facts.here(old)
@@ -283,6 +284,36 @@ impl<'a> View<'a> {
             }
         }
         bound
+    }
+
+    /// What a match key has found under an id that no link knows, and carries a link's key, was moved: it is that
+    /// link's, and nobody else's to adopt. Unless the old one is still there: then it is a copy.
+    fn bind_candidates(self, side: Side, survey: &mut Survey<'a>) {
+        let facts = self.facts.sides.on(side);
+        for candidate in facts.candidates.values().flatten() {
+            let Candidate::Same(item) = candidate else {
+                continue;
+            };
+            let Some(link) = item.key.as_ref().and_then(|key| self.links.of_key(key)) else {
+                continue;
+            };
+            let Some(old) = link.id_on(side) else { continue };
+            let known = facts.news.contains(&item.id) || self.links.of_item(side, &item.id).is_some();
+            if known || link.kind != item.record.kind || matches!(link.state, LinkState::Ended(_)) {
+                continue;
+            }
+            match facts.seen.get(old) {
+                Some(Seen::Here(now)) if now.id != item.id => continue,
+                Some(_) => {}
+                None => {
+                    survey.lookups.read.on_mut(side).insert(old.clone());
+                }
+            }
+            survey
+                .claimed
+                .on_mut(side)
+                .insert(item.id.clone(), link.id.clone());
+        }
     }
 
     /// The link of an occurrence whose id has changed: known by its series and its planned start.
@@ -604,7 +635,10 @@ impl<'a> View<'a> {
             own_record: deleted_in_mailbox == DeletedInMailbox::DeleteOwn
                 // Only in this scope does "in scope" prove that the record is the user's.
                 && (link.kind != ItemKind::Contact || settings.contact_scope == ContactScope::Mine),
-            untouched: link.made_on == Some(Side::Mailbox) && !link.touched,
+            // Under another id, it was moved by hand, or is a copy of it: the user's own.
+            untouched: link.made_on == Some(Side::Mailbox)
+                && !link.touched
+                && mailbox.is_none_or(|now| link.mailbox_id.as_ref() == Some(&now.id)),
             delete_asked: delete_asked(link),
             born: link.made_on.map_or(Side::Mailbox, Side::other),
             organizes: part(mailbox).map_or(!link.traits.invited, |part| part == Part::Organizer),

@@ -120,6 +120,7 @@ impl Round<'_> {
             for candidate in facts.candidates.values().flatten() {
                 if let Candidate::Same(item) = candidate {
                     ids.push(item.id.clone());
+                    keys.extend(item.key.clone());
                 }
             }
         }

@@ -261,15 +261,29 @@ impl World {
         let item = self.item(other, source);
         let link = self.keys.get(&(conn, key.clone())).cloned();
         let noted = link.as_ref().map_or(0, |link| self.noted_before(link, run));
-        let edited = item.held.values().any(|edit| {
+        let paired = link
+            .as_ref()
+            .and_then(|link| self.paired.get(&(conn, link.clone())));
+        let lost = items
+            .iter()
+            .find(|item| item.gone.is_some_and(|gone| gone.seq == fell));
+        let edited = item.held.iter().any(|(field, edit)| {
             let edit = &self.truth.edits[*edit];
-            !edit.carried || edit.seq > noted.min(fell)
+            // Another connection may have carried it to its own mailbox, and this one not.
+            let owed = paired.is_some_and(|paired| edit.seq > *paired)
+                && lost.is_some_and(|lost| match home {
+                    Home::Box(_) => !self.agree(kind, *field, lost.text(*field), item.text(*field)),
+                    Home::Org => !self.agree(kind, *field, item.text(*field), lost.text(*field)),
+                });
+            !edit.carried || edit.seq > noted.min(fell) || owed
         }) || item.ours[1 - conn] > noted.min(fell);
-        let added = item.made_by.is_none() && item.made_seq > fell || item.asked > fell;
+        // Asked for before the delete, but after the last look at both: which came first, nobody can tell.
+        let added = item.made_by.is_none() && item.made_seq > fell || item.asked > noted.min(fell);
         // Whether the edit was carried over before the delete is not known to anybody, or it was copied by hand.
         let doubted = link
             .as_ref()
-            .is_some_and(|link| self.owed.contains(&(conn, link.clone())));
+            .is_some_and(|link| self.owed.contains(&(conn, link.clone())))
+            || self.truth.any(&self.doubted, soul);
         let copied = self.truth.any(&self.blurred, soul)
             // Another connection made it anew since, for its own user's sake: here it is a new item.
             || item.made_seq > fell && item.made_by.is_some_and(|made| self.runs[made].conn != conn);
@@ -759,8 +773,14 @@ impl World {
         if merged || link.as_ref().is_some_and(|link| self.cured.contains(link)) {
             return;
         }
+        let soul = self.item(home, index).soul;
+        let ours = &self.shelf(Home::Box(conn)).items;
+        let hidden = (0..ours.len()).any(|at| self.truth.same(ours[at].soul, soul) && self.hides(conn, at));
+        if home == Home::Org && HIDDEN.contains(&field) && hidden {
+            // A mask takes all, whoever wrote it.
+            return;
+        }
         let item = self.item(home, index);
-        let soul = item.soul;
         // One that we made was paired then, even if the answer was lost: both sides may have been edited since.
         let made = Home::of_pair(conn)
             .into_iter()
