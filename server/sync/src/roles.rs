@@ -6,7 +6,8 @@
 
 use tandem_types::{ItemKind, Side};
 
-use crate::link::Link;
+use crate::hash::Hasher;
+use crate::link::{Base, Link};
 use crate::merge::Both;
 use crate::model::{Access, EventFacts, Field, FieldRule, FieldValue, Part, Profile, Record, Snapshot};
 use crate::mutant::{self, Mutant};
@@ -110,6 +111,11 @@ pub fn masked(link: &Link, mailbox: &Snapshot) -> bool {
         && !mutant::on(Mutant::LeakPrivate)
 }
 
+/// An event of the mailbox of which it is not known now whether it is private.
+pub(crate) fn is_veiled(mailbox: &Snapshot) -> bool {
+    mailbox.record.kind == ItemKind::Event && mailbox.record.get(Field::Private).is_unknown()
+}
+
 /// Whether the CRM holds it, has held it, or may hold it: a create may have been done whose answer was lost.
 pub(crate) fn was_saved(link: &Link) -> bool {
     link.crm_id.is_some()
@@ -127,6 +133,16 @@ pub fn mask(record: &Record) -> Record {
     out.set(Field::Subject, FieldValue::Known(PRIVATE_SUBJECT.to_owned()));
     out.set(Field::Private, FieldValue::Known("yes".to_owned()));
     out
+}
+
+/// What stands in the CRM where the mailbox item is hidden is agreed on: nothing of the mask is carried there.
+pub(crate) fn agree_on_mask(hasher: &Hasher, base: &mut Base) {
+    let hidden = mask(&Record::new(ItemKind::Event));
+    for field in MASKED {
+        if let Some(hash) = hasher.of(field, hidden.get(field)) {
+            base.mailbox.insert(field, hash);
+        }
+    }
 }
 
 fn facts(item: Option<&Snapshot>) -> Option<&EventFacts> {

@@ -11,6 +11,7 @@ use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
 use crate::plan::{Step, failed_mark, own_id, park, set_item, title};
 use crate::ports::{Claim, Commit, JournalAct, JournalEntry, Wish};
+use crate::roles;
 use crate::round::{Halt, Round};
 
 impl Round<'_> {
@@ -289,6 +290,9 @@ impl Round<'_> {
             } else {
                 added = true;
             }
+        }
+        if side == Side::Mailbox && roles::masked(link, now) {
+            roles::agree_on_mask(self.hasher, &mut link.base);
         }
         added && link.kind != ItemKind::Email
     }

@@ -93,6 +93,9 @@ impl<'a> Planner<'a> {
         set_item(&mut link, source.side, Some(item));
         set_item(&mut link, on, None);
         self.new_traits(&mut link, source);
+        if on == Side::Mailbox && roles::masked(&link, item) {
+            roles::agree_on_mask(self.view.hasher, &mut link.base);
+        }
         // Whoever owns a record is nobody's guest there; and what a mailbox cannot hold is not sent to it.
         let unsent: &[Field] = match (kind, on) {
             (ItemKind::Event, Side::Crm) => &[Field::Answer],
@@ -137,7 +140,14 @@ impl<'a> Planner<'a> {
         traits.unmade = false;
         traits.unmarked = false;
         // One that is made again, or whose first create was lost, keeps what it was: made private since, it is hidden.
-        if !source.remade && !source.link.is_some_and(roles::was_saved) {
+        let kept = source.link.is_some_and(|link| {
+            source.remade
+                || match source.side {
+                    Side::Mailbox => roles::was_saved(link),
+                    Side::Crm => link.intent.is_some(),
+                }
+        });
+        if !kept {
             traits.private_on_purpose = item.record.kind == ItemKind::Event && is_private(item);
         }
         if let Some(event) = item.extra.event.as_deref() {

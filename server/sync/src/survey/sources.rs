@@ -12,6 +12,7 @@ use crate::merge::may_write;
 use crate::model::{Candidate, ItemId, MatchKey, Scope, Snapshot};
 use crate::mutant::{self, Mutant};
 use crate::ports::Claim;
+use crate::roles;
 use crate::save::{NotSaved, Rule, SaveContext, Saving, saving};
 
 use super::{Course, Look, Source, Survey, Turn, View, paired, when};
@@ -104,6 +105,12 @@ impl<'a> View<'a> {
         // Of an item that is linked already, the table has decided.
         let inside = link.is_some() || (item.scope == Scope::In && !item.extra.unsync);
         let inside = match (side, kind) {
+            // Whether it is private when it is saved decides whether it is hidden for good: until that is told, it waits.
+            (Side::Mailbox, ItemKind::Event)
+                if roles::is_veiled(item) && !link.is_some_and(roles::was_saved) =>
+            {
+                return Turn::Leave;
+            }
             (Side::Mailbox, ItemKind::Event | ItemKind::Email) if !remade => {
                 match self.saved(&mut source, survey) {
                     Turn::Go => {}

@@ -510,6 +510,61 @@ fn saved_while_private_it_keeps_its_flag_and_content() {
     assert_eq!(world.crm.value(&crm, Field::Private), known("yes"));
 }
 
+/// Whether an event is private when it is saved decides whether it is hidden for good: an answer that does not tell is
+/// waited for.
+#[test]
+fn what_may_be_private_is_not_saved_before_that_is_known() {
+    let world = World::new(117);
+    let when = span(&world, DAY, HOUR);
+    let record = event("Mine", &when).with(Field::Private, "yes");
+    let mailbox = world.mailbox.add(record, Scope::In);
+    world.mailbox.touch(&mailbox, |item| {
+        item.record.set(Field::Private, FieldValue::Unknown)
+    });
+    world.settle();
+    assert_eq!(count(&world, CRM), 0);
+    // One that looks like it is not paired with it either, nor made beside it.
+    world.crm.add(event("Mine", &when), Scope::In);
+    world.session();
+    assert_eq!((count(&world, CRM), count(&world, MAILBOX)), (1, 1));
+    assert!(world.links().is_empty());
+    let record = world.crm.here()[0].0.clone();
+    world.crm.delete(&record);
+    world.session();
+    world.mailbox.edit(&mailbox, Field::Private, "yes");
+    world.settle();
+    let crm = world.crm.here()[0].0.clone();
+    assert_eq!(
+        world.crm.value(&crm, Field::Subject),
+        known("Mine"),
+        "saved on purpose"
+    );
+    assert_eq!(world.crm.value(&crm, Field::Private), known("yes"));
+    world.assert_quiet();
+}
+
+/// What comes down shows nothing that the CRM does not: what is written there stays.
+#[test]
+fn a_private_record_that_is_made_again_in_the_mailbox_keeps_its_words() {
+    let world = World::new(118);
+    let (mailbox, crm) = linked(&world);
+    world.mailbox.edit(&mailbox, Field::Private, "yes");
+    world.session();
+    assert_eq!(world.crm.value(&crm, Field::Subject), known("Private"));
+    world.crm.edit(&crm, Field::Body, "bring the papers");
+    world.mailbox.delete(&mailbox);
+    world.settle();
+    let [(again, _)] = &world.mailbox.here()[..] else {
+        panic!()
+    };
+    assert_eq!(world.mailbox.value(again, Field::Body), known("bring the papers"));
+    assert_eq!(world.mailbox.value(again, Field::Private), known("yes"));
+    world.minutes(25 * 60);
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Body), known("bring the papers"));
+    world.assert_quiet();
+}
+
 #[test]
 fn bad_times_are_told_and_everything_else_goes_on() {
     let world = World::new(18);
