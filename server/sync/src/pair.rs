@@ -12,6 +12,7 @@ use crate::merge::Both;
 use crate::model::{Candidate, Field, FieldValue, ItemId, MatchKey, Record, Scope, Snapshot};
 use crate::mutant::{self, Mutant};
 use crate::normalise::{digits, email, folded, normalise};
+use crate::roles;
 use crate::survey::{Course, Source, Survey, View, paired};
 
 /// What becomes of an item without a counterpart.
@@ -231,6 +232,8 @@ impl<'a> Graph<'a> {
             return None;
         }
         let link = survey.link_of(view, side, &item.id);
+        // Also one that waited for its other half, or had ended without it, and has it back now.
+        let paired = |link: &Link| paired(link) || survey.rejoins(link) || survey.wakes(link);
         let (free, blocked) = match link {
             None => (true, false),
             // Its other item is gone, and here is one that looks just like it.
@@ -248,8 +251,8 @@ impl<'a> Graph<'a> {
                 LinkState::Ended(_) => (false, false),
             },
         };
-        // What the user took out is not paired by itself, nor made a second time beside it.
-        let blocked = blocked || item.extra.unsync;
+        // What the user took out is not paired by itself, nor made a second time beside it; nor what may be private.
+        let blocked = blocked || item.extra.unsync || (side == Side::Mailbox && roles::is_veiled(item));
         free.then(|| {
             self.add(Node {
                 side,

@@ -231,7 +231,7 @@ impl<'a> View<'a> {
                     .key
                     .as_ref()
                     .and_then(|key| self.links.of_key(key))
-                    .or_else(|| self.same_occurrence(side, snapshot))
+                    .or_else(|| self.same_thing(side, snapshot))
                 else {
                     continue;
                 };
@@ -241,9 +241,10 @@ impl<'a> View<'a> {
                 if bound.on(side).contains_key(&link.id) {
                     continue;
                 }
-                let moved = match (link.state, link.id_on(side)) {
-                    (LinkState::Ended(_), _) | (_, None) => true,
-                    (_, Some(old)) => match facts.seen.get(old) {
+                // Also of a link that has ended: what was copied from its item is an item of its own.
+                let moved = match link.id_on(side) {
+                    None => true,
+                    Some(old) => match facts.seen.get(old) {
                         Some(Seen::Here(now)) => now.id == *id,
                         Some(_) => true,
                         None => {
@@ -316,15 +317,16 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The link of an occurrence whose id has changed: known by its series and its planned start.
-    fn same_occurrence(self, side: Side, item: &Snapshot) -> Option<&'a Link> {
-        if side != Side::Mailbox || item.record.kind != ItemKind::Event {
+    /// The link of an item whose id has changed without a key on it: an occurrence is known by its series and its
+    /// planned start, a mail by its Message-ID.
+    fn same_thing(self, side: Side, item: &Snapshot) -> Option<&'a Link> {
+        if side != Side::Mailbox {
             return None;
         }
         let identity = meeting::identity(self.org, item)?;
         self.links
             .of_claim(&identity)
-            .filter(|link| link.kind == ItemKind::Event && !matches!(link.state, LinkState::Ended(_)))
+            .filter(|link| link.kind == item.record.kind && !matches!(link.state, LinkState::Ended(_)))
     }
 
     fn concerned(self, claimed: &Both<HashMap<ItemId, LinkId>>) -> Vec<&'a Link> {
@@ -593,6 +595,7 @@ impl<'a> View<'a> {
         !self.is_up(link)
             && Side::BOTH.into_iter().any(|side| {
                 link.id_on(side.other()).is_none()
+                    && here(stand.on(side.other())).is_none()
                     && matches!(stand.on(side), Stand::Here(now) if self.quiet(link, side, now))
             })
     }
@@ -668,6 +671,21 @@ impl Survey<'_> {
             )
         };
         self.lost.on(side).contains(&link.id) || link.id_on(side).is_some_and(gone)
+    }
+
+    /// It has waited for its other half, and has it back now.
+    pub fn rejoins(&self, link: &Link) -> bool {
+        let has = |side: Side| {
+            link.id_on(side).is_some() || self.claimed.on(side).values().any(|held| *held == link.id)
+        };
+        !matches!(link.state, LinkState::Ended(_)) && has(Side::Mailbox) && has(Side::Crm)
+    }
+
+    /// It ended when its item was deleted, and the user has taken that back.
+    pub fn wakes(&self, link: &Link) -> bool {
+        link.state == LinkState::Ended(EndReason::DeletedInMailbox)
+            && link.crm_id.is_some()
+            && self.claimed.mailbox.values().any(|held| *held == link.id)
     }
 
     /// The link that an item belongs to, under whichever id.

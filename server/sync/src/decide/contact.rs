@@ -93,7 +93,9 @@ fn live(mailbox: MailboxState, crm: CrmState, terms: Terms) -> Decision {
 fn half_crm(crm: CrmState, terms: Terms) -> Decision {
     match crm {
         CrmState::Nowhere => Decision::Nothing,
-        CrmState::Same | CrmState::Changed | CrmState::Merged if terms.delete_asked => {
+        // It is another record now, and more than was chosen: the choice is the user's again.
+        CrmState::Merged if terms.delete_asked => Decision::EndAndOffer,
+        CrmState::Same | CrmState::Changed if terms.delete_asked => {
             if may_write(terms.direction).crm {
                 Decision::Delete {
                     on: Side::Crm,

@@ -37,9 +37,9 @@ impl<'a> Planner<'a> {
             Decision::Sleep => self.rest(case, LinkState::Dormant, "slept"),
             Decision::EndAndOffer => {
                 self.rest(case, LinkState::Ended(EndReason::DeletedInMailbox), "ended");
-                if let (Some(id), Some(record)) = (&link.crm_id, here(&case.stand.crm)) {
+                if let Some(record) = case.winner.or_else(|| here(&case.stand.crm)) {
                     self.issue(
-                        (link.kind, Side::Crm, id),
+                        (link.kind, Side::Crm, &record.id),
                         IssueCode::DeletedInMailbox,
                         title(&record.record),
                         String::new(),
@@ -264,6 +264,17 @@ impl<'a> Planner<'a> {
         let crm = case.winner.or_else(|| here(&case.stand.crm));
         let items = Both::new(here(&case.stand.mailbox), crm);
         let mut what = "";
+        if link.mailbox_id.is_none() || link.crm_id.is_none() {
+            // What was told of it while it had no counterpart is over. Where it belongs was not asked meanwhile.
+            for side in Side::BOTH {
+                let Some(item) = items.on(side) else { continue };
+                let over = of_sources(link.kind)
+                    .iter()
+                    .filter(|code| **code != IssueCode::NoMatch);
+                let over: Vec<IssueCode> = over.copied().collect();
+                self.solve_item(link.kind, side, &item.id, &over);
+            }
+        }
         if link.state != LinkState::Live {
             what = "woken";
             self.solve(link, &[IssueCode::DeletedInMailbox, IssueCode::NoPermission]);
@@ -276,17 +287,6 @@ impl<'a> Planner<'a> {
             .is_some_and(|intent| link.id_on(intent.side).is_none())
         {
             what = "found";
-            // Where it belongs was not asked because of the doubt.
-            let over: Vec<IssueCode> = of_sources(link.kind)
-                .iter()
-                .copied()
-                .filter(|code| *code != IssueCode::NoMatch)
-                .collect();
-            for side in Side::BOTH {
-                if let Some(item) = items.on(side) {
-                    self.solve_item(link.kind, side, &item.id, &over);
-                }
-            }
         }
         self.pair_up(&self.as_found(link, &items), Some(link), items, mark, what, false);
     }

@@ -7,7 +7,7 @@ use tandem_types::{ItemKind, LinkId, Side};
 
 use crate::decide::{CrmState, MailboxState};
 use crate::facts::{Made, Seen};
-use crate::link::{EndReason, Link, LinkState};
+use crate::link::{Link, LinkState};
 use crate::merge::{Both, differs, edited, may_write};
 use crate::model::{Field, ItemId, Scope, Snapshot, When, instant};
 use crate::mutant::{self, Mutant};
@@ -191,13 +191,6 @@ impl<'a> View<'a> {
         alone && holder.is_some_and(|other| other.id != link.id && paired(other))
     }
 
-    /// It ended when its item was deleted, and the user has taken that back.
-    fn wakes(link: &Link, survey: &Survey<'_>) -> bool {
-        link.state == LinkState::Ended(EndReason::DeletedInMailbox)
-            && link.crm_id.is_some()
-            && survey.claimed.mailbox.values().any(|held| *held == link.id)
-    }
-
     fn merged(
         self,
         link: &'a Link,
@@ -213,7 +206,7 @@ impl<'a> View<'a> {
             }
             if let Some(other) = self.links.of_item(Side::Crm, winner)
                 && other.id != link.id
-                && (paired(other) || Self::wakes(other, survey))
+                && (paired(other) || survey.wakes(other))
             {
                 return (CrmState::MergedIntoLinked, None);
             }

@@ -515,6 +515,122 @@ fn a_copy_is_a_person_of_its_own() {
     assert_eq!(keys.len(), 2, "the copy got a key of its own");
 }
 
+/// What the user took out stays out; what he copied from it and did not take out is a person like any other.
+#[test]
+fn a_copy_of_what_was_taken_out_is_a_person_of_its_own() {
+    let world = World::new(93);
+    let (mailbox, _) = linked(&world);
+    world.mailbox.touch(&mailbox, |item| item.extra.unsync = true);
+    world.settle();
+    assert_eq!(world.links()[0].state, LinkState::Ended(EndReason::Unsynced));
+    let key = world.mailbox.here()[0].1.key.clone();
+    assert!(key.is_some());
+    let copy = world
+        .mailbox
+        .add(person("Copy", "Lee", "copy@example.com"), Scope::In);
+    world.mailbox.touch(&copy, |item| item.key = key);
+    world.settle();
+    assert_eq!(count(&world, CRM), 2);
+    let of_copy = |link: &tandem_sync::Link| link.mailbox_id.as_ref() == Some(&copy);
+    assert!(
+        world
+            .links()
+            .iter()
+            .any(|link| of_copy(link) && link.state == LinkState::Live)
+    );
+    world.assert_quiet();
+}
+
+/// A record that waits because it looks like another's gets its own item back when the user restores that.
+#[test]
+fn a_restored_item_goes_back_to_the_record_that_waits_for_it() {
+    let world = World::new(94);
+    let crm = world.crm.add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.settle();
+    let mailbox = world.mailbox.here()[0].0.clone();
+    world.settings(|settings| settings.contact_deleted_in_mailbox = DeletedInMailbox::Recreate);
+    world.mailbox.delete(&mailbox);
+    let twin = world.crm.add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.session();
+    let issues = world.issues();
+    assert_eq!(
+        issues,
+        [(CRM, IssueCode::SeveralMatches), (CRM, IssueCode::SeveralMatches)]
+    );
+    let [link] = &world.links()[..] else { panic!() };
+    assert_eq!((&link.mailbox_id, link.crm_id.as_ref()), (&None, Some(&crm)));
+    // Restored, under another id.
+    world.mailbox.touch(&mailbox, |item| item.gone = None);
+    let restored = world.mailbox.file(&mailbox);
+    world.crm.touch(&twin, |_| {});
+    world.settle();
+    let pairs: std::collections::BTreeMap<_, _> = world
+        .links()
+        .into_iter()
+        .map(|link| (link.crm_id.unwrap(), (link.mailbox_id, link.state)))
+        .collect();
+    assert_eq!(pairs[&crm], (Some(restored), LinkState::Live));
+    assert_eq!(
+        count(&world, MAILBOX),
+        2,
+        "and the other record gets one of its own"
+    );
+    assert_eq!(pairs[&twin].1, LinkState::Live);
+    assert_eq!(world.issues(), []);
+    world.assert_quiet();
+}
+
+/// Deleted and brought back by the user: no other item that looks like it takes its record meanwhile.
+#[test]
+fn a_restored_item_keeps_its_record_beside_one_that_looks_like_it() {
+    let world = World::new(95);
+    let (mailbox, crm) = linked(&world);
+    world.mailbox.delete(&mailbox);
+    world.session();
+    assert_eq!(
+        world.links()[0].state,
+        LinkState::Ended(EndReason::DeletedInMailbox)
+    );
+    world.mailbox.touch(&mailbox, |item| item.gone = None);
+    let restored = world.mailbox.file(&mailbox);
+    let twin = world
+        .mailbox
+        .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.settle();
+    let pairs: std::collections::BTreeMap<_, _> = world
+        .links()
+        .into_iter()
+        .map(|link| (link.mailbox_id.unwrap(), link.crm_id.unwrap()))
+        .collect();
+    assert_eq!(pairs[&restored], crm);
+    assert_ne!(pairs[&twin], crm);
+    world.minutes(25 * 60);
+    world.session();
+    assert_eq!(world.wrote(), 0, "a full compare finds nothing to repair");
+}
+
+/// Merged since the user chose to delete it, the record is another one, and more: he is asked again.
+#[test]
+fn what_was_merged_since_is_not_deleted_by_the_choice_of_before() {
+    let world = World::new(96);
+    let (mailbox, crm) = linked(&world);
+    world.mailbox.delete(&mailbox);
+    world.session();
+    cured(&world, IssueCure::DeleteThere);
+    world.store.with(|kept| kept.issues.clear());
+    let winner = world
+        .crm
+        .add(person("Ann", "Lee-Ray", "lee@example.com"), Scope::In);
+    world.crm.merge_into(&crm, &winner);
+    world.session();
+    assert_eq!((world.wrote(), count(&world, CRM)), (0, 1));
+    let [link] = &world.links()[..] else { panic!() };
+    assert_eq!(link.state, LinkState::Ended(EndReason::DeletedInMailbox));
+    assert_eq!((link.crm_id.as_ref(), link.intent), (Some(&winner), None));
+    assert_eq!(world.issues(), [(CRM, IssueCode::DeletedInMailbox)]);
+    world.assert_quiet();
+}
+
 #[test]
 fn the_category_comes_back_unless_the_item_was_filed_elsewhere() {
     let world = World::new(18);

@@ -438,6 +438,48 @@ fn owed_attachments_follow_a_mail_into_another_folder_and_are_told_when_it_is_go
     }
 }
 
+/// Filed before it carried our key, a mail is known by its Message-ID: what is owed to it follows.
+#[test]
+fn a_mail_that_was_filed_before_it_had_a_key_is_known_by_its_message_id() {
+    let world = World::new(41);
+    knows_ann(&world);
+    let id = arrives(&world, "m1", MailPlace::Inbox, false, |_| {});
+    let message = Message {
+        text: "hello".to_owned(),
+        files: vec![file("a.txt")],
+        ..Message::default()
+    };
+    world
+        .mailbox
+        .with(|state| state.contents.insert(id.clone(), Ok(message.clone())));
+    let full = refusal(IssueCode::StorageFull, true);
+    world
+        .crm
+        .with(|state| state.faults.refuse_files.insert("a.txt".to_owned(), full));
+    world.session();
+    assert!(world.links()[0].traits.files_owed);
+    // Cut off before the key was written.
+    world.mailbox.touch(&id, |item| item.key = None);
+    world.store.with(|kept| {
+        kept.links
+            .values_mut()
+            .for_each(|link| link.traits.keyless = true)
+    });
+    let filed = world.mailbox.file(&id);
+    let unread = refusal(IssueCode::Unreadable, false);
+    world.mailbox.with(|state| {
+        state.contents.insert(id.clone(), Err(unread));
+        state.contents.insert(filed.clone(), Ok(message));
+    });
+    world.crm.with(|state| state.faults.refuse_files.clear());
+    world.settle();
+    let [link] = &world.links()[..] else { panic!() };
+    assert_eq!(link.mailbox_id.as_ref(), Some(&filed));
+    assert_eq!((saved(&world), world.crm.with(|state| state.files.len())), (1, 1));
+    assert!(!world.issues().contains(&(MAILBOX, IssueCode::AttachmentLeftOut)));
+    world.assert_quiet();
+}
+
 #[test]
 fn a_mail_that_cannot_be_read_or_taken_is_told_and_marked_once() {
     let world = World::new(8);
