@@ -42,7 +42,7 @@ impl End {
         let name = if op == Op::LastLook { Op::Read } else { op }.as_str();
         world.runs[run].calls[usize::from(side == Side::Crm)].push(name);
         world.note(|| format!("run {run} {} {}", side.as_str(), op.as_str()));
-        let Some(woe) = world.strike(self.conn, Some(self.side), op) else {
+        let Some(woe) = world.strike(run, Some(self.side), op) else {
             return Ok(None);
         };
         match woe.kind() {
@@ -60,10 +60,11 @@ impl End {
 
 impl World {
     /// Whether a woe was waiting for this call.
-    pub fn strike(&mut self, conn: usize, side: Option<Side>, op: Op) -> Option<Woe> {
+    pub fn strike(&mut self, run: usize, side: Option<Side>, op: Op) -> Option<Woe> {
         if self.calm {
             return None;
         }
+        let conn = self.runs[run].conn;
         let list = &mut self.troubles[conn];
         let fits = |t: &crate::faults::Trouble| t.side == side && t.op.is_none_or(|wanted| wanted == op);
         let at = list.iter().position(fits)?;
@@ -82,6 +83,7 @@ impl World {
             return None;
         }
         let woe = list.remove(at).woe;
+        self.runs[run].struck = true;
         let name = side.map_or("store", Side::as_str);
         self.counters.count("fault", format!("{name} {}", woe.as_str()));
         self.note(|| format!("woe {name} {} {}", op.as_str(), woe.as_str()));

@@ -520,6 +520,7 @@ impl Play {
             undo: undo.is_some(),
             settings,
             lost_lease: false,
+            struck: false,
             unnoted: Vec::new(),
             asked_to_wait: None,
         });
@@ -609,7 +610,7 @@ impl Play {
                 if report.lines.iter().any(|line| line.contains(WORD)) {
                     world.violate("S11", "a line of the plan holds somebody's words".to_owned());
                 }
-                if report.outcome() == SessionOutcome::Failed && world.calm {
+                if report.outcome() == SessionOutcome::Failed && !world.runs[run].struck {
                     let note = report.closing.note;
                     world.violate("L4", format!("a session fails without a fault: {note}"));
                 }
@@ -720,9 +721,13 @@ impl Play {
                 self.drive(last, TURNS_MAX);
                 return Some(run);
             }
-            // The lease of a process that died runs out.
+            // The lease of a process that died runs out, later if the clock was set back since.
             let ttl = i64::try_from(Limits::default().lease.as_micros()).unwrap_or(0);
-            self.shared.lock().hands.turn(ttl + 1_000_000);
+            let world = self.shared.lock();
+            let held = world.runs.iter().rfind(|run| run.conn == conn);
+            let left = held.map_or(0, |run| run.until.micros() - world.now().micros());
+            world.hands.turn(left.max(ttl) + 1_000_000);
+            drop(world);
             self.mend(conn, dice, true);
         }
         self.shared

@@ -31,7 +31,7 @@ impl SimStore {
         let mut world = self.shared.lock();
         let run = self.run;
         world.note(|| format!("run {run} store {}", op.as_str()));
-        match world.strike(self.conn, None, op) {
+        match world.strike(run, None, op) {
             Some(_) => Err(StoreError::Unavailable("as ordered".to_owned())),
             None => Ok(()),
         }

@@ -210,6 +210,8 @@ pub struct Run {
     pub undo: bool,
     pub settings: Settings,
     pub lost_lease: bool,
+    /// A fault was ordered for one of its calls, and came.
+    pub struck: bool,
     /// Things that it wrote since its last commit.
     pub unnoted: Vec<usize>,
     pub asked_to_wait: Option<Duration>,
@@ -727,6 +729,13 @@ impl World {
         profiles.of(kind)?.fields.get(&field).copied()
     }
 
+    /// What Salesforce does to a value, whoever may see it now.
+    pub fn crm_rule(&self, kind: ItemKind, field: Field) -> FieldRule {
+        let profile = self.profiles[1].of(kind);
+        let rule = profile.and_then(|profile| profile.fields.get(&field).copied());
+        rule.unwrap_or_default()
+    }
+
     pub fn profiles_now(&self, side: Side) -> Profiles {
         let mut profiles = self.profiles[usize::from(side == Side::Crm)].clone();
         if side == Side::Crm {
@@ -871,10 +880,7 @@ impl World {
 
     /// What Salesforce keeps of what is written to it.
     pub fn stored(&self, kind: ItemKind, field: Field, text: &str) -> String {
-        let Some(rule) = self.rule(Side::Crm, kind, field) else {
-            return String::new();
-        };
-        let mut text = match rule.max_chars {
+        let mut text = match self.crm_rule(kind, field).max_chars {
             Some(max) => text
                 .chars()
                 .take(usize::try_from(max).unwrap_or(usize::MAX))

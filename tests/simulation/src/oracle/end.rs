@@ -331,6 +331,10 @@ impl World {
                 if home == Home::Org && (item.kind == ItemKind::Email || item.task.recurring) {
                     continue;
                 }
+                // What was completed long ago is history, whoever has it: neither side shows it.
+                if item.kind == ItemKind::Task && self.is_history(item) {
+                    continue;
+                }
                 if item.kind == ItemKind::Event && !self.well_within(conn, item) {
                     continue;
                 }
@@ -399,6 +403,17 @@ impl World {
         for text in said {
             self.violate("L5", text);
         }
+    }
+
+    /// A task that is completed, and was neither due nor changed for two weeks.
+    fn is_history(&self, item: &crate::world::Item) -> bool {
+        let since = self.now().plus_seconds(-14 * crate::world::DAY);
+        let due = || item.text(Field::Due).parse::<jiff::civil::Date>().ok();
+        let at = jiff::Timestamp::from_microsecond(since.micros()).ok();
+        let day = at.map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date());
+        item.task.completed.is_some_and(|at| at < since)
+            && item.modified < since
+            && due().is_none_or(|due| day.is_some_and(|day| due < day))
     }
 
     fn well_within(&self, conn: usize, item: &crate::world::Item) -> bool {

@@ -562,10 +562,7 @@ impl World {
             return true;
         }
         let kind = self.item(this.home, this.item).kind;
-        let crm_rule = self.profiles[1]
-            .of(kind)
-            .and_then(|profile| profile.fields.get(&field).copied())
-            .unwrap_or_default();
+        let crm_rule = self.crm_rule(kind, field);
         let image_of = |text: &str| image(field, text, &crm_rule);
         self.truth.said(this.soul, field).any(|other| {
             other.home.side() != this.home.side()
@@ -851,7 +848,7 @@ impl World {
         }
         let wanted = canon(field, text);
         let before = canon(field, item.text(field));
-        let crm_rule = self.rule(Side::Crm, item.kind, field).unwrap_or_default();
+        let crm_rule = self.crm_rule(item.kind, field);
         let kept = |text: &str| {
             let image = image(field, text, &crm_rule);
             canon(field, &self.stored(item.kind, field, &image))
