@@ -730,6 +730,12 @@ async fn browser_brake() -> Result<()> {
     pane.chrome.press("Cancel").await?;
     pane.status("Paused").await?;
     ensure!(
+        pane.ask("return document.getElementById('brake')")
+            .await?
+            .is_null(),
+        "what was cancelled is still asked about"
+    );
+    ensure!(
         ids(&house.in_mailbox().await?, "id") == before,
         "Cancel wrote something"
     );

@@ -128,8 +128,11 @@ impl RequestBackend {
             sessions,
             issues,
             issues_total,
-            preview: row.preview.clone(),
-            brake: row.brake.clone(),
+            // What was stopped is asked about only while it is stopped: started again, the changes are looked at anew.
+            preview: row.preview.clone().filter(|_| row.state == SyncState::Active),
+            brake: row.brake.clone().filter(|_| {
+                row.state == SyncState::Active && row.reason == Some(StateReason::StoppedByBrake)
+            }),
             backfill: row.backfill.as_ref().map(|backfill| BackfillView {
                 from: backfill.from,
                 to: backfill.to,
