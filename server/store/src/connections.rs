@@ -204,7 +204,8 @@ impl Store {
     }
 
     /// Moves the connection to `to` if it is in one of `from`; says whether it did. A session that is running keeps
-    /// its lease, and what is set here stands when it closes. To `needs_activation` asks for the dialog.
+    /// its lease, and what is set here stands when it closes. To `needs_activation` asks for the dialog. What a session
+    /// has asked the user (preview, brake) is not asked any longer: the next session asks anew.
     pub async fn set_state(
         &self,
         id: &ConnectionId,
@@ -223,7 +224,7 @@ impl Store {
              AND o.stopped_at IS NOT NULL) THEN 'org_brake' ELSE $3 END, \
              held_reason = CASE WHEN $2 = 'active' AND EXISTS (SELECT 1 FROM orgs o \
              WHERE o.id = connections.org_id AND o.stopped_at IS NOT NULL) THEN $3 END, held_due = NULL, \
-             due_at = $4, \
+             preview = NULL, brake = NULL, due_at = $4, \
              woken = CASE WHEN $4 IS NOT NULL AND lease_session IS NOT NULL THEN 1 ELSE woken END, \
              ask_activation = CASE WHEN $2 = 'needs_activation' THEN 1 ELSE ask_activation END, \
              updated_at = $5 WHERE id = $1 AND state IN ("

@@ -292,8 +292,18 @@ impl ports::Store for Store {
                 settled.due,
                 closing.rejections,
                 closing.failures,
-                closing.preview.as_ref().map(json).transpose()?,
-                closing.brake.as_ref().map(json).transpose()?,
+                closing
+                    .preview
+                    .as_ref()
+                    .filter(|_| settled.asks)
+                    .map(json)
+                    .transpose()?,
+                closing
+                    .brake
+                    .as_ref()
+                    .filter(|_| settled.asks)
+                    .map(json)
+                    .transpose()?,
                 closing.release_used,
                 succeeded(closing.outcome),
                 closing.ended,

@@ -681,6 +681,8 @@ impl MemoryStore {
         }
         row.state = to;
         row.reason = reason;
+        row.preview = None;
+        row.brake = None;
         row.under(stopped);
         row.due = due;
         row.woken |= due.is_some() && row.lease.is_some();
@@ -1255,8 +1257,8 @@ impl ports::Store for MemoryStore {
         row.woken = false;
         row.rejections = closing.rejections;
         row.failures = closing.failures;
-        row.preview = closing.preview;
-        row.brake = closing.brake;
+        row.preview = closing.preview.filter(|_| settled.asks);
+        row.brake = closing.brake.filter(|_| settled.asks);
         row.released &= !closing.release_used;
         if closing.stop_org {
             row.org_pass = OrgPass::Stopped;

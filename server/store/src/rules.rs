@@ -28,6 +28,8 @@ pub(crate) struct Settled {
     /// Comes back when the organisation is let go on.
     pub(crate) held_reason: Option<StateReason>,
     pub(crate) held_due: Option<Timestamp>,
+    /// The user is asked what the session asks; not one who has paused meanwhile: nobody could answer it.
+    pub(crate) asks: bool,
 }
 
 impl Standing {
@@ -42,7 +44,8 @@ impl Standing {
             return self.aside(closing, org_stopped);
         }
         let standing = self.due.or(self.held_due);
-        let (state, reason, due) = if self.state == self.at_claim {
+        let asks = self.state == self.at_claim;
+        let (state, reason, due) = if asks {
             let due = if self.woken { standing } else { closing.next_due };
             (closing.state, closing.reason, due)
         } else {
@@ -55,6 +58,7 @@ impl Standing {
                 due,
                 held_reason: None,
                 held_due: None,
+                asks,
             };
         }
         let own = reason.filter(|r| *r != StateReason::OrgBrake);
@@ -66,6 +70,7 @@ impl Standing {
             due: None,
             held_reason: own,
             held_due: back,
+            asks,
         }
     }
 
@@ -79,6 +84,7 @@ impl Standing {
                 due: None,
                 held_reason: self.held_reason,
                 held_due: self.due.or(self.held_due).or(closing.next_due),
+                asks: true,
             };
         }
         Settled {
@@ -87,6 +93,7 @@ impl Standing {
             due: self.due,
             held_reason: None,
             held_due: None,
+            asks: true,
         }
     }
 }

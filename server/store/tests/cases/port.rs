@@ -594,18 +594,43 @@ pub(crate) async fn a_closing_is_kept(desk: D) {
         overwritten: 30,
         side_empty: true,
     };
-    let closing = Closing {
+    let stopped = |now| Closing {
         outcome: SessionOutcome::StoppedByBrake,
         reason: Some(StateReason::StoppedByBrake),
         brake: Some(brake.clone()),
         failures: 2,
-        ..done(at(121), None)
+        ..done(now, None)
     };
-    desk.port().close(&lease, closing).await.unwrap();
+    desk.port().close(&lease, stopped(at(121))).await.unwrap();
     let row = desk.row(&id).await;
-    assert_eq!((row.brake, row.preview, row.failures), (Some(brake), None, 2));
+    assert_eq!(
+        (row.brake, row.preview, row.failures),
+        (Some(brake.clone()), None, 2)
+    );
     assert_eq!(row.reason, Some(StateReason::StoppedByBrake));
     assert!(due(&desk, at(99_999)).await.is_none());
+
+    // *Cancel* pauses: then nothing is asked, and after a start nothing either, until a session has looked again.
+    let (active, paused) = ([SyncState::Active], [SyncState::Paused]);
+    assert!(desk.set_state(&id, &active, SyncState::Paused, None, None).await);
+    assert_eq!(desk.row(&id).await.brake, None);
+    assert!(
+        desk.set_state(&id, &paused, SyncState::Active, None, Some(at(130)))
+            .await
+    );
+    let row = desk.row(&id).await;
+    assert_eq!((row.reason, row.brake), (None, None));
+    // Nor does a session ask that ends in a pause.
+    let lease = due(&desk, at(130)).await.unwrap();
+    assert!(desk.set_state(&id, &active, SyncState::Paused, None, None).await);
+    desk.port().close(&lease, stopped(at(131))).await.unwrap();
+    let row = desk.row(&id).await;
+    assert_eq!((row.state, row.brake), (SyncState::Paused, None));
+    desk.set_state(&id, &paused, SyncState::Active, None, Some(at(140)))
+        .await;
+    let lease = due(&desk, at(140)).await.unwrap();
+    desk.port().close(&lease, stopped(at(141))).await.unwrap();
+    assert_eq!(desk.row(&id).await.brake, Some(brake.clone()));
 
     // *Go on*.
     assert!(desk.release(&id, at(200)).await);
