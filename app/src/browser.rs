@@ -64,7 +64,8 @@ pub(crate) fn start(ui: Ui) {
         },
         Duration::from_secs(1),
     );
-    sign_in::prepare(ui);
+    // Not sooner: what is set while the page is taken over does not arrive in it.
+    Effect::new(move |_| sign_in::prepare(ui));
     sign_in::listen(ui);
     events::close_when_left(ui);
     let signed_in = Memo::new(move |_| ui.signed_in());
@@ -78,7 +79,8 @@ pub(crate) fn start(ui: Ui) {
             .with(|view| view.connection.as_ref().and_then(|c| c.office.clone()))
     });
     Effect::new(move |_| {
-        office.track();
+        // Read, not only tracked: a memo that nobody has read follows nothing.
+        office.with(|_| ());
         sign_in::offer(ui);
         sign_in::prepare_office(ui);
     });

@@ -27,8 +27,8 @@ pub const OPENS_IN_TAB: &str = "opens in a new tab";
 // Sign-in.
 pub const SIGN_IN: &str = "Sign in with Salesforce";
 pub const SIGN_IN_AGAIN: &str = "Sign in with Salesforce again";
-pub const SIGN_IN_LEAD: &str = "Tandem keeps the contacts of your mailbox and of Salesforce the same, in both directions, \
-     so that you enter each of them once.";
+pub const SIGN_IN_LEAD: &str = "Tandem keeps the contacts, events and tasks of your mailbox and of Salesforce the same, \
+     and saves your emails there, so that you enter nothing twice.";
 pub const SIGN_IN_NOTE: &str = "You sign in on Salesforce’s own page. Tandem never sees that password.";
 pub const SIGN_IN_WAITING: &str = "Finish signing in in the window that has just opened.";
 pub const SIGN_IN_BLOCKED: &str = "The browser did not let the sign-in window open. Open it with this link:";
@@ -64,6 +64,7 @@ pub const CONNECTING_OFFICE: &str = "Connecting your mailbox …";
 pub const OFFICE_WAITING: &str = "Finish signing in in the window that has just opened.";
 pub const OFFICE_CODE: &str = "Code from Microsoft’s window";
 pub const OFFICE_OTHER_TITLE: &str = "This is another mailbox";
+pub const OFFICE_ANYWAY: &str = "Connect it anyway";
 pub const OFFICE_OTHER_ACCOUNT: &str = "Use another account";
 pub const OFFICE_OTHER_BOX: &str = "Connect it even if it is another mailbox than before";
 pub const CONNECT_AGAIN: &str = "Connect again";
@@ -327,11 +328,6 @@ pub fn salesforce_user_has_a_mailbox(given: &str) -> String {
 /// Said before anything is stored.
 pub fn other_mailbox(account: &str, expected: &str) -> String {
     format!("You signed in as {account}, but the mailbox here is {expected}. Nothing has been stored.")
-}
-
-/// `Sync anna@example.com anyway`
-pub fn sync_anyway(account: &str) -> String {
-    format!("Sync {account} anyway")
 }
 
 /// `1 contact`, `2 contacts`, `1,234 contacts`.

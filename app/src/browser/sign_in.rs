@@ -3,14 +3,14 @@
 //! The pane may be a frame of another site, where the window's cookie is not ours. So the window gets a one-time code
 //! from the server and hands it over by a message; the pane posts it with a nonce that only the pane knows.
 
-use js_sys::{Reflect, Uint8Array};
+use js_sys::Reflect;
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::wasm_bindgen::{JsCast as _, JsValue};
+use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use tandem_types::{ApiError, InvalidField, MailboxServer, OfficeAnswer};
-use wasm_bindgen_futures::JsFuture;
 
 use super::{refresh, request};
 use crate::call::Call;
@@ -23,14 +23,13 @@ thread_local! {
     static OFFICE_NONCE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes the nonces before anything is clicked: a window may only be opened directly by a click.
+/// Makes the nonces before anything is clicked, so that the links lead somewhere too: a window may only be opened directly
+/// by a click.
 pub(super) fn prepare(ui: Ui) {
-    spawn_local(async move {
-        if let Some((nonce, challenge)) = make().await {
-            NONCE.set(Some(nonce));
-            ui.sign_in_url.set(format!("/auth/start?challenge={challenge}"));
-        }
-    });
+    if let Some((nonce, challenge)) = make() {
+        NONCE.set(Some(nonce));
+        ui.sign_in_url.set(format!("/auth/start?challenge={challenge}"));
+    }
 }
 
 /// As [`prepare`], where a mailbox of Office 365 can be connected.
@@ -48,14 +47,12 @@ pub(super) fn prepare_office(ui: Ui) {
         // A window is open with the nonce that there is.
         return;
     }
-    spawn_local(async move {
-        if let Some((nonce, challenge)) = make().await {
-            OFFICE_NONCE.set(Some(nonce));
-            let hint = outlook().map(|outlook| outlook.address).or(office.hint);
-            ui.office_url
-                .set(office_url(&challenge, hint.as_deref(), office.claims.as_deref()));
-        }
-    });
+    if let Some((nonce, challenge)) = make() {
+        OFFICE_NONCE.set(Some(nonce));
+        let hint = outlook().map(|outlook| outlook.address).or(office.hint);
+        ui.office_url
+            .set(office_url(&challenge, hint.as_deref(), office.claims.as_deref()));
+    }
 }
 
 /// The mailbox that Outlook shows.
@@ -92,21 +89,16 @@ pub(super) fn offer(ui: Ui) {
     }
 }
 
-async fn make() -> Option<(String, String)> {
-    let crypto = web_sys::window()?.crypto().ok()?;
+/// A nonce and its SHA-256, both hexadecimal; `None` where the page is not secure: there no cookie of ours would be kept.
+fn make() -> Option<(String, String)> {
+    let window = web_sys::window().filter(web_sys::Window::is_secure_context)?;
     let mut random = [0_u8; 32];
+    let crypto = window.crypto().ok()?;
     crypto.get_random_values_with_u8_array(&mut random).ok()?;
     let nonce = hex(&random);
-    // Undefined outside of a secure context, whatever the type says.
-    let subtle = Reflect::get(&crypto, &"subtle".into())
-        .ok()
-        .filter(|subtle| !subtle.is_undefined())?;
-    let subtle = subtle.unchecked_into::<web_sys::SubtleCrypto>();
-    let text = nonce.clone().into_bytes();
-    let digest = JsFuture::from(subtle.digest_with_str_and_u8_array("SHA-256", &text).ok()?)
-        .await
-        .ok()?;
-    Some((nonce, hex(&Uint8Array::new(&digest).to_vec())))
+    // Not by `crypto.subtle`, which answers later: a click may be sooner.
+    let challenge = hex(&Sha256::digest(nonce.as_bytes()));
+    Some((nonce, challenge))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -119,6 +111,9 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Opens the window. `false`: let the link do it.
 pub(crate) fn sign_in(ui: Ui) -> bool {
+    if NONCE.with_borrow(Option::is_none) {
+        prepare(ui);
+    }
     if NONCE.with_borrow(Option::is_none) {
         ui.sign_in.set(SignIn::Insecure);
         return true;
@@ -133,6 +128,9 @@ pub(crate) fn sign_in(ui: Ui) -> bool {
 
 /// Opens Microsoft's window. `false`: let the link do it.
 pub(crate) fn connect_office(ui: Ui) -> bool {
+    if OFFICE_NONCE.with_borrow(Option::is_none) {
+        prepare_office(ui);
+    }
     if OFFICE_NONCE.with_borrow(Option::is_none) {
         ui.office.set(OfficeStep::Insecure);
         return true;

@@ -173,7 +173,8 @@ pub(crate) fn activation_dialog(ui: Ui) -> impl IntoView {
             <h2 id="activation-title">
                 {move || if again.get() { text::ACTIVATION_TITLE_AGAIN } else { text::ACTIVATION_TITLE }}
             </h2>
-            <p id="activation-lead">
+            // The first is about logins; Office 365 has words of its own.
+            <p id="activation-lead" class:for-exchange=move || !ended.get() && !again.get()>
                 {move || match (ended.get(), again.get()) {
                     (true, _) => text::NEEDS_MICROSOFT_LEAD,
                     (false, true) if cloud.get() => text::ACTIVATION_LEAD_CLOUD,

@@ -39,8 +39,8 @@ pub(crate) fn deactivation_dialog(ui: Ui) -> impl IntoView {
                     {text::KEEP_SYNC}
                 </button>
                 {move || {
-                    // In the hidden field of the form.
-                    token.track();
+                    // In the hidden field of the form. Read, not only tracked: a memo that nobody has read follows nothing.
+                    token.with(|_| ());
                     act(ui, Call::Deactivate, text::DEACTIVATE, Look::Danger, None, Vec::new())
                 }}
             </div>

@@ -167,7 +167,6 @@ pub(super) fn office_part(ui: Ui, skips: Memo<bool>) -> impl IntoView {
 /// Both addresses, before anything is stored.
 fn other_mailbox(ui: Ui, account: &str, expected: &str) -> impl IntoView + use<> {
     let said = text::other_mailbox(account, expected);
-    let anyway = text::sync_anyway(account);
     view! {
         <div class="bar attention" id="office-other" role="alert">
             <p>
@@ -176,7 +175,7 @@ fn other_mailbox(ui: Ui, account: &str, expected: &str) -> impl IntoView + use<>
             <p>{said}</p>
             <div class="buttons">
                 <button type="button" class="button" id="office-anyway" on:click=move |_| browser::confirm_office(ui)>
-                    {anyway}
+                    {text::OFFICE_ANYWAY}
                 </button>
                 <button
                     type="button"
