@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use fantoccini::elements::Element;
-use fantoccini::error::CmdError;
+use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -147,13 +147,28 @@ impl Chrome {
         .await
     }
 
-    /// Presses what is called `name`.
+    /// Presses what is called `name`, once it can be pressed: not while it is marked as disabled, which it is while an
+    /// earlier call is under way. What is replaced or covered just then is looked for again.
     pub async fn press(&self, name: &str) -> Result<()> {
-        self.named(name)
-            .await?
-            .click()
-            .await
-            .with_context(|| format!("\"{name}\" cannot be pressed"))
+        let path = named_path(name);
+        self.until(
+            &format!("something called \"{name}\" that can be pressed"),
+            || async {
+                let Some(found) = visible(&self.client, Locator::XPath(&path)).await? else {
+                    return Ok(None);
+                };
+                if !found.is_enabled().await? || found.attr("aria-disabled").await?.as_deref() == Some("true")
+                {
+                    return Ok(None);
+                }
+                match found.click().await {
+                    Ok(()) => Ok(Some(())),
+                    Err(error) if not_pressed(&error) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            },
+        )
+        .await
     }
 
     /// Replaces what stands in the field with this label.
@@ -337,6 +352,12 @@ async fn visible(client: &Client, search: Locator<'_>) -> Result<Option<Element>
         }
     }
     Ok(None)
+}
+
+/// Something lay over it, or it was just being hidden: the click was not made.
+fn not_pressed(error: &CmdError) -> bool {
+    error.is_element_not_interactable()
+        || matches!(error, CmdError::Standard(told) if told.error == ErrorStatus::ElementClickIntercepted)
 }
 
 /// The port in chromedriver's greeting.

@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::browser::{Chrome, Options};
 use crate::frame::FrameHost;
+use crate::office::Answers;
 use crate::sandbox::User;
 use crate::server::Tandem;
 
@@ -112,6 +113,25 @@ impl Pane {
             .execute("document.documentElement.dataset.answered = ''", vec![])
             .await?;
         button.click().await
+    }
+
+    /// Answers Microsoft's window, which is about to open, until it has closed itself; or until it says that the user did
+    /// not agree: then it is closed as a user would.
+    pub async fn finish_microsoft(&self, answers: &Answers) -> Result<()> {
+        answer_microsoft_window(&self.chrome, &self.window, answers).await?;
+        self.chrome.enter_pane().await
+    }
+
+    /// As [`Pane::finish_microsoft`], where the last page has a code to type; the code.
+    pub async fn microsoft_code(&self, answers: &Answers) -> Result<String> {
+        self.chrome
+            .switch_to_new_window(std::slice::from_ref(&self.window))
+            .await?;
+        let code = code_of_window(&self.chrome, answers).await?;
+        self.chrome.client.close_window().await?;
+        self.chrome.client.switch_to_window(self.window.clone()).await?;
+        self.chrome.enter_pane().await?;
+        Ok(code)
     }
 
     /// Chooses an entry of the menu.
@@ -241,4 +261,74 @@ impl Pane {
         ensure!(lines.is_empty(), "the browser complained:\n{}", lines.join("\n"));
         self.chrome.close().await
     }
+}
+
+/// Answers Microsoft's window, which is about to open beside `own`, until it has closed itself (or is closed: see
+/// [`Pane::finish_microsoft`]), and goes back.
+pub async fn answer_microsoft_window(chrome: &Chrome, own: &WindowHandle, answers: &Answers) -> Result<()> {
+    chrome.switch_to_new_window(std::slice::from_ref(own)).await?;
+    chrome
+        .until("the end of Microsoft's window", || async {
+            let windows = chrome.client.windows().await?;
+            let Some(window) = windows.into_iter().find(|w| w != own) else {
+                return Ok(Some(()));
+            };
+            // It may be gone at any moment, with or without our doing: whatever fails is looked at again.
+            let _ = answer_microsoft(chrome, window, answers).await;
+            Ok(None)
+        })
+        .await?;
+    Ok(chrome.client.switch_to_window(own.clone()).await?)
+}
+
+/// One of Microsoft's pages, each once.
+async fn answer_microsoft(chrome: &Chrome, window: WindowHandle, answers: &Answers) -> Result<(), CmdError> {
+    let client = &chrome.client;
+    client.switch_to_window(window).await?;
+    if !answers.agrees && chrome.text().await?.contains("did not agree") {
+        return client.close_window().await.map(drop);
+    }
+    // In one look: the page may be another one with the next.
+    let look = "const there = id => document.getElementById(id); \
+        if (document.documentElement.matches('[data-answered]')) return null; \
+        if (there('i0116')) return 'login'; \
+        if (there('otherTile')) return 'otherTile'; \
+        return there('idBtn_Back') ? 'consent' : there('idSIButton9') && 'idSIButton9'";
+    let page = client.execute(look, vec![]).await?;
+    let button = match page.as_str() {
+        None => return Ok(()),
+        Some("login") => "idSIButton9",
+        Some("consent") if answers.agrees => "idSIButton9",
+        Some("consent") => "idBtn_Back",
+        Some(other) => other,
+    };
+    let button = client.find(Locator::Id(button)).await?;
+    if page == "login" {
+        for (id, text) in [("#i0116", &answers.username), ("#i0118", &answers.password)] {
+            let field = client.find(Locator::Css(id)).await?;
+            field.clear().await?;
+            field.send_keys(text).await?;
+        }
+    }
+    // So that the next page, which may look the same, can be told from this one.
+    client
+        .execute("document.documentElement.dataset.answered = ''", vec![])
+        .await?;
+    button.click().await
+}
+
+/// Answers Microsoft's pages in the window that is shown, until one shows a code to type.
+pub async fn code_of_window(chrome: &Chrome, answers: &Answers) -> Result<String> {
+    let window = chrome.client.window().await?;
+    chrome
+        .until("a code to type", || async {
+            for digits in chrome.client.find_all(Locator::Css(".digits")).await? {
+                if digits.is_displayed().await? {
+                    return Ok(Some(digits.text().await?));
+                }
+            }
+            let _ = answer_microsoft(chrome, window.clone(), answers).await;
+            Ok(None)
+        })
+        .await
 }

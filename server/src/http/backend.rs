@@ -128,11 +128,12 @@ impl RequestBackend {
             sessions,
             issues,
             issues_total,
-            // What was stopped is asked about only while it is stopped: started again, the changes are looked at anew.
-            preview: row.preview.clone().filter(|_| row.state == SyncState::Active),
-            brake: row.brake.clone().filter(|_| {
-                row.state == SyncState::Active && row.reason == Some(StateReason::StoppedByBrake)
-            }),
+            preview: row.preview.clone(),
+            // While the whole organisation is stopped, it is not the user who lets anything go on.
+            brake: row
+                .brake
+                .clone()
+                .filter(|_| row.reason == Some(StateReason::StoppedByBrake)),
             backfill: row.backfill.as_ref().map(|backfill| BackfillView {
                 from: backfill.from,
                 to: backfill.to,
