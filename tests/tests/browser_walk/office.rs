@@ -124,6 +124,11 @@ async fn another_account(house: &House, pane: &Pane) -> Result<()> {
     pane.chrome.sees("Office 365").await
 }
 
+async fn revoke(house: &House) -> Result<()> {
+    let path = format!("/microsoft/users/{}/revoke_all", house.nina.microsoft_username);
+    house.sandbox.post(&path, &Value::Null).await.map(drop)
+}
+
 /// Microsoft takes the access back while a session runs: the dialog opens by itself, and after it nothing is lost.
 async fn revoked(house: &House, pane: &Pane) -> Result<()> {
     house.new_in_mailbox("Odwołana").await?;
@@ -136,8 +141,7 @@ async fn revoked(house: &House, pane: &Pane) -> Result<()> {
     house.sandbox.fault("graph", &slow).await?;
     pane.chrome.press("Start").await?;
     pane.chrome.css("#progress progress").await?;
-    let path = format!("/microsoft/users/{}/revoke_all", house.nina.microsoft_username);
-    house.sandbox.post(&path, &Value::Null).await?;
+    revoke(house).await?;
     house.sandbox.heal().await?;
     pane.status("Needs your Microsoft sign-in").await?;
     pane.dialog("activation", true).await?;
@@ -291,19 +295,48 @@ async fn browser_office_plain() -> Result<()> {
     chrome.goto(&house.tandem.url).await?;
     chrome.sees("Connect your mailbox").await?;
     chrome.css("#kind-office").await?.click().await?;
-    let own = chrome.client.window().await?;
-    chrome.press("Connect to Office 365").await?;
-    chrome.switch_to_new_window(std::slice::from_ref(&own)).await?;
-    let code = code_of_window(&chrome, &answers(&house.nina)).await?;
-    chrome.client.close_window().await?;
-    chrome.client.switch_to_window(own).await?;
-    chrome.css("#office summary").await?.click().await?;
-    chrome.fill("Code from Microsoft’s window", &code).await?;
+    let typed = async |user: &User| -> Result<()> {
+        let own = chrome.client.window().await?;
+        chrome.press("Connect to Office 365").await?;
+        chrome.switch_to_new_window(std::slice::from_ref(&own)).await?;
+        let code = code_of_window(&chrome, &answers(user)).await?;
+        chrome.client.close_window().await?;
+        chrome.client.switch_to_window(own).await?;
+        chrome.css("#office summary").await?.click().await?;
+        chrome.fill("Code from Microsoft’s window", &code).await
+    };
+    typed(&house.nina).await?;
     chrome.screenshot("office-10-plain").await?;
     chrome.press("Continue").await?;
     let connection = person.first_sync().await?;
     ensure!(connection["mailbox"]["server"] == "office365", "{connection:#}");
     chrome.goto(&house.tandem.url).await?;
     chrome.sees("n step").await?;
+
+    // Ended by Microsoft, it is connected again; not with another account, as long as nobody says so.
+    revoke(&house).await?;
+    let run = house
+        .tandem
+        .run(&["session", "run", "--connection", &person.connection_id().await?])
+        .await?;
+    ensure!(!run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+    chrome.goto(&house.tandem.url).await?;
+    chrome.sees("Your mailbox needs your sign-in").await?;
+    typed(&house.sandbox.info.users[1]).await?;
+    chrome.press("Continue").await?;
+    chrome.sees("You signed in with another account").await?;
+    chrome.screenshot("office-11-plain-other").await?;
+    let connection = person.connection().await?;
+    ensure!(
+        connection["state"] == "needs_activation" && connection["mailbox"]["address"] == house.nina.mailbox,
+        "{connection:#}"
+    );
+    typed(&house.nina).await?;
+    chrome.press("Continue").await?;
+    person
+        .until("the sync to go on", |c| {
+            c["state"] == "active" && c["sessions"][0]["outcome"] == "done"
+        })
+        .await?;
     chrome.close().await
 }
