@@ -1,9 +1,16 @@
 //! The server functions: what the browser may call, each handed to the request's [`Backend`](crate::Backend).
 //!
 //! They take plain forms (`application/x-www-form-urlencoded`) and answer JSON; a form that a browser without wasm
-//! posts is answered by a redirect back, with the error in the query. The field `form_token` is checked by the
-//! server before a function is reached, and ignored here.
+//! posts is answered by a redirect back, with the error in the query; our own script is answered by the page as it is
+//! afterwards ([`call_page`]). The field `form_token` is checked by the server before a function is reached, and ignored
+//! here.
 
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use leptos::prelude::*;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
@@ -13,8 +20,13 @@ use tandem_types::{
     SessionId, Ticket, UndoView,
 };
 
-use crate::backend;
-use crate::call::form;
+use crate::backend::{Backend, backend};
+use crate::call::{Call, form};
+use crate::page::{Estimate, OtherMailbox, Page, PageData, Told, Undone};
+use crate::shell::{draw, nobody};
+
+/// Names the page ([`Page::as_str`]) that our script wants as the answer; in the answer, the page that it is.
+pub const PAGE_HEADER: HeaderName = HeaderName::from_static("tandem-page");
 
 /// [`ApiError`] as the error of a server function; the same JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +66,84 @@ fn tell<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>, place: &str) {
     }
 }
 
+/// What the function that was called had to say, for the page that answers it.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Option<Saying>>>);
+
+enum Saying {
+    View(PaneView),
+    Told(Told),
+    Refused(ApiError),
+}
+
+fn say(saying: impl FnOnce() -> Saying) {
+    if let Some(Said(said)) = use_context::<Said>()
+        && let Ok(mut said) = said.lock()
+    {
+        *said = Some(saying());
+    }
+}
+
+/// Calls a function, and draws `page` as it is afterwards: with what was told, or refused.
+///
+/// The status is the function's: 401 signed out, 403 a request that no page of ours makes, 409 not now, 422 a wrong
+/// field, 429 too often, 503 unavailable. A call that has no page (a ticket) is answered as ever.
+pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) -> Response<Body> {
+    let by = Call::of(request.uri().path()).filter(|call| *call != Call::Ticket);
+    let said = Said::default();
+    let context = {
+        let (backend, said) = (backend.clone(), said.clone());
+        move || {
+            provide_context(backend.clone());
+            provide_context(said.clone());
+        }
+    };
+    let response = leptos_axum::handle_server_fns_with_context(context, request)
+        .await
+        .into_response();
+    let Some(by) = by else {
+        return response;
+    };
+    let saying = said.0.lock().ok().and_then(|mut said| said.take());
+    let (view, told, refused) = match saying {
+        Some(Saying::View(view)) => (Some(view), None, None),
+        Some(Saying::Told(told)) => (None, Some(told), None),
+        Some(Saying::Refused(error)) => (None, None, Some(error)),
+        // The form was not understood.
+        None => (None, None, Some(ApiError::Forbidden)),
+    };
+    let view = match view {
+        Some(view) => view,
+        None => backend.pane().await.unwrap_or_else(|_| nobody()),
+    };
+    let html = draw(&PageData {
+        refused,
+        by: Some(by),
+        told,
+        ..PageData::new(page, view)
+    });
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    let html_type = HeaderValue::from_static("text/html; charset=utf-8");
+    parts.headers.insert(CONTENT_TYPE, html_type);
+    parts
+        .headers
+        .insert(PAGE_HEADER, HeaderValue::from_static(page.as_str()));
+    Response::from_parts(parts, Body::from(html))
+}
+
+/// As [`answer`], where the page is the answer.
+fn view(result: Result<PaneView, ApiError>) -> Answer<PaneView> {
+    if let Ok(view) = &result {
+        say(|| Saying::View(view.clone()));
+    }
+    answer(result)
+}
+
 /// Gives an error its HTTP status, unless a plain form is to be redirected.
 fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
     result.map_err(|error| {
+        say(|| Saying::Refused(error));
         if let (false, Some(response)) = (plain_form(), use_context::<leptos_axum::ResponseOptions>()) {
             response.set_status(status(error));
         }
@@ -77,7 +164,7 @@ const fn status(error: ApiError) -> http::StatusCode {
 
 #[server(prefix = "/api", endpoint = "pane")]
 async fn pane() -> Answer<PaneView> {
-    answer(backend().pane().await)
+    view(backend().pane().await)
 }
 
 #[server(prefix = "/api", endpoint = "connect_exchange")]
@@ -86,7 +173,7 @@ async fn connect_exchange(
     password: String,
     #[server(default)] ews_url: String,
 ) -> Answer<PaneView> {
-    answer(
+    view(
         backend()
             .connect_exchange(ActivateExchange {
                 login,
@@ -111,7 +198,16 @@ async fn connect_office(
         // A box that is not ticked is not sent.
         confirmed: confirmed.is_some_and(|text| !text.is_empty()),
     };
+    let code = form.code.clone();
     let answered = answer(backend().connect_office(form).await)?;
+    say(|| match &answered {
+        OfficeAnswer::Connected(view) => Saying::View(PaneView::clone(view)),
+        OfficeAnswer::OtherMailbox { account, expected } => Saying::Told(Told::OtherMailbox(OtherMailbox {
+            account: account.clone(),
+            expected: expected.clone(),
+            code,
+        })),
+    });
     if plain_form() && matches!(answered, OfficeAnswer::OtherMailbox { .. }) {
         // A page without script has a box for it, and no addresses in its own.
         return Err(Refusal(ApiError::Activation(ActivationFailure::OtherAccount)));
@@ -121,37 +217,37 @@ async fn connect_office(
 
 #[server(prefix = "/api", endpoint = "skip_activation")]
 async fn skip_activation() -> Answer<PaneView> {
-    answer(backend().skip_activation().await)
+    view(backend().skip_activation().await)
 }
 
 #[server(prefix = "/api", endpoint = "release")]
 async fn release() -> Answer<PaneView> {
-    answer(backend().release().await)
+    view(backend().release().await)
 }
 
 #[server(prefix = "/api", endpoint = "hold")]
 async fn hold() -> Answer<PaneView> {
-    answer(backend().hold().await)
+    view(backend().hold().await)
 }
 
 #[server(prefix = "/api", endpoint = "sync_now")]
 async fn sync_now() -> Answer<PaneView> {
-    answer(backend().sync_now().await)
+    view(backend().sync_now().await)
 }
 
 #[server(prefix = "/api", endpoint = "pause")]
 async fn pause() -> Answer<PaneView> {
-    answer(backend().pause().await)
+    view(backend().pause().await)
 }
 
 #[server(prefix = "/api", endpoint = "start")]
 async fn start() -> Answer<PaneView> {
-    answer(backend().start().await)
+    view(backend().start().await)
 }
 
 #[server(prefix = "/api", endpoint = "deactivate")]
 async fn deactivate() -> Answer<PaneView> {
-    answer(backend().deactivate().await)
+    view(backend().deactivate().await)
 }
 
 #[server(name = CureIssue, prefix = "/api", endpoint = "cure")]
@@ -162,12 +258,18 @@ async fn cure(
 ) -> Answer<PaneView> {
     // A plain form sends what was not chosen as an empty field.
     let choice = choice.filter(|choice| !choice.is_empty());
-    answer(backend().cure(issue, cure, choice).await)
+    view(backend().cure(issue, cure, choice).await)
 }
 
 #[server(prefix = "/api", endpoint = "undo_session")]
 async fn undo_session(session: SessionId) -> Answer<UndoView> {
     let undone = answer(backend().undo_session(session).await)?;
+    say(|| {
+        Saying::Told(Told::Undone(Undone {
+            left: u32::try_from(undone.left.len()).unwrap_or(u32::MAX),
+            view: undone.clone(),
+        }))
+    });
     let (done, left) = (undone.undone.to_string(), undone.left.len().to_string());
     tell([("undone", done.as_str()), ("left", left.as_str())], "sessions");
     Ok(undone)
@@ -176,6 +278,13 @@ async fn undo_session(session: SessionId) -> Answer<UndoView> {
 #[server(prefix = "/api", endpoint = "estimate_backfill")]
 async fn estimate_backfill(from: String, to: String) -> Answer<u32> {
     let mails = answer(backend().estimate_backfill(from.clone(), to.clone()).await)?;
+    say(|| {
+        Saying::Told(Told::Estimate(Estimate {
+            from: from.trim().to_owned(),
+            to: to.trim().to_owned(),
+            mails,
+        }))
+    });
     let days = [("from", from.trim()), ("to", to.trim())];
     tell(
         days.into_iter().chain([("mails", mails.to_string().as_str())]),
@@ -186,17 +295,17 @@ async fn estimate_backfill(from: String, to: String) -> Answer<u32> {
 
 #[server(prefix = "/api", endpoint = "start_backfill")]
 async fn start_backfill(from: String, to: String) -> Answer<PaneView> {
-    answer(backend().start_backfill(from, to).await)
+    view(backend().start_backfill(from, to).await)
 }
 
 #[server(prefix = "/api", endpoint = "cancel_backfill")]
 async fn cancel_backfill() -> Answer<PaneView> {
-    answer(backend().cancel_backfill().await)
+    view(backend().cancel_backfill().await)
 }
 
 #[server(prefix = "/api", endpoint = "sign_out")]
 async fn sign_out() -> Answer<PaneView> {
-    answer(backend().sign_out().await)
+    view(backend().sign_out().await)
 }
 
 #[server(name = IssueTicket, prefix = "/api", endpoint = "ticket")]

@@ -43,6 +43,11 @@ impl Call {
         Self::Ticket,
     ];
 
+    /// The call at this path.
+    pub fn of(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|call| call.path() == path)
+    }
+
     pub const fn path(self) -> &'static str {
         match self {
             Self::Pane => "/api/pane",
@@ -91,6 +96,15 @@ pub(crate) fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
         put(value, &mut out);
     }
     out
+}
+
+#[cfg(any(feature = "hydrate", feature = "ssr"))]
+/// Where Microsoft's window starts: `challenge` is the SHA-256 of the nonce, `hint` the mailbox that is suggested.
+pub(crate) fn office_url(challenge: &str, hint: Option<&str>, claims: Option<&str>) -> String {
+    let mut fields = vec![("n", challenge)];
+    fields.extend(hint.map(|hint| ("hint", hint)));
+    fields.extend(claims.map(|claims| ("claims", claims)));
+    format!("/auth/microsoft/start?{}", form(fields))
 }
 
 #[cfg(test)]

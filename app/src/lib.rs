@@ -1,8 +1,10 @@
 //! The sidebar: pages, components, the text catalogue, and the door to the server.
 //!
-//! The server renders a [`Page`] to HTML (feature `ssr`, [`render`]), the browser's wasm takes it over (feature
-//! `hydrate`, `hydrate`). Both build the same components from the same [`PageData`], which travels as JSON in the
-//! page's head. There is no client router, and no call that waits while the page paints.
+//! The server draws every [`Page`] (feature `ssr`, [`render`]), also the answer to each call: a form goes in, a page comes
+//! out. The browser's wasm (feature `hydrate`, `hydrate`) sends the forms, lays the page that comes back over the one that
+//! is shown (so that focus, open parts and what is typed stay), follows the stream of events, and draws by itself only
+//! what cannot wait for the server (`live`). So what a page holds costs the browser no code, and all of it works without
+//! script.
 
 #[cfg(feature = "ssr")]
 mod api;
@@ -17,19 +19,19 @@ mod call;
 #[cfg(feature = "ssr")]
 mod handover;
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
+mod live;
+#[cfg(feature = "ssr")]
 mod page;
 #[cfg(feature = "ssr")]
 mod shell;
 pub mod text;
-#[cfg(any(feature = "ssr", feature = "hydrate"))]
+#[cfg(feature = "ssr")]
 mod ui;
 
 pub use call::Call;
-#[cfg(any(feature = "ssr", feature = "hydrate"))]
-pub use page::{Estimate, Page, PageData, Told, Undone};
 
 #[cfg(feature = "ssr")]
-pub use api::Refusal;
+pub use api::{PAGE_HEADER, Refusal, call_page};
 #[cfg(feature = "ssr")]
 pub use backend::{Backend, backend};
 #[cfg(feature = "hydrate")]
@@ -37,4 +39,6 @@ pub use browser::hydrate;
 #[cfg(feature = "ssr")]
 pub use handover::{Handover, consent_page, handover_failed_page, handover_page, handover_said_page};
 #[cfg(feature = "ssr")]
-pub use shell::{OfficeScript, load, render, shell};
+pub use page::{Estimate, OtherMailbox, Page, PageData, Told, Undone};
+#[cfg(feature = "ssr")]
+pub use shell::{OfficeScript, draw, load, render, shell};

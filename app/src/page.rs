@@ -1,13 +1,11 @@
 use leptos::prelude::*;
-use serde::{Deserialize, Serialize};
-use tandem_types::{ApiError, ConnectionView, MailboxServer, PaneView, Progress, Timestamp, UndoView};
+use tandem_types::{ApiError, ConnectionView, MailboxServer, PaneView, StateReason, SyncState, UndoView};
 
-use crate::call::{Call, form};
-use crate::{browser, text, ui};
+use crate::call::Call;
+use crate::{text, ui};
 
 /// Which of the product's pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     /// `/`: the sidebar in Outlook.
     Pane,
@@ -17,207 +15,22 @@ pub enum Page {
     Settings,
 }
 
-/// All that a page is made of; the same on the server and in the browser.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageData {
-    pub page: Page,
-    pub view: PaneView,
-    /// What a plain form was refused for, read from the query.
-    pub refused: Option<ApiError>,
-    /// The activation dialog was asked for by a plain link.
-    pub activate: bool,
-    /// What a plain form was answered, read from the query.
-    #[serde(default)]
-    pub told: Option<Told>,
-}
+impl Page {
+    const ALL: [Self; 3] = [Self::Pane, Self::Setup, Self::Settings];
 
-/// The answer to a call that is no view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Told {
-    Estimate(Estimate),
-    Undone(Undone),
-}
-
-/// About how many mails there are from a day to a day, both `YYYY-MM-DD` and included.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Estimate {
-    pub from: String,
-    pub to: String,
-    pub mails: u32,
-}
-
-/// What became of an undo.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Undone {
-    pub view: UndoView,
-    /// How many items were left; a plain form is not told which.
-    pub left: u32,
-}
-
-/// The dialog that is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialog {
-    Activation,
-    Deactivation,
-}
-
-/// Where the sign-in is.
-#[cfg_attr(
-    not(feature = "hydrate"),
-    expect(dead_code, reason = "only a browser gets beyond the first")
-)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SignIn {
-    Idle,
-    /// No window could be opened: a link does it.
-    Blocked,
-    /// A window is open; its message, or a typed code, goes on.
-    Waiting,
-    /// The browser offers no cryptography here: no secure context.
-    Insecure,
-}
-
-/// Where the sign-in with Microsoft is.
-#[cfg_attr(
-    not(feature = "hydrate"),
-    expect(dead_code, reason = "only a browser gets beyond the first")
-)]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum OfficeStep {
-    Idle,
-    /// No window could be opened: a link does it.
-    Blocked,
-    /// A window is open; its message, or a typed code, goes on.
-    Waiting,
-    Insecure,
-    /// The account's mailbox is not the one that is shown; the code can still be used.
-    Other {
-        account: String,
-        expected: String,
-        code: String,
-    },
-}
-
-/// The signals that the components share.
-#[derive(Clone, Copy)]
-pub(crate) struct Ui {
-    pub(crate) page: Page,
-    pub(crate) view: RwSignal<PaneView>,
-    /// Newer than the view's: comes by events.
-    pub(crate) progress: RwSignal<Option<Progress>>,
-    /// Seconds since the view was made.
-    pub(crate) elapsed: RwSignal<i64>,
-    /// The call that is under way.
-    pub(crate) busy: RwSignal<Option<Call>>,
-    pub(crate) estimate: RwSignal<Option<Estimate>>,
-    /// The last undo, until it is closed.
-    pub(crate) undone: RwSignal<Option<Undone>>,
-    /// Why the last call was not done.
-    pub(crate) refused: RwSignal<Option<ApiError>>,
-    pub(crate) dialog: RwSignal<Option<Dialog>>,
-    pub(crate) sign_in: RwSignal<SignIn>,
-    /// Where the sign-in window starts; with the challenge once the browser has made one.
-    pub(crate) sign_in_url: RwSignal<String>,
-    /// Which kind of mailbox the activation dialog is about.
-    pub(crate) kind: RwSignal<MailboxServer>,
-    pub(crate) office: RwSignal<OfficeStep>,
-    /// As `sign_in_url`, for Microsoft.
-    pub(crate) office_url: RwSignal<String>,
-}
-
-/// What the dialog offers first: what is connected, else what can be connected.
-fn first_kind(connection: Option<&ConnectionView>) -> MailboxServer {
-    let Some(connection) = connection else {
-        return MailboxServer::Exchange;
-    };
-    match (&connection.mailbox, &connection.office) {
-        (Some(account), Some(_)) => account.server,
-        (None, Some(office)) if office.first => MailboxServer::Office365,
-        (_, None) | (None, Some(_)) => MailboxServer::Exchange,
-    }
-}
-
-/// Where Microsoft's window starts: `challenge` is the SHA-256 of the nonce, `hint` the mailbox that is suggested.
-pub(crate) fn office_url(challenge: &str, hint: Option<&str>, claims: Option<&str>) -> String {
-    let mut fields = vec![("n", challenge)];
-    fields.extend(hint.map(|hint| ("hint", hint)));
-    fields.extend(claims.map(|claims| ("claims", claims)));
-    format!("/auth/microsoft/start?{}", form(fields))
-}
-
-impl Ui {
-    fn new(data: PageData) -> Self {
-        let asked = data.activate || data.view.connection.as_ref().is_some_and(|c| c.ask_activation);
-        let open = asked && data.view.connection.is_some();
-        let kind = first_kind(data.view.connection.as_ref());
-        let office = data.view.connection.as_ref().and_then(|c| c.office.as_ref());
-        let office_url = office.map_or_else(String::new, |office| {
-            let challenge = office
-                .nonce
-                .as_ref()
-                .map_or("", |(_, challenge)| challenge.as_str());
-            office_url(challenge, office.hint.as_deref(), office.claims.as_deref())
-        });
-        let (estimate, undone) = match data.told {
-            Some(Told::Estimate(estimate)) => (Some(estimate), None),
-            Some(Told::Undone(undone)) => (None, Some(undone)),
-            None => (None, None),
-        };
-        Self {
-            page: data.page,
-            progress: RwSignal::new(data.view.connection.as_ref().and_then(|c| c.progress)),
-            view: RwSignal::new(data.view),
-            elapsed: RwSignal::new(0),
-            busy: RwSignal::new(None),
-            estimate: RwSignal::new(estimate),
-            undone: RwSignal::new(undone),
-            refused: RwSignal::new(data.refused),
-            dialog: RwSignal::new(open.then_some(Dialog::Activation)),
-            sign_in: RwSignal::new(SignIn::Idle),
-            sign_in_url: RwSignal::new(match data.page {
-                Page::Setup => "/auth/start?to=setup".to_owned(),
-                Page::Pane | Page::Settings => "/auth/start".to_owned(),
-            }),
-            kind: RwSignal::new(kind),
-            office: RwSignal::new(OfficeStep::Idle),
-            office_url: RwSignal::new(office_url),
+    /// The word in the page, and in the header by which its script asks for it again.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pane => "pane",
+            Self::Setup => "setup",
+            Self::Settings => "settings",
         }
     }
 
-    /// The time now, by the server's clock.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.view.with(|view| view.now).plus_seconds(self.elapsed.get())
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|page| page.as_str() == word)
     }
 
-    pub(crate) fn signed_in(&self) -> bool {
-        self.view
-            .with(|view| view.viewer.is_some() && view.connection.is_some())
-    }
-}
-
-/// The whole page, inside of `<body>`.
-pub(crate) fn app(data: PageData) -> impl IntoView {
-    let ui = Ui::new(data);
-    browser::start(ui);
-    let class = match ui.page {
-        Page::Pane => "page pane",
-        Page::Setup | Page::Settings => "page wide",
-    };
-    view! {
-        <div class=class>
-            {ui::header(ui)}
-            {ui::activation_dialog(ui)}
-            {ui::deactivation_dialog(ui)}
-            <main id="main">
-                {ui::refused(ui)}
-                {ui::body(ui)}
-            </main>
-        </div>
-    }
-}
-
-impl Page {
     /// For the browser's tab.
     pub fn title(self) -> String {
         match self {
@@ -225,5 +38,180 @@ impl Page {
             Self::Setup => format!("{} · {}", text::SETUP_TITLE, text::PRODUCT),
             Self::Settings => format!("{} · {}", text::SETTINGS_TITLE, text::PRODUCT),
         }
+    }
+}
+
+/// All that a page is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageData {
+    pub page: Page,
+    pub view: PaneView,
+    /// What the last call, or a plain form, was refused for.
+    pub refused: Option<ApiError>,
+    /// Which call that was; `None`: a plain form, of which only the error is known.
+    pub by: Option<Call>,
+    /// The activation dialog was asked for by a plain link.
+    pub activate: bool,
+    /// What the last call, or a plain form, was answered.
+    pub told: Option<Told>,
+}
+
+/// The answer to a call that is no view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Estimate(Estimate),
+    Undone(Undone),
+    OtherMailbox(OtherMailbox),
+}
+
+/// About how many mails there are from a day to a day, both `YYYY-MM-DD` and included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    pub from: String,
+    pub to: String,
+    pub mails: u32,
+}
+
+/// What became of an undo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undone {
+    pub view: UndoView,
+    /// How many items were left; a plain form is not told which.
+    pub left: u32,
+}
+
+/// The account that signed in with Microsoft has another mailbox than the one that is shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OtherMailbox {
+    pub account: String,
+    pub expected: String,
+    /// It connects the mailbox all the same, if the user says so.
+    pub code: String,
+}
+
+impl std::fmt::Debug for OtherMailbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OtherMailbox(..)")
+    }
+}
+
+impl PageData {
+    /// A page with nothing told.
+    pub const fn new(page: Page, view: PaneView) -> Self {
+        Self {
+            page,
+            view,
+            refused: None,
+            by: None,
+            activate: false,
+            told: None,
+        }
+    }
+
+    /// The connection of who is signed in.
+    pub(crate) fn connection(&self) -> Option<&ConnectionView> {
+        self.view.viewer.as_ref().and(self.view.connection.as_ref())
+    }
+
+    /// The server wants the activation dialog to open by itself.
+    pub(crate) fn asks(&self) -> bool {
+        self.connection().is_some_and(|c| c.ask_activation)
+    }
+
+    /// The activation dialog is open in a page that has just been loaded.
+    pub(crate) fn opens(&self) -> bool {
+        self.asks() || self.activate && self.connection().is_some()
+    }
+
+    /// The refusal that the activation dialog tells, of this kind of mailbox.
+    pub(crate) fn refused_in_dialog(&self, kind: MailboxServer) -> Option<ApiError> {
+        let here = match (self.by, kind) {
+            (Some(Call::ConnectExchange), MailboxServer::Exchange)
+            | (Some(Call::ConnectOffice), MailboxServer::Office365) => true,
+            (Some(_), _) => false,
+            (None, kind) => self.opens() && kind == self.first_kind(),
+        };
+        self.refused.filter(|_| here)
+    }
+
+    /// The refusal that stands above everything else.
+    pub(crate) fn refused_above(&self) -> Option<ApiError> {
+        let in_dialog = match self.by {
+            Some(by) => matches!(by, Call::ConnectExchange | Call::ConnectOffice),
+            None => self.opens(),
+        };
+        self.refused.filter(|_| !in_dialog)
+    }
+
+    /// What the dialog offers first: what is connected, else what can be connected.
+    pub(crate) fn first_kind(&self) -> MailboxServer {
+        let Some(c) = self.connection() else {
+            return MailboxServer::Exchange;
+        };
+        match (&c.mailbox, &c.office) {
+            (Some(account), Some(_)) => account.server,
+            (None, Some(office)) if office.first => MailboxServer::Office365,
+            (_, None) | (None, Some(_)) => MailboxServer::Exchange,
+        }
+    }
+
+    /// The connected mailbox is in Office 365.
+    pub(crate) fn in_the_cloud(&self) -> bool {
+        let mailbox = self.connection().and_then(|c| c.mailbox.as_ref());
+        mailbox.is_some_and(|mailbox| mailbox.server == MailboxServer::Office365)
+    }
+
+    /// The stored access was refused: it is not the first time that the mailbox is connected.
+    pub(crate) fn again(&self) -> bool {
+        self.connection()
+            .is_some_and(|c| c.state == SyncState::NeedsActivation || c.rejections > 0)
+    }
+
+    pub(crate) fn microsoft_ended(&self) -> bool {
+        let reason = self.connection().and_then(|c| c.reason);
+        reason == Some(StateReason::MicrosoftSignInEnded)
+    }
+
+    /// *Skip* in place of *Cancel*.
+    pub(crate) fn skips(&self) -> bool {
+        self.asks()
+            || self
+                .connection()
+                .is_none_or(|c| c.state == SyncState::NotActivated && !c.skipped)
+    }
+
+    /// After so many seconds the page, left alone, would claim more than is known.
+    pub(crate) fn look_again(&self) -> Option<i64> {
+        let c = self.connection()?;
+        let late = c.last_success?.plus_seconds(text::late_after(c) + 1);
+        Some(late.seconds_since(self.view.now)).filter(|&seconds| seconds > 0)
+    }
+}
+
+/// What changes in a page, inside of `<div id="tandem">`.
+///
+/// `loaded`: the browser makes a new page of it, and shows at once what is open. Else it is laid over the page that is
+/// shown, and its script opens.
+pub(crate) fn app(p: &PageData, loaded: bool) -> impl IntoView + use<> {
+    let class = match p.page {
+        Page::Pane => "page pane",
+        Page::Setup | Page::Settings => "page wide",
+    };
+    view! {
+        <div
+            class=class
+            data-page=p.page.as_str()
+            data-now=p.view.now.micros().to_string()
+            data-signed=p.connection().map(|_| "")
+            data-again=p.look_again().map(|seconds| seconds.to_string())
+        >
+            {ui::header(p)}
+            {ui::activation_dialog(p, loaded)}
+            {ui::deactivation_dialog(p)}
+            <main id="main" tabindex="-1">
+                {ui::refused(p)}
+                {ui::body(p)}
+            </main>
+        </div>
     }
 }

@@ -46,11 +46,10 @@ pub async fn load(page: Page, backend: &dyn Backend, query: Option<&str>) -> Pag
         ),
     };
     PageData {
-        page,
-        view,
         refused: refused.or(failed),
         activate: value("activate").is_some(),
         told: told(value),
+        ..PageData::new(page, view)
     }
 }
 
@@ -81,7 +80,8 @@ fn told<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Told> {
     Some(Told::Undone(Undone { view, left }))
 }
 
-const fn nobody() -> PaneView {
+/// Signed out.
+pub(crate) const fn nobody() -> PaneView {
     PaneView {
         now: Timestamp(0),
         viewer: None,
@@ -107,6 +107,11 @@ pub async fn render(
     respond(request).await
 }
 
+/// The changing part alone, to be laid over the page that is shown.
+pub fn draw(data: &PageData) -> String {
+    app(data, false).to_html()
+}
+
 /// The whole document.
 pub fn shell(options: LeptosOptions, data: PageData) -> impl IntoView {
     let nonce = use_nonce().map(|nonce| nonce.to_string());
@@ -117,7 +122,6 @@ pub fn shell(options: LeptosOptions, data: PageData) -> impl IntoView {
             <script src="/office-dialog.js" nonce=nonce.clone()></script>
         }
     });
-    let json = embedded(&data);
     let style = stylesheet(&options);
     view! {
         <!DOCTYPE html>
@@ -131,12 +135,11 @@ pub fn shell(options: LeptosOptions, data: PageData) -> impl IntoView {
                 <link rel="icon" type="image/svg+xml" href="/tandem.svg"/>
                 <link rel="stylesheet" href=style/>
                 {office}
-                <script type="application/json" id="tandem-data" inner_html=json></script>
                 <HydrationScripts options=options/>
             </head>
             <body>
                 <div id="tandem">
-                    {app(data)}
+                    {app(&data, true)}
                 </div>
             </body>
         </html>
@@ -162,33 +165,4 @@ fn stylesheet(options: &LeptosOptions) -> String {
                 )
             },
         )
-}
-
-/// JSON that cannot end the element it stands in.
-fn embedded(data: &PageData) -> String {
-    let json = serde_json::to_string(data).unwrap_or_default();
-    json.replace('<', "\\u003c")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_can_end_the_script_element() {
-        let mut view = nobody();
-        view.form_token = Some("</script><script>alert(1)</script>\u{2028}".to_owned());
-        let data = PageData {
-            page: Page::Pane,
-            view,
-            refused: None,
-            activate: false,
-            told: None,
-        };
-        let json = embedded(&data);
-        assert!(!json.contains('<') && !json.contains('\u{2028}'));
-        assert_eq!(serde_json::from_str::<PageData>(&json).unwrap(), data);
-    }
 }

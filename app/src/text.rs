@@ -39,6 +39,7 @@ pub const SIGN_IN_CODE_HINT: &str = "Does the window show a code? Type it here."
 pub const CODE_LABEL: &str = "Enter the code";
 pub const CODE_SEND: &str = "Continue";
 pub const TRY_AGAIN: &str = "Try again";
+pub const UNAVAILABLE: &str = "The server did not answer. Try again in a moment.";
 pub const CANCEL: &str = "Cancel";
 pub const CLOSE: &str = "Close";
 
@@ -441,19 +442,91 @@ pub enum Tone {
     Quiet,
 }
 
+/// How a point in time is told, relative to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// `2 minutes ago`.
+    Ago,
+    /// `in 5 minutes`.
+    Until,
+    /// `Starts by itself in 1:43`.
+    Countdown,
+}
+
+impl Moment {
+    const ALL: [Self; 3] = [Self::Ago, Self::Until, Self::Countdown];
+
+    /// The word in the page, by which the browser keeps it true.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ago => "ago",
+            Self::Until => "until",
+            Self::Countdown => "countdown",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|moment| moment.as_str() == word)
+    }
+
+    pub fn say(self, at: Timestamp, now: Timestamp) -> String {
+        match self {
+            Self::Ago => ago(at, now),
+            Self::Until => until(at, now),
+            Self::Countdown => countdown(at, now),
+        }
+    }
+}
+
+/// A part of a [`Sentence`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Words(String),
+    Time(Moment, Timestamp),
+}
+
+/// Words with points in time in between, which grow older while they are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence(pub Vec<Part>);
+
+impl Sentence {
+    fn words(words: impl Into<String>) -> Self {
+        Self(vec![Part::Words(words.into())])
+    }
+
+    /// `… {time} {words}`
+    fn time(mut self, moment: Moment, at: Timestamp, words: &str) -> Self {
+        self.0.push(Part::Time(moment, at));
+        if !words.is_empty() {
+            self.0.push(Part::Words(words.to_owned()));
+        }
+        self
+    }
+
+    /// As it reads now.
+    pub fn at(&self, now: Timestamp) -> String {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Words(words) => words.clone(),
+            Part::Time(moment, at) => moment.say(*at, now),
+        });
+        parts.collect()
+    }
+}
+
 /// The one line that says what is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     pub tone: Tone,
-    pub text: String,
+    pub text: Sentence,
 }
 
 impl Status {
     fn new(tone: Tone, text: impl Into<String>) -> Self {
-        Self {
-            tone,
-            text: text.into(),
-        }
+        Self::of(tone, Sentence::words(text))
+    }
+
+    const fn of(tone: Tone, text: Sentence) -> Self {
+        Self { tone, text }
     }
 }
 
@@ -504,27 +577,31 @@ fn reason_status(reason: StateReason) -> Status {
     }
 }
 
+/// So many seconds after the last accepted session it is no longer said that all is well.
+pub fn late_after(connection: &ConnectionView) -> i64 {
+    i64::from(connection.settings.interval_minutes) * 120 + 300
+}
+
 /// Active, nothing running, nothing in the way.
 fn settled(connection: &ConnectionView, now: Timestamp) -> Status {
     let last = connection.sessions.iter().find_map(|s| s.outcome);
     let next = |verb: &str| match connection.next_due {
-        Some(due) => format!("{verb}, next try {}", until(due, now)),
-        None => verb.to_owned(),
+        Some(due) => Sentence::words(format!("{verb}, next try ")).time(Moment::Until, due, ""),
+        None => Sentence::words(verb),
     };
     match (last, connection.last_success) {
-        (Some(SessionOutcome::Failed), _) => Status::new(Tone::Attention, next("A server did not answer")),
+        (Some(SessionOutcome::Failed), _) => Status::of(Tone::Attention, next("A server did not answer")),
         (Some(SessionOutcome::Partial), _) => Status::new(Tone::Busy, "More to do: goes on in a moment"),
         (_, None) => Status::new(Tone::Busy, "The first sync is about to start"),
         (_, Some(success)) => {
-            let when = ago(success, now);
-            let late = i64::from(connection.settings.interval_minutes) * 120 + 300;
-            if now.seconds_since(success) > late {
-                Status::new(Tone::Attention, format!("Last in step {when}"))
+            let said = |words: &str| Sentence::words(words).time(Moment::Ago, success, "");
+            if now.seconds_since(success) > late_after(connection) {
+                Status::of(Tone::Attention, said("Last in step "))
             } else if connection.issues_total == 0 {
-                Status::new(Tone::Good, format!("All in step, {when}"))
+                Status::of(Tone::Good, said("All in step, "))
             } else {
                 let except = count(connection.issues_total, "item", "items");
-                Status::new(Tone::Good, format!("In step except {except}, {when}"))
+                Status::of(Tone::Good, said(&format!("In step except {except}, ")))
             }
         }
     }
@@ -547,7 +624,7 @@ pub fn progress_line(progress: Progress) -> String {
 }
 
 /// Said under *Needs your sign-in*.
-pub fn refused_lead(rejections: u32, next_due: Option<Timestamp>, now: Timestamp) -> String {
+pub fn refused_lead(rejections: u32, next_due: Option<Timestamp>) -> Sentence {
     let times = match rejections {
         0 | 1 => "Your mail server has refused the stored login.".to_owned(),
         n => format!(
@@ -556,13 +633,19 @@ pub fn refused_lead(rejections: u32, next_due: Option<Timestamp>, now: Timestamp
         ),
     };
     match next_due {
-        Some(due) => format!("{times} Tandem tries again {}. Nothing is lost.", until(due, now)),
-        None => format!("{times} Sync stands still until you enter the password; nothing is lost."),
+        Some(due) => Sentence::words(format!("{times} Tandem tries again ")).time(
+            Moment::Until,
+            due,
+            ". Nothing is lost.",
+        ),
+        None => Sentence::words(format!(
+            "{times} Sync stands still until you enter the password; nothing is lost."
+        )),
     }
 }
 
 /// Said under *Needs your sign-in*, where Microsoft has refused the mailbox though not the sign-in.
-pub fn refused_cloud_lead(rejections: u32, next_due: Option<Timestamp>, now: Timestamp) -> String {
+pub fn refused_cloud_lead(rejections: u32, next_due: Option<Timestamp>) -> Sentence {
     let times = match rejections {
         0 | 1 => "Microsoft has refused access to your mailbox.".to_owned(),
         n => format!(
@@ -571,8 +654,14 @@ pub fn refused_cloud_lead(rejections: u32, next_due: Option<Timestamp>, now: Tim
         ),
     };
     match next_due {
-        Some(due) => format!("{times} Tandem tries again {}. Nothing is lost.", until(due, now)),
-        None => format!("{times} Sync stands still until you connect it again; nothing is lost."),
+        Some(due) => Sentence::words(format!("{times} Tandem tries again ")).time(
+            Moment::Until,
+            due,
+            ". Nothing is lost.",
+        ),
+        None => Sentence::words(format!(
+            "{times} Sync stands still until you connect it again; nothing is lost."
+        )),
     }
 }
 
@@ -648,7 +737,7 @@ pub fn api_error(error: ApiError) -> String {
             let wait = spoken(i64::from(seconds.max(1)));
             format!("That was a little often. Try again in {wait}.")
         }
-        ApiError::Unavailable => "The server did not answer. Try again in a moment.".to_owned(),
+        ApiError::Unavailable => UNAVAILABLE.to_owned(),
     }
 }
 

@@ -1,4 +1,15 @@
-//! The components. Each is plain HTML that works as far as it can without script.
+//! What the server draws. Each part is plain HTML that works as far as it can without script; the browser's script finds
+//! its way by `id`s and these attributes:
+//!
+//! | attribute | meaning |
+//! |---|---|
+//! | `data-key` | rows of a list: the same row after a change |
+//! | `data-live` | drawn on by the browser; a newer page only changes its attributes |
+//! | `data-stays` | kept through a change that says nothing here |
+//! | `data-at`, `data-moment` | a point in time (seconds since 1970), and how it is told |
+//! | `data-opens`, `data-closes` | opens the dialog of this id; closes the dialog around it, or empties what stays |
+//! | `data-doing` | what a button says while its call is under way |
+//! | `data-code` | a form whose code ends a sign-in: of `salesforce` or `office` |
 
 mod activation;
 mod backfill;
@@ -20,20 +31,16 @@ pub(crate) use parts::refused;
 use leptos::either::{Either, EitherOf3};
 use leptos::prelude::*;
 
-use crate::page::{Page, Ui};
+use crate::page::{Page, PageData};
 
 /// What stands under the header: the page, or the sign-in.
-pub(crate) fn body(ui: Ui) -> impl IntoView {
-    let signed_in = Memo::new(move |_| ui.signed_in());
-    move || {
-        if signed_in.get() {
-            Either::Left(match ui.page {
-                Page::Pane => EitherOf3::A(cards::pane_cards(ui)),
-                Page::Setup => EitherOf3::B(settings::setup_cards(ui)),
-                Page::Settings => EitherOf3::C(settings::settings_cards(ui)),
-            })
-        } else {
-            Either::Right(sign_in::sign_in_page(ui))
-        }
+pub(crate) fn body(p: &PageData) -> impl IntoView + use<> {
+    match p.connection() {
+        Some(c) => Either::Left(match p.page {
+            Page::Pane => EitherOf3::A(cards::pane_cards(p, c)),
+            Page::Setup => EitherOf3::B(settings::setup_cards(p, c)),
+            Page::Settings => EitherOf3::C(settings::settings_cards(p, c)),
+        }),
+        None => Either::Right(sign_in::sign_in_page(p)),
     }
 }

@@ -17,7 +17,7 @@ use axum::routing::{any, get, post};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-use tandem_app::{Backend, Handover, Page, handover_page, render};
+use tandem_app::{Backend, Handover, PAGE_HEADER, Page, call_page, handover_page, render};
 use tower_http::services::ServeDir;
 
 #[derive(Clone)]
@@ -80,6 +80,10 @@ async fn index() -> Html<String> {
 
 async fn call(State(shown): State<Shown>, request: Request) -> Response<Body> {
     let backend = shown.backend();
+    let page = request.headers().get(PAGE_HEADER).and_then(|v| v.to_str().ok());
+    if let Some(page) = page.and_then(Page::parse) {
+        return call_page(page, backend, request).await;
+    }
     leptos_axum::handle_server_fns_with_context(move || provide_context(backend.clone()), request)
         .await
         .into_response()

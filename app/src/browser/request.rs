@@ -1,11 +1,11 @@
-//! One small request helper: our header, the bearer, the shared types.
+//! One small request helper: our header, the bearer, and pages for answers.
 
-use gloo_net::http::Request;
+use gloo_net::http::{Request, Response};
 use leptos::task::spawn_local;
-use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
-use tandem_types::{ApiError, HandoverReply, HandoverRequest};
+use web_sys::Element;
 
+use super::dom;
 use crate::call::Call;
 
 thread_local! {
@@ -20,63 +20,91 @@ pub(super) fn forget() {
     GENERATION.set(GENERATION.get() + 1);
 }
 
-/// Calls a server function.
-pub(super) async fn call<T: DeserializeOwned>(call: Call, body: String) -> Result<T, ApiError> {
-    parse(&send(call.path(), "application/x-www-form-urlencoded", body).await?)
+/// Calls a server function, for the page as it is afterwards, and whether it was done. An error: no answer, or none of
+/// ours.
+pub(super) async fn page(path: &str, page: &str, body: String) -> Result<(Element, bool), ()> {
+    let form = "application/x-www-form-urlencoded";
+    let response = send(path, form, Some(page), body).await?;
+    // A proxy in between answers with a page of its own.
+    response.headers().get("tandem-page").ok_or(())?;
+    let ok = response.ok();
+    let html = response.text().await.map_err(drop)?;
+    Ok((dom::parse(&html).ok_or(())?, ok))
 }
 
-/// Trades the one-time code for a web session.
-pub(super) async fn hand_over(code: String, nonce: String) -> Result<(), ApiError> {
-    let body = serde_json::to_string(&HandoverRequest { code, nonce }).map_err(|_| ApiError::Unavailable)?;
-    keep(parse(&send("/api/handover", "application/json", body).await?)?);
+/// A ticket for the stream of events. `Ok(None)`: signed out.
+pub(super) async fn ticket() -> Result<Option<String>, ()> {
+    let response = send(
+        Call::Ticket.path(),
+        "application/x-www-form-urlencoded",
+        None,
+        String::new(),
+    )
+    .await?;
+    if response.status() == 401 {
+        return Ok(None);
+    }
+    let text = response.text().await.map_err(drop)?;
+    dom::field(&dom::json(&text), "ticket")
+        .as_string()
+        .map(Some)
+        .ok_or(())
+}
+
+/// Trades the one-time code for a web session. `Err(true)`: the code was refused.
+pub(super) async fn hand_over(code: &str, nonce: &str) -> Result<(), bool> {
+    // Digits, and hexadecimal of our own: nothing to escape.
+    let body = format!("{{\"code\":\"{code}\",\"nonce\":\"{nonce}\"}}");
+    let response = send("/api/handover", "application/json", None, body)
+        .await
+        .map_err(|()| false)?;
+    if !response.ok() {
+        return Err(response.status() < 500);
+    }
+    keep(&response.text().await.map_err(|_| false)?);
     Ok(())
 }
 
-/// Keeps the bearer, and renews it a minute before it ends (sooner where it lives for less than two).
-fn keep(reply: HandoverReply) {
+/// Keeps the bearer (a `HandoverReply`), and renews it a minute before it ends (sooner where it lives for less than two).
+fn keep(reply: &str) {
     forget();
-    BEARER.set(Some(reply.bearer));
+    let reply = dom::json(reply);
+    BEARER.set(dom::field(&reply, "bearer").as_string());
+    let seconds = dom::field(&reply, "expires_in").as_f64().unwrap_or(600.0);
     let generation = GENERATION.get();
-    let seconds = reply.expires_in.saturating_sub(60).max(reply.expires_in / 2);
+    #[expect(clippy::cast_possible_truncation, reason = "a cast to an integer saturates")]
+    let wait = ((seconds - 60.0).max(seconds / 2.0) * 1000.0) as i32;
     spawn_local(async move {
-        super::sleep(i32::try_from(seconds).unwrap_or(600).saturating_mul(1000)).await;
+        super::sleep(wait).await;
         for pause in [5_000, 15_000, 0] {
             if GENERATION.get() != generation {
                 return;
             }
-            let renewed = send("/api/renew", "application/json", String::new()).await;
-            match renewed.and_then(|text| parse(&text)) {
-                Ok(reply) if GENERATION.get() == generation => return keep(reply),
-                Ok(_) | Err(ApiError::SignedOut) => return,
-                Err(_) => super::sleep(pause).await,
+            match send("/api/renew", "application/json", None, String::new()).await {
+                Ok(response) if GENERATION.get() == generation && response.ok() => {
+                    if let Ok(text) = response.text().await {
+                        return keep(&text);
+                    }
+                }
+                Ok(response) if response.status() < 500 => return,
+                _ => {}
             }
+            super::sleep(pause).await;
         }
     });
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
-    serde_json::from_str(text).map_err(|_| ApiError::Unavailable)
-}
-
-async fn send(path: &str, content_type: &str, body: String) -> Result<String, ApiError> {
+async fn send(path: &str, content_type: &str, page: Option<&str>, body: String) -> Result<Response, ()> {
     let mut request = Request::post(path)
         .header("accept", "application/json")
         .header("content-type", content_type)
         .header("tandem-request", "1")
         .credentials(web_sys::RequestCredentials::Include);
+    if let Some(page) = page {
+        request = request.header("tandem-page", page);
+    }
     if let Some(bearer) = BEARER.with_borrow(Clone::clone) {
         request = request.header("authorization", &format!("Bearer {bearer}"));
     }
-    let response = request.body(body).map_err(|_| ApiError::Unavailable)?;
-    let response = response.send().await.map_err(|_| ApiError::Unavailable)?;
-    let text = response.text().await.map_err(|_| ApiError::Unavailable)?;
-    if response.ok() {
-        return Ok(text);
-    }
-    // A proxy in between answers with a page of its own.
-    Err(serde_json::from_str(&text).unwrap_or(match response.status() {
-        401 => ApiError::SignedOut,
-        403 => ApiError::Forbidden,
-        _ => ApiError::Unavailable,
-    }))
+    request.body(body).map_err(drop)?.send().await.map_err(drop)
 }

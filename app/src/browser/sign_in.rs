@@ -3,55 +3,117 @@
 //! The pane may be a frame of another site, where the window's cookie is not ours. So the window gets a one-time code
 //! from the server and hands it over by a message; the pane posts it with a nonce that only the pane knows.
 
-use js_sys::Reflect;
+use js_sys::{Reflect, Uint8Array};
 use leptos::ev;
-use leptos::prelude::*;
+use leptos::leptos_dom::helpers::{window_event_listener, window_event_listener_untyped};
 use leptos::task::spawn_local;
 use leptos::wasm_bindgen::{JsCast as _, JsValue};
-use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
-use tandem_types::{ApiError, InvalidField, MailboxServer, OfficeAnswer};
+use tandem_types::InvalidField;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{HtmlElement, HtmlInputElement};
 
-use super::{refresh, request};
-use crate::call::Call;
-use crate::page::{OfficeStep, SignIn, Ui, office_url};
+use super::{dialogs, dom, islands, post, refresh, request};
+use crate::call::{Call, office_url};
+use crate::live::{Door, Step};
+use crate::text;
+
+const WRONG_CODE: &str = text::invalid_field(InvalidField::Code);
+
+/// What only the pane knows.
+#[derive(Clone)]
+enum Nonce {
+    /// `wanted`: the door was pressed meanwhile.
+    Making {
+        wanted: bool,
+    },
+    /// The text, and its SHA-256, which alone leaves the page before the code is there.
+    Made(String, String),
+    Impossible,
+}
 
 thread_local! {
-    /// The text of the nonce; only its SHA-256 has left the page.
-    static NONCE: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// The same, for Microsoft's window: both may be open.
-    static OFFICE_NONCE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Of each door: both windows may be open.
+    static NONCES: RefCell<[Nonce; 2]> =
+        const { RefCell::new([Nonce::Making { wanted: false }, Nonce::Making { wanted: false }]) };
 }
 
-/// Makes the nonces before anything is clicked, so that the links lead somewhere too: a window may only be opened directly
-/// by a click.
-pub(super) fn prepare(ui: Ui) {
-    if let Some((nonce, challenge)) = make() {
-        NONCE.set(Some(nonce));
-        ui.sign_in_url.set(format!("/auth/start?challenge={challenge}"));
+const fn place(door: Door) -> usize {
+    match door {
+        Door::Salesforce => 0,
+        Door::Office => 1,
     }
 }
 
-/// As [`prepare`], where a mailbox of Office 365 can be connected.
-pub(super) fn prepare_office(ui: Ui) {
-    let Some(office) = ui
-        .view
-        .with_untracked(|view| view.connection.as_ref().and_then(|c| c.office.clone()))
-    else {
-        return;
-    };
-    if matches!(
-        ui.office.get_untracked(),
-        OfficeStep::Waiting | OfficeStep::Other { .. }
-    ) {
-        // A window is open with the nonce that there is.
-        return;
+fn set(door: Door, nonce: Nonce) -> Nonce {
+    NONCES.with_borrow_mut(|nonces| std::mem::replace(&mut nonces[place(door)], nonce))
+}
+
+/// The nonce, and its SHA-256.
+fn nonce(door: Door) -> Option<(String, String)> {
+    NONCES.with_borrow(|nonces| match &nonces[place(door)] {
+        Nonce::Made(nonce, challenge) => Some((nonce.clone(), challenge.clone())),
+        Nonce::Making { .. } | Nonce::Impossible => None,
+    })
+}
+
+pub(super) fn start() {
+    prepare(Door::Salesforce);
+    prepare(Door::Office);
+    listen();
+    // Outlook may be ready later than we are. For as long as the page lives.
+    std::mem::forget(window_event_listener_untyped("tandem-outlook", |_| aim()));
+}
+
+/// Makes a nonce before anything is clicked: a window may only be opened directly by a click.
+fn prepare(door: Door) {
+    set(door, Nonce::Making { wanted: false });
+    spawn_local(async move {
+        let made = match make().await {
+            Some((nonce, challenge)) => Nonce::Made(nonce, challenge),
+            None => Nonce::Impossible,
+        };
+        let before = set(door, made);
+        aim();
+        if matches!(before, Nonce::Making { wanted: true }) {
+            open(door);
+        }
+    });
+}
+
+/// Signed out: each sign-in begins anew.
+pub(super) fn forget() {
+    islands::step(Door::Salesforce, Step::Idle);
+    islands::step(Door::Office, Step::Idle);
+}
+
+/// Says where the windows start, by what the page and Outlook know.
+pub(super) fn aim() {
+    let outlook = outlook();
+    if let Some((_, challenge)) = nonce(Door::Salesforce) {
+        islands::set_url(Door::Salesforce, format!("/auth/start?challenge={challenge}"));
     }
-    if let Some((nonce, challenge)) = make() {
-        OFFICE_NONCE.set(Some(nonce));
-        let hint = outlook().map(|outlook| outlook.address).or(office.hint);
-        ui.office_url
-            .set(office_url(&challenge, hint.as_deref(), office.claims.as_deref()));
+    let office = dom::here("[data-live=office]").into_iter().next();
+    if let (Some((_, challenge)), Some(office)) = (nonce(Door::Office), office) {
+        let address = outlook.as_ref().map(|outlook| outlook.address.clone());
+        let hint = address.or_else(|| office.get_attribute("data-hint"));
+        let claims = office.get_attribute("data-claims");
+        let url = office_url(&challenge, hint.as_deref(), claims.as_deref());
+        islands::set_url(Door::Office, url);
+    }
+    // Where Outlook says what kind of mailbox it shows, that kind is offered first; unless one is connected.
+    let free = dom::here(".kinds[data-free]").into_iter().next();
+    if let (Some(free), Some(outlook)) = (free, outlook) {
+        let kind = match outlook.account_type.as_str() {
+            "office365" => "kind-office",
+            "enterprise" => "kind-exchange",
+            _ => return,
+        };
+        if let Some(radio) = dom::typed::<HtmlInputElement>(kind) {
+            radio.set_checked(true);
+        }
+        // Once: what the user chooses then stays.
+        let _ = free.remove_attribute("data-free");
     }
 }
 
@@ -74,31 +136,21 @@ fn outlook() -> Option<Outlook> {
     })
 }
 
-/// Where Outlook says what kind of mailbox it shows, that kind is offered first; unless one is connected.
-pub(super) fn offer(ui: Ui) {
-    let open = ui.view.with_untracked(|view| {
-        let connection = view.connection.as_ref();
-        connection.is_some_and(|c| c.mailbox.is_none() && c.office.is_some())
-    });
-    if let (true, Some(outlook)) = (open, outlook()) {
-        match outlook.account_type.as_str() {
-            "office365" => ui.kind.set(MailboxServer::Office365),
-            "enterprise" => ui.kind.set(MailboxServer::Exchange),
-            _ => {}
-        }
-    }
-}
-
-/// A nonce and its SHA-256, both hexadecimal; `None` where the page is not secure: there no cookie of ours would be kept.
-fn make() -> Option<(String, String)> {
-    let window = web_sys::window().filter(web_sys::Window::is_secure_context)?;
+async fn make() -> Option<(String, String)> {
+    let crypto = web_sys::window()?.crypto().ok()?;
     let mut random = [0_u8; 32];
-    let crypto = window.crypto().ok()?;
     crypto.get_random_values_with_u8_array(&mut random).ok()?;
     let nonce = hex(&random);
-    // Not by `crypto.subtle`, which answers later: a click may be sooner.
-    let challenge = hex(&Sha256::digest(nonce.as_bytes()));
-    Some((nonce, challenge))
+    // Undefined outside of a secure context, whatever the type says.
+    let subtle = Reflect::get(&crypto, &"subtle".into())
+        .ok()
+        .filter(|subtle| !subtle.is_undefined())?;
+    let subtle = subtle.unchecked_into::<web_sys::SubtleCrypto>();
+    let text = nonce.clone().into_bytes();
+    let digest = JsFuture::from(subtle.digest_with_str_and_u8_array("SHA-256", &text).ok()?)
+        .await
+        .ok()?;
+    Some((nonce, hex(&Uint8Array::new(&digest).to_vec())))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -110,88 +162,62 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Opens the window. `false`: let the link do it.
-pub(crate) fn sign_in(ui: Ui) -> bool {
-    if NONCE.with_borrow(Option::is_none) {
-        prepare(ui);
-    }
-    if NONCE.with_borrow(Option::is_none) {
-        ui.sign_in.set(SignIn::Insecure);
+pub(crate) fn open(door: Door) -> bool {
+    dom::empty("alerts");
+    dom::empty("office-told");
+    if nonce(door).is_none() {
+        if let Nonce::Impossible = set(door, Nonce::Making { wanted: true }) {
+            set(door, Nonce::Impossible);
+            islands::step(door, Step::Insecure);
+        }
         return true;
     }
-    let url = ui.sign_in_url.get_untracked();
-    let opened = open_office_dialog(&url) || open_window(&url, "tandem-sign-in");
-    ui.refused.set(None);
-    ui.sign_in
-        .set(if opened { SignIn::Waiting } else { SignIn::Blocked });
-    true
-}
-
-/// Opens Microsoft's window. `false`: let the link do it.
-pub(crate) fn connect_office(ui: Ui) -> bool {
-    if OFFICE_NONCE.with_borrow(Option::is_none) {
-        prepare_office(ui);
-    }
-    if OFFICE_NONCE.with_borrow(Option::is_none) {
-        ui.office.set(OfficeStep::Insecure);
-        return true;
-    }
-    let url = ui.office_url.get_untracked();
-    let opened = open_office_dialog(&url) || open_window(&url, "tandem-office");
-    ui.refused.set(None);
-    ui.office.set(if opened {
-        OfficeStep::Waiting
-    } else {
-        OfficeStep::Blocked
-    });
+    let url = islands::url(door);
+    let name = match door {
+        Door::Salesforce => "tandem-sign-in",
+        Door::Office => "tandem-office",
+    };
+    let opened = open_office_dialog(&url) || open_window(&url, name);
+    islands::step(door, if opened { Step::Waiting } else { Step::Blocked });
     true
 }
 
 /// A code that was typed.
-pub(crate) fn send_office_code(ui: Ui, code: &str) {
-    let code: String = code.chars().filter(char::is_ascii_digit).collect();
-    if code.len() == 6 {
-        connect(ui, code, false);
-    } else {
-        ui.refused.set(Some(ApiError::Invalid(InvalidField::Code)));
+pub(super) fn send(door: Door, mut fields: Vec<(String, String)>, by: Option<HtmlElement>) {
+    let mut code = String::new();
+    for (name, value) in &mut fields {
+        if name == "code" {
+            value.retain(|c| c.is_ascii_digit());
+            code.clone_from(value);
+        }
+    }
+    match door {
+        _ if code.len() != 6 => dialogs::refuse(WRONG_CODE),
+        Door::Salesforce => trade(code),
+        Door::Office => connect(fields, by),
     }
 }
 
-/// The user means the other mailbox.
-pub(crate) fn confirm_office(ui: Ui) {
-    if let OfficeStep::Other { code, .. } = ui.office.get_untracked() {
-        connect(ui, code, true);
-    }
-}
-
-fn connect(ui: Ui, code: String, confirmed: bool) {
-    let Some(nonce) = OFFICE_NONCE.with_borrow(Clone::clone) else {
+fn connect(mut fields: Vec<(String, String)>, by: Option<HtmlElement>) {
+    let Some((nonce, _)) = nonce(Door::Office) else {
         return;
     };
-    let mut fields = vec![
-        ("code", code.clone()),
-        ("nonce", nonce),
-        ("outlook", outlook().map(|o| o.address).unwrap_or_default()),
-    ];
-    if confirmed {
-        fields.push(("confirmed", "1".to_owned()));
+    // The one in the form is for pages without script.
+    fields.retain(|(name, _)| name != "nonce");
+    let outlook = outlook().map(|outlook| outlook.address).unwrap_or_default();
+    fields.push(("nonce".to_owned(), nonce));
+    fields.push(("outlook".to_owned(), outlook));
+    dom::empty("office-told");
+    post(Call::ConnectOffice.path().to_owned(), fields, by);
+}
+
+/// What became of the code.
+pub(super) fn answered(done: bool) {
+    islands::step(Door::Office, Step::Idle);
+    if done {
+        // Each sign-in has its own.
+        prepare(Door::Office);
     }
-    super::ask(ui, Call::ConnectOffice, fields, move |answer: OfficeAnswer| {
-        match answer {
-            OfficeAnswer::Connected(view) => {
-                ui.office.set(OfficeStep::Idle);
-                ui.dialog.set(None);
-                super::take(ui, *view);
-                // Each sign-in has its own.
-                OFFICE_NONCE.set(None);
-                prepare_office(ui);
-            }
-            OfficeAnswer::OtherMailbox { account, expected } => ui.office.set(OfficeStep::Other {
-                account,
-                expected,
-                code,
-            }),
-        }
-    });
 }
 
 /// `office-dialog.js` offers it where the page runs in Outlook; its message comes to [`listen`] too.
@@ -217,27 +243,23 @@ fn open_window(url: &str, name: &str) -> bool {
 }
 
 /// Waits for the window's message: from our own origin, in our own form.
-pub(super) fn listen(ui: Ui) {
+fn listen() {
     let handle = window_event_listener(ev::message, move |event| {
         let own = web_sys::window().and_then(|window| window.location().origin().ok());
         if own.is_none_or(|own| own != event.origin()) {
             return;
         }
         let data = event.data();
-        let field = |name: &str| {
-            Reflect::get(&data, &name.into())
-                .ok()
-                .and_then(|value| value.as_string())
-        };
+        let field = |name: &str| dom::field(&data, name).as_string();
         if data.is_object()
             && field("tandem").as_deref() == Some("handover")
             && let Some(code) = field("code")
         {
             acknowledge(&event);
             if field("what").as_deref() == Some("office") {
-                connect(ui, code, false);
+                connect(vec![("code".to_owned(), code)], None);
             } else {
-                trade(ui, code);
+                trade(code);
             }
         }
     });
@@ -256,32 +278,22 @@ fn acknowledge(event: &web_sys::MessageEvent) {
     }
 }
 
-/// A code that was typed.
-pub(crate) fn send_code(ui: Ui, code: String) {
-    let code: String = code.chars().filter(char::is_ascii_digit).collect();
-    if code.len() == 6 {
-        trade(ui, code);
-    } else {
-        ui.refused.set(Some(ApiError::Invalid(InvalidField::Code)));
-    }
-}
-
-fn trade(ui: Ui, code: String) {
-    let Some(nonce) = NONCE.with_borrow(Clone::clone) else {
+fn trade(code: String) {
+    let Some((nonce, _)) = nonce(Door::Salesforce) else {
         return;
     };
-    ui.refused.set(None);
+    dom::empty("alerts");
     spawn_local(async move {
-        match request::hand_over(code, nonce).await {
+        match request::hand_over(&code, &nonce).await {
             Ok(()) => {
-                ui.sign_in.set(SignIn::Idle);
+                islands::step(Door::Salesforce, Step::Idle);
                 // Each sign-in has its own.
-                NONCE.set(None);
-                prepare(ui);
-                refresh(ui);
+                prepare(Door::Salesforce);
+                refresh();
             }
             // The window stays open, and a typed code can be corrected.
-            Err(error) => ui.refused.set(Some(error)),
+            Err(true) => dialogs::refuse(WRONG_CODE),
+            Err(false) => dialogs::unavailable(),
         }
     });
 }

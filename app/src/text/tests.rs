@@ -49,7 +49,7 @@ fn session(outcome: Option<SessionOutcome>) -> SessionView {
 
 fn line(c: &ConnectionView) -> (Tone, String) {
     let status = status(c, c.progress, NOW);
-    (status.tone, status.text)
+    (status.tone, status.text.at(NOW))
 }
 
 #[test]
@@ -348,9 +348,21 @@ fn settings_are_told_kind_by_kind() {
 #[test]
 fn refusals_are_counted_and_dated() {
     let due = Some(NOW.plus_seconds(3_600));
-    assert!(refused_lead(1, due, NOW).starts_with("Your mail server has refused the stored login. "));
-    assert!(refused_lead(2, due, NOW).contains("2 times in a row. Tandem tries again in 1 hour."));
-    assert!(refused_lead(6, None, NOW).contains("until you enter the password"));
+    assert!(
+        refused_lead(1, due)
+            .at(NOW)
+            .starts_with("Your mail server has refused the stored login. ")
+    );
+    assert!(
+        refused_lead(2, due)
+            .at(NOW)
+            .contains("2 times in a row. Tandem tries again in 1 hour.")
+    );
+    assert!(
+        refused_lead(6, None)
+            .at(NOW)
+            .contains("until you enter the password")
+    );
 }
 
 #[test]

@@ -1,54 +1,36 @@
-use leptos::either::EitherOf4;
+use leptos::either::{Either, EitherOf3};
 use leptos::prelude::*;
 use tandem_types::{
-    BrakeView, ConnectionView, Counts, CrmAccount, MailboxAccount, MailboxServer, PaneView, PreviewView,
-    Side, StateReason, SyncState,
+    BrakeView, ConnectionView, Counts, CrmAccount, MailboxAccount, PreviewView, ProgressPhase, Side,
+    StateReason, SyncState,
 };
 
 use super::header::tone_class;
 use super::issues::issues_card;
-use super::parts::{Look, accounts, act, open_activation};
+use super::parts::{Look, accounts, act, open_activation, sentence, time};
 use super::sessions::sessions_card;
 use super::sign_in::sign_in_button;
 use crate::call::Call;
-use crate::page::Ui;
-use crate::text::{self, Tone};
+use crate::live;
+use crate::page::PageData;
+use crate::text::{self, Moment, Tone};
 
 /// How many issues and sessions the sidebar lists; the settings page has all.
 const PANE_ISSUES: usize = 5;
 const PANE_SESSIONS: usize = 3;
 
 /// The sidebar: what needs the user first, what was done last.
-pub(crate) fn pane_cards(ui: Ui) -> impl IntoView {
-    let upper = move || {
-        let PaneView { connection, .. } = ui.view.get();
-        connection.map(|c| {
-            view! {
-                {state_card(ui, &c)}
-                {progress_card(ui)}
-                {c.brake.as_ref().map(|brake| brake_card(ui, brake))}
-                {first_card(ui, &c)}
-            }
-        })
-    };
+pub(crate) fn pane_cards(p: &PageData, c: &ConnectionView) -> impl IntoView + use<> {
     // Only then is it true that nothing needs a look.
-    let well = move || {
-        ui.view.with(|view| {
-            let c = view.connection.as_ref();
-            c.is_some_and(|c| text::status(c, c.progress, view.now).tone == Tone::Good)
-        })
-    };
-    let lower = move || {
-        let PaneView { connection, .. } = ui.view.get();
-        connection
-            .filter(|c| set_up(c) && !first(c))
-            .map(|c| accounts_card(&c.crm, c.mailbox.as_ref()))
-    };
+    let well = text::status(c, c.progress, p.view.now).tone == Tone::Good;
     view! {
-        {upper}
-        {issues_card(ui, PANE_ISSUES, well)}
-        {sessions_card(ui, PANE_SESSIONS, move || ui.view.with(|view| view.connection.as_ref().is_some_and(set_up)))}
-        {lower}
+        {state_card(p, c)}
+        {progress_card(c)}
+        {c.brake.as_ref().map(|brake| brake_card(p, brake))}
+        {first_card(p, c)}
+        {issues_card(p, c, PANE_ISSUES, well)}
+        {sessions_card(p, c, PANE_SESSIONS, set_up(c))}
+        {(set_up(c) && !first(c)).then(|| accounts_card(&c.crm, c.mailbox.as_ref()))}
     }
 }
 
@@ -79,15 +61,10 @@ enum Offer {
 }
 
 /// The state, where it is more than the status line can say.
-pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + use<>> {
+pub(crate) fn state_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoView + use<>> {
     let mut list: &'static [&'static str] = &[];
-    let (rejections, next_due) = (c.rejections, c.next_due);
-    // Told anew with every tick: it names a time.
     let mut refused = false;
-    let cloud = c
-        .mailbox
-        .as_ref()
-        .is_some_and(|mailbox| mailbox.server == MailboxServer::Office365);
+    let cloud = p.in_the_cloud();
     let again = if cloud {
         text::CONNECT_AGAIN
     } else {
@@ -153,20 +130,27 @@ pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + u
             None | Some(StateReason::StoppedByBrake | StateReason::WaitingForPreview),
         ) => return None,
     };
+    let lead = if refused && cloud {
+        Either::Left(sentence(p, text::refused_cloud_lead(c.rejections, c.next_due)))
+    } else if refused {
+        Either::Left(sentence(p, text::refused_lead(c.rejections, c.next_due)))
+    } else {
+        Either::Right(lead)
+    };
+    let offer = match offer {
+        Offer::Activate(label) => Some(EitherOf3::A(
+            view! { <div class="buttons">{open_activation(label, Look::Primary)}</div> },
+        )),
+        Offer::Start => Some(EitherOf3::B(view! {
+            <div class="buttons">{act(p, Call::Start, text::START, Look::Primary, None, Vec::new())}</div>
+        })),
+        Offer::SignIn => Some(EitherOf3::C(sign_in_button(p, text::SIGN_IN_AGAIN))),
+        Offer::Nothing => None,
+    };
     Some(view! {
         <section class=format!("card state {}", tone_class(tone)) id="state" aria-labelledby="state-title">
             <h2 id="state-title">{title}</h2>
-            <p>
-                {move || {
-                    if refused && cloud {
-                        text::refused_cloud_lead(rejections, next_due, ui.now())
-                    } else if refused {
-                        text::refused_lead(rejections, next_due, ui.now())
-                    } else {
-                        lead.to_owned()
-                    }
-                }}
-            </p>
+            <p>{lead}</p>
             {(!list.is_empty())
                 .then(|| {
                     view! {
@@ -175,50 +159,34 @@ pub(crate) fn state_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + u
                         </ul>
                     }
                 })}
-            {match offer {
-                Offer::Activate(label) => {
-                    Some(EitherOf4::A(view! { <div class="buttons">{open_activation(ui, label, Look::Primary)}</div> }))
-                }
-                Offer::Start => {
-                    Some(
-                        EitherOf4::B(
-                            view! {
-                                <div class="buttons">
-                                    {act(ui, Call::Start, text::START, Look::Primary, None, Vec::new())}
-                                </div>
-                            },
-                        ),
-                    )
-                }
-                Offer::SignIn => Some(EitherOf4::C(sign_in_button(ui, text::SIGN_IN_AGAIN))),
-                Offer::Nothing => None::<EitherOf4<_, _, _, ()>>,
-            }}
+            {offer}
         </section>
     })
 }
 
 /// How far the running session is; empty, and silent, while there is none.
-pub(crate) fn progress_card(ui: Ui) -> impl IntoView {
+pub(crate) fn progress_card(c: &ConnectionView) -> impl IntoView + use<> {
+    let progress = c.progress;
     view! {
-        <div id="progress" aria-live="polite">
-            {move || {
-                ui.progress
-                    .get()
-                    .map(|progress| {
-                        let known = progress.total > 0;
-                        view! {
-                            <section class="card">
-                                <p>{text::progress_line(progress)}</p>
-                                <progress
-                                    max=known.then_some(progress.total)
-                                    value=known.then_some(progress.done.min(progress.total))
-                                    aria-label=text::SYNC_NOW
-                                ></progress>
-                            </section>
-                        }
-                    })
-            }}
+        <div
+            id="progress"
+            aria-live="polite"
+            data-live="progress"
+            data-phase=progress.map(|progress| phase_word(progress.phase))
+            data-done=progress.map(|progress| progress.done.to_string())
+            data-total=progress.map(|progress| progress.total.to_string())
+        >
+            {live::progress(move || progress)}
         </div>
+    }
+}
+
+/// As serde writes it, in the page and in the stream of events.
+const fn phase_word(phase: ProgressPhase) -> &'static str {
+    match phase {
+        ProgressPhase::Reading => "reading",
+        ProgressPhase::Comparing => "comparing",
+        ProgressPhase::Writing => "writing",
     }
 }
 
@@ -266,7 +234,7 @@ fn counts_table(caption: &'static str, counts: &[Counts]) -> Option<impl IntoVie
 }
 
 /// What the brake stopped, and the two ways on.
-fn brake_card(ui: Ui, brake: &BrakeView) -> impl IntoView + use<> {
+fn brake_card(p: &PageData, brake: &BrakeView) -> impl IntoView + use<> {
     view! {
         <section class="card state attention" id="brake" aria-labelledby="brake-title">
             <h2 id="brake-title">{text::BRAKE_TITLE}</h2>
@@ -276,15 +244,15 @@ fn brake_card(ui: Ui, brake: &BrakeView) -> impl IntoView + use<> {
             {(brake.overwritten > 0).then(|| view! { <p>{text::overwritten(brake.overwritten)}</p> })}
             <p class="hint">{text::BRAKE_GO_ON_HINT}</p>
             <div class="buttons">
-                {act(ui, Call::Release, text::GO_ON, Look::Danger, None, Vec::new())}
-                {act(ui, Call::Hold, text::CANCEL, Look::Plain, None, Vec::new())}
+                {act(p, Call::Release, text::GO_ON, Look::Danger, None, Vec::new())}
+                {act(p, Call::Hold, text::CANCEL, Look::Plain, None, Vec::new())}
             </div>
         </section>
     }
 }
 
 /// Before the first session: both accounts, and what it will do once that is known.
-fn first_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + use<>> {
+fn first_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoView + use<>> {
     first(c).then(|| {
         let title = if c.preview.is_some() {
             text::PREVIEW_TITLE
@@ -296,15 +264,15 @@ fn first_card(ui: Ui, c: &ConnectionView) -> Option<impl IntoView + use<>> {
                 <h2 id="preview-title">{title}</h2>
                 {accounts(&c.crm, c.mailbox.as_ref())}
                 {match &c.preview {
-                    Some(preview) => leptos::either::Either::Left(preview_body(ui, preview)),
-                    None => leptos::either::Either::Right(view! { <p>{text::FIRST_LEAD}</p> }),
+                    Some(preview) => Either::Left(preview_body(p, preview)),
+                    None => Either::Right(view! { <p>{text::FIRST_LEAD}</p> }),
                 }}
             </section>
         }
     })
 }
 
-fn preview_body(ui: Ui, preview: &PreviewView) -> impl IntoView + use<> {
+fn preview_body(p: &PageData, preview: &PreviewView) -> impl IntoView + use<> {
     let adopted: u32 = preview.counts.iter().map(|c| c.adopted).sum();
     let table = counts_table(text::PREVIEW_LEAD, &preview.counts);
     let lead = if table.is_some() || adopted > 0 {
@@ -312,7 +280,6 @@ fn preview_body(ui: Ui, preview: &PreviewView) -> impl IntoView + use<> {
     } else {
         text::PREVIEW_NOTHING
     };
-    let starts_at = preview.starts_at;
     view! {
         <p>{lead}</p>
         {table}
@@ -322,11 +289,11 @@ fn preview_body(ui: Ui, preview: &PreviewView) -> impl IntoView + use<> {
                 .then(|| view! { <li>{text::possible_duplicates(preview.possible_duplicates)}</li> })}
         </ul>
         <p id="countdown" class="hint">
-            {move || match starts_at {
-                Some(at) => text::countdown(at, ui.now()),
-                None => text::PREVIEW_WAITS.to_owned(),
+            {match preview.starts_at {
+                Some(at) => Either::Left(time(p, Moment::Countdown, at)),
+                None => Either::Right(text::PREVIEW_WAITS),
             }}
         </p>
-        <div class="buttons">{act(ui, Call::Release, text::START, Look::Primary, None, Vec::new())}</div>
+        <div class="buttons">{act(p, Call::Release, text::START, Look::Primary, None, Vec::new())}</div>
     }
 }

@@ -1,87 +1,66 @@
 use leptos::prelude::*;
-use tandem_types::{IssueChoice, IssueCure, IssueView, Side};
+use tandem_types::{ConnectionView, IssueChoice, IssueCure, IssueView, Side};
 
-use super::parts::{Look, act, when};
+use super::parts::{Look, act, form_token, when};
 use crate::call::Call;
-use crate::page::Ui;
-use crate::{browser, text};
+use crate::page::PageData;
+use crate::text;
 
 /// What is not in step, why, and what can be done. `tell_empty`: says so where nothing is.
-///
-/// It follows the view by itself: a row that stays the same is kept while others come and go, with what was typed or
-/// chosen in it.
 pub(crate) fn issues_card(
-    ui: Ui,
+    p: &PageData,
+    c: &ConnectionView,
     shown: usize,
-    tell_empty: impl Fn() -> bool + Send + Sync + 'static,
-) -> impl IntoView {
-    let issues = Memo::new(move |_| {
-        ui.view.with(|view| {
-            let connection = view.connection.as_ref();
-            connection.map_or((Vec::new(), 0), |c| (c.issues.clone(), c.issues_total))
-        })
+    tell_empty: bool,
+) -> Option<impl IntoView + use<>> {
+    let total = c.issues_total;
+    let more = text::issues_more(c.issues.len().min(shown), total).map(|more| {
+        let all_here = c.issues.len() <= shown;
+        view! {
+            <p>
+                <a
+                    href=(!all_here).then_some("/settings#issues")
+                    target=(!all_here).then_some("_blank")
+                    rel="noopener"
+                >
+                    {more}
+                </a>
+            </p>
+        }
     });
-    let there = Memo::new(move |_| issues.with(|(issues, _)| !issues.is_empty()) || tell_empty());
-    move || there.get().then(|| card(ui, issues, shown))
+    (tell_empty || !c.issues.is_empty()).then(|| {
+        view! {
+            <section class="card" id="issues" aria-labelledby="issues-title">
+                <h2 id="issues-title">
+                    {text::ISSUES_TITLE}
+                    {(total > 0).then(|| view! { <span class="badge">{text::number(total)}</span> })}
+                </h2>
+                {c.issues.is_empty().then(|| view! { <p class="hint">{text::ISSUES_EMPTY}</p> })}
+                <ul class="rows">
+                    {c.issues.iter().take(shown).map(|issue| issue_row(p, c, issue)).collect_view()}
+                </ul>
+                {more}
+            </section>
+        }
+    })
 }
 
-fn card(ui: Ui, issues: Memo<(Vec<IssueView>, u32)>, shown: usize) -> impl IntoView {
-    let here = move || issues.with(|(issues, _)| issues.iter().take(shown).cloned().collect::<Vec<_>>());
-    view! {
-        <section class="card" id="issues" aria-labelledby="issues-title">
-            <h2 id="issues-title">
-                {text::ISSUES_TITLE}
-                {move || {
-                    let total = issues.with(|(_, total)| *total);
-                    (total > 0).then(|| view! { <span class="badge">{text::number(total)}</span> })
-                }}
-            </h2>
-            {move || {
-                issues
-                    .with(|(issues, _)| issues.is_empty())
-                    .then(|| view! { <p class="hint">{text::ISSUES_EMPTY}</p> })
-            }}
-            <ul class="rows">
-                <For each=here key=Clone::clone children=move |issue| issue_row(ui, &issue)/>
-            </ul>
-            {move || {
-                let (known, total) = issues.with(|(issues, total)| (issues.len(), *total));
-                let all_here = known <= shown;
-                text::issues_more(known.min(shown), total)
-                    .map(|more| {
-                        view! {
-                            <p>
-                                <a
-                                    href=(!all_here).then_some("/settings#issues")
-                                    target=(!all_here).then_some("_blank")
-                                    rel="noopener"
-                                >
-                                    {more}
-                                </a>
-                            </p>
-                        }
-                    })
-            }}
-        </section>
-    }
-}
-
-fn issue_row(ui: Ui, issue: &IssueView) -> impl IntoView + use<> {
+fn issue_row(p: &PageData, c: &ConnectionView, issue: &IssueView) -> impl IntoView + use<> {
     let id = issue.id.to_string();
     let title = issue.title.clone();
     let has = |cure| issue.cures.contains(&cure);
     let pick = has(IssueCure::PickMatch) && !issue.choices.is_empty();
     let link = has(IssueCure::LinkTo);
     view! {
-        <li>
+        <li data-key=id.clone()>
             <div class="line">
                 <strong>{issue.title.clone()}</strong>
-                <span class="hint">{when(ui, issue.since)}</span>
+                <span class="hint">{when(p, issue.since)}</span>
             </div>
             <p>{text::issue(issue.code)}</p>
             {(!issue.detail.is_empty()).then(|| view! { <p class="detail">{issue.detail.clone()}</p> })}
-            {pick.then(|| pick_form(ui, &id, &title, &issue.choices))}
-            {link.then(|| link_form(ui, &id, &title))}
+            {pick.then(|| pick_form(p, c, &id, &title, &issue.choices))}
+            {link.then(|| link_form(p, &id, &title))}
             <div class="buttons">
                 {issue
                     .cures
@@ -89,7 +68,7 @@ fn issue_row(ui: Ui, issue: &IssueView) -> impl IntoView + use<> {
                     .filter(|cure| by_itself(**cure))
                     .map(|&cure| {
                         act(
-                            ui,
+                            p,
                             Call::Cure,
                             text::cure(cure),
                             Look::Subtle,
@@ -98,21 +77,19 @@ fn issue_row(ui: Ui, issue: &IssueView) -> impl IntoView + use<> {
                         )
                     })
                     .collect_view()}
-                {record_url(ui, issue).map(|url| open_link(url, &title))}
+                {record_url(c, issue).map(|url| open_link(url, &title))}
             </div>
         </li>
     }
 }
 
 /// Where the record of an issue is seen; `None`: it names none, or the organisation's host is not known.
-fn record_url(ui: Ui, issue: &IssueView) -> Option<String> {
-    issue.record.as_deref().and_then(|record| url_of(ui, record))
+fn record_url(c: &ConnectionView, issue: &IssueView) -> Option<String> {
+    issue.record.as_deref().and_then(|record| url_of(c, record))
 }
 
-fn url_of(ui: Ui, record: &str) -> Option<String> {
-    let host = ui
-        .view
-        .with_untracked(|view| view.connection.as_ref().map(|c| c.crm.host.clone()))?;
+fn url_of(c: &ConnectionView, record: &str) -> Option<String> {
+    let host = &c.crm.host;
     let is_host = !host.is_empty()
         && host
             .bytes()
@@ -136,26 +113,26 @@ fn open_link(url: String, title: &str) -> impl IntoView + use<> {
 }
 
 /// The start of a form that carries out a cure with a choice.
-fn hidden(ui: Ui, id: &str, cure: IssueCure) -> impl IntoView + use<> {
-    let token = ui.view.with_untracked(|view| view.form_token.clone());
+fn hidden(p: &PageData, id: &str, cure: IssueCure) -> impl IntoView + use<> {
     view! {
-        <input type="hidden" name="form_token" value=token/>
+        {form_token(p)}
         <input type="hidden" name="issue" value=id.to_owned()/>
         <input type="hidden" name="cure" value=cure_word(cure)/>
     }
 }
 
-fn send(ui: Ui, event: &leptos::ev::SubmitEvent) {
-    event.prevent_default();
-    browser::submit(ui, Call::Cure, event, &["issue", "cure", "choice"]);
-}
-
 /// One of several, and *Pair*.
-fn pick_form(ui: Ui, id: &str, title: &str, choices: &[IssueChoice]) -> impl IntoView + use<> {
+fn pick_form(
+    p: &PageData,
+    c: &ConnectionView,
+    id: &str,
+    title: &str,
+    choices: &[IssueChoice],
+) -> impl IntoView + use<> {
     let name = text::cure_name(IssueCure::PickMatch, title);
     view! {
-        <form class="choose" method="post" action=Call::Cure.path() on:submit=move |event| send(ui, &event)>
-            {hidden(ui, id, IssueCure::PickMatch)}
+        <form class="choose" method="post" action=Call::Cure.path()>
+            {hidden(p, id, IssueCure::PickMatch)}
             <fieldset class="choices">
                 <legend>{text::PICK_LEGEND}</legend>
                 {choices
@@ -164,7 +141,7 @@ fn pick_form(ui: Ui, id: &str, title: &str, choices: &[IssueChoice]) -> impl Int
                         let said = text::choice(choice);
                         // Doubles are called the same: a look at each tells them apart.
                         let look = (choice.side == Side::Crm)
-                            .then(|| url_of(ui, &choice.id))
+                            .then(|| url_of(c, &choice.id))
                             .flatten()
                             .map(|url| view! { <p class="look">{open_link(url, &said)}</p> });
                         view! {
@@ -184,7 +161,6 @@ fn pick_form(ui: Ui, id: &str, title: &str, choices: &[IssueChoice]) -> impl Int
                     type="submit"
                     class=Look::Plain.class()
                     aria-label=name
-                    aria-disabled=move || ui.busy.with(Option::is_some).then_some("true")
                 >
                     {text::PAIR}
                 </button>
@@ -194,12 +170,12 @@ fn pick_form(ui: Ui, id: &str, title: &str, choices: &[IssueChoice]) -> impl Int
 }
 
 /// A record to save it with.
-fn link_form(ui: Ui, id: &str, title: &str) -> impl IntoView + use<> {
+fn link_form(p: &PageData, id: &str, title: &str) -> impl IntoView + use<> {
     let name = text::cure_name(IssueCure::LinkTo, title);
     let field = format!("record-{id}");
     view! {
-        <form class="choose" method="post" action=Call::Cure.path() on:submit=move |event| send(ui, &event)>
-            {hidden(ui, id, IssueCure::LinkTo)}
+        <form class="choose" method="post" action=Call::Cure.path()>
+            {hidden(p, id, IssueCure::LinkTo)}
             <label for=field.clone()>{text::LINK_LABEL}</label>
             <div class="row">
                 <input id=field name="choice" autocomplete="off" spellcheck="false" maxlength="1024" required/>
@@ -207,7 +183,6 @@ fn link_form(ui: Ui, id: &str, title: &str) -> impl IntoView + use<> {
                     type="submit"
                     class=Look::Plain.class()
                     aria-label=name
-                    aria-disabled=move || ui.busy.with(Option::is_some).then_some("true")
                 >
                     {text::cure(IssueCure::LinkTo)}
                 </button>

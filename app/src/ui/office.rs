@@ -2,27 +2,28 @@
 //!
 //! Which part is shown follows from the radio alone, by the style sheet: it works without script.
 
-use leptos::either::{Either, EitherOf4};
-use leptos::html::Input;
 use leptos::prelude::*;
-use leptos::wasm_bindgen::JsCast as _;
 use tandem_types::MailboxServer;
 
-use crate::call::Call;
-use crate::page::{Dialog, OfficeStep, Ui};
-use crate::{browser, text};
-
-/// The link that opens Microsoft's window.
-const LINK: &str = "connect-office";
+use super::parts::{form_token, refused_bar};
+use crate::call::{Call, office_url};
+use crate::live::{Door, Step, door};
+use crate::page::{OtherMailbox, PageData, Told};
+use crate::text;
 
 /// Where is your mailbox?
-pub(super) fn kinds(ui: Ui) -> impl IntoView {
-    let there = Memo::new(move |_| {
-        ui.view
-            .with(|view| view.connection.as_ref().is_some_and(|c| c.office.is_some()))
-    });
+pub(super) fn kinds(p: &PageData) -> impl IntoView + use<> {
+    let there = p.connection().is_some_and(|c| c.office.is_some());
+    let first = p.first_kind();
+    // Nothing is connected: Outlook may say which kind it shows.
+    let free = there && p.connection().is_some_and(|c| c.mailbox.is_none());
+    let hint = if there {
+        text::KIND_OFFICE_HINT
+    } else {
+        text::KIND_OFFICE_OFF
+    };
     view! {
-        <fieldset class="kinds">
+        <fieldset class="kinds" data-free=free.then_some("")>
             <legend>{text::KIND_LEGEND}</legend>
             <label class="kind">
                 <input
@@ -30,9 +31,7 @@ pub(super) fn kinds(ui: Ui) -> impl IntoView {
                     id="kind-exchange"
                     name="kind"
                     value="exchange"
-                    checked=move || ui.kind.get() == MailboxServer::Exchange
-                    prop:checked=move || ui.kind.get() == MailboxServer::Exchange
-                    on:change=move |_| choose(ui, MailboxServer::Exchange)
+                    checked=first == MailboxServer::Exchange
                 />
                 <span>{text::KIND_EXCHANGE}<span class="hint">{text::KIND_EXCHANGE_HINT}</span></span>
             </label>
@@ -42,122 +41,57 @@ pub(super) fn kinds(ui: Ui) -> impl IntoView {
                     id="kind-office"
                     name="kind"
                     value="office365"
-                    checked=move || ui.kind.get() == MailboxServer::Office365
-                    prop:checked=move || ui.kind.get() == MailboxServer::Office365
-                    disabled=move || !there.get()
-                    on:change=move |_| choose(ui, MailboxServer::Office365)
+                    checked=first == MailboxServer::Office365
+                    disabled=!there
                 />
                 <span>
                     {text::KIND_OFFICE}
-                    <span class="hint">
-                        {move || if there.get() { text::KIND_OFFICE_HINT } else { text::KIND_OFFICE_OFF }}
-                    </span>
+                    <span class="hint">{hint}</span>
                 </span>
             </label>
         </fieldset>
     }
 }
 
-fn choose(ui: Ui, kind: MailboxServer) {
-    ui.refused.set(None);
-    ui.kind.set(kind);
-}
-
-/// Puts the focus on the link, when the dialog opens with it.
-pub(super) fn focus() {
-    let link = document().get_element_by_id(LINK);
-    if let Some(link) = link.and_then(|link| link.dyn_into::<leptos::web_sys::HtmlElement>().ok()) {
-        let _ = link.focus();
-    }
-}
-
 /// The window, its state, the code to type, and what is said when another mailbox came of it.
-pub(super) fn office_part(ui: Ui, skips: Memo<bool>) -> impl IntoView {
-    let connecting = move || ui.busy.get() == Some(Call::ConnectOffice);
-    let error = move || {
-        let shown = ui.dialog.get() == Some(Dialog::Activation)
-            && ui.kind.get() == MailboxServer::Office365
-            && !connecting();
-        ui.refused.get().filter(|_| shown)
+pub(super) fn office_part(p: &PageData) -> impl IntoView + use<> {
+    let office = p.connection().and_then(|c| c.office.clone()).unwrap_or_default();
+    let challenge = office
+        .nonce
+        .as_ref()
+        .map_or("", |(_, challenge)| challenge.as_str());
+    let url = office_url(challenge, office.hint.as_deref(), office.claims.as_deref());
+    let skip = if p.skips() { text::SKIP } else { text::CANCEL };
+    let other = match &p.told {
+        Some(Told::OtherMailbox(other)) => Some(other_mailbox(p, other)),
+        _ => None,
     };
     view! {
         <div class="for-office" id="office">
             <p>{text::OFFICE_LEAD}</p>
-            <div class="sign-in">
-                <a
-                    id=LINK
-                    class="button primary"
-                    href=move || ui.office_url.get()
-                    target="_blank"
-                    rel="opener"
-                    on:click=move |event| {
-                        // Where no window can be opened by script the link itself does it.
-                        if browser::connect_office(ui) {
-                            event.prevent_default();
-                        }
-                    }
-                >
-                    {text::CONNECT_OFFICE}
-                </a>
+            <div
+                class="sign-in"
+                data-live=Door::Office.as_str()
+                data-label=text::CONNECT_OFFICE
+                data-hint=office.hint.clone()
+                data-claims=office.claims.clone()
+            >
+                {door(Door::Office, text::CONNECT_OFFICE.to_owned(), move || url.clone(), || Step::Idle)}
             </div>
             <div aria-live="polite">
-                {move || {
-                    if connecting() {
-                        return Some(
-                            Either::Left(
-                                view! {
-                                    <p class="hint">{text::CONNECTING_OFFICE}</p>
-                                    <progress aria-label=text::CONNECT_OFFICE></progress>
-                                },
-                            ),
-                        );
-                    }
-                    match ui.office.get() {
-                        OfficeStep::Idle => None,
-                        OfficeStep::Insecure => {
-                            Some(Either::Right(EitherOf4::A(view! { <p class="bar attention">{text::SIGN_IN_INSECURE}</p> })))
-                        }
-                        OfficeStep::Waiting => {
-                            Some(Either::Right(EitherOf4::B(view! { <p class="bar">{text::OFFICE_WAITING}</p> })))
-                        }
-                        OfficeStep::Blocked => {
-                            Some(
-                                Either::Right(
-                                    EitherOf4::C(
-                                        view! {
-                                            <p class="bar attention" id="office-blocked">
-                                                {text::SIGN_IN_BLOCKED} " "
-                                                <a href=move || ui.office_url.get() target="_blank" rel="opener">
-                                                    {text::SIGN_IN_LINK}
-                                                </a>
-                                            </p>
-                                        },
-                                    ),
-                                ),
-                            )
-                        }
-                        OfficeStep::Other { account, expected, .. } => {
-                            Some(Either::Right(EitherOf4::D(other_mailbox(ui, &account, &expected))))
-                        }
-                    }
-                }}
+                <div class="when-busy" hidden>
+                    <p class="hint">{text::CONNECTING_OFFICE}</p>
+                    <progress aria-label=text::CONNECT_OFFICE></progress>
+                </div>
             </div>
-            <div id="office-error" role="alert">
-                {move || {
-                    error()
-                        .map(|error| {
-                            view! {
-                                <div class="bar attention">
-                                    <p>{text::api_error(error)}</p>
-                                </div>
-                            }
-                        })
-                }}
+            <div role="alert" id="office-told" data-stays="">
+                {refused_bar(p.refused_in_dialog(MailboxServer::Office365))}
+                {other}
             </div>
-            {code_form(ui)}
+            {code_form(p)}
             <div class="buttons">
-                <button type="submit" class="button" form="skip-form" disabled=connecting>
-                    {move || if skips.get() { text::SKIP } else { text::CANCEL }}
+                <button type="submit" class="button" form="skip-form">
+                    {skip}
                 </button>
             </div>
         </div>
@@ -165,26 +99,24 @@ pub(super) fn office_part(ui: Ui, skips: Memo<bool>) -> impl IntoView {
 }
 
 /// Both addresses, before anything is stored.
-fn other_mailbox(ui: Ui, account: &str, expected: &str) -> impl IntoView + use<> {
-    let said = text::other_mailbox(account, expected);
+fn other_mailbox(p: &PageData, other: &OtherMailbox) -> impl IntoView + use<> {
     view! {
-        <div class="bar attention" id="office-other" role="alert">
+        <div class="bar attention" id="office-other">
             <p>
                 <strong>{text::OFFICE_OTHER_TITLE}</strong>
             </p>
-            <p>{said}</p>
+            <p>{text::other_mailbox(&other.account, &other.expected)}</p>
             <div class="buttons">
-                <button type="button" class="button" id="office-anyway" on:click=move |_| browser::confirm_office(ui)>
-                    {text::OFFICE_ANYWAY}
-                </button>
-                <button
-                    type="button"
-                    class="button"
-                    id="office-again"
-                    on:click=move |_| {
-                        browser::connect_office(ui);
-                    }
-                >
+                // Only a page with script gets here: the nonce is in its memory.
+                <form method="post" action=Call::ConnectOffice.path() data-code=Door::Office.as_str()>
+                    {form_token(p)}
+                    <input type="hidden" name="code" value=other.code.clone()/>
+                    <input type="hidden" name="confirmed" value="1"/>
+                    <button type="submit" class="button" id="office-anyway">
+                        {text::OFFICE_ANYWAY}
+                    </button>
+                </form>
+                <button type="button" class="button" id="office-again" data-door=Door::Office.as_str()>
                     {text::OFFICE_OTHER_ACCOUNT}
                 </button>
             </div>
@@ -193,20 +125,12 @@ fn other_mailbox(ui: Ui, account: &str, expected: &str) -> impl IntoView + use<>
 }
 
 /// For a window whose message does not arrive; without script all there is.
-fn code_form(ui: Ui) -> impl IntoView {
-    let code = NodeRef::<Input>::new();
-    let token = Memo::new(move |_| ui.view.with(|view| view.form_token.clone()));
-    let with_office = move |read: fn(&tandem_types::OfficeView) -> Option<String>| {
-        ui.view.with(|view| {
-            view.connection
-                .as_ref()
-                .and_then(|c| c.office.as_ref())
-                .and_then(read)
-        })
-    };
-    let nonce =
-        Memo::new(move |_| with_office(|office| office.nonce.as_ref().map(|(nonce, _)| nonce.clone())));
-    let before = Memo::new(move |_| with_office(|office| office.hint.clone()).is_some());
+fn code_form(p: &PageData) -> impl IntoView + use<> {
+    let office = p.connection().and_then(|c| c.office.as_ref());
+    let nonce = office
+        .and_then(|office| office.nonce.as_ref())
+        .map(|(nonce, _)| nonce.clone());
+    let before = office.is_some_and(|office| office.hint.is_some());
     view! {
         <details class="more">
             <summary>{text::SIGN_IN_CODE_HINT}</summary>
@@ -215,21 +139,15 @@ fn code_form(ui: Ui) -> impl IntoView {
                 class="code"
                 method="post"
                 action=Call::ConnectOffice.path()
-                on:submit=move |event| {
-                    event.prevent_default();
-                    if let Some(input) = code.get_untracked() {
-                        browser::send_office_code(ui, &input.value());
-                    }
-                }
+                data-code=Door::Office.as_str()
             >
-                <input type="hidden" name="form_token" value=move || token.get()/>
-                <input type="hidden" name="nonce" value=move || nonce.get()/>
+                {form_token(p)}
+                <input type="hidden" name="nonce" value=nonce/>
                 <label for="office-code">{text::OFFICE_CODE}</label>
                 <div class="row">
                     <input
                         id="office-code"
                         name="code"
-                        node_ref=code
                         inputmode="numeric"
                         autocomplete="one-time-code"
                         maxlength="6"
@@ -238,18 +156,15 @@ fn code_form(ui: Ui) -> impl IntoView {
                     />
                     <button type="submit" class="button">{text::CODE_SEND}</button>
                 </div>
-                {move || {
-                    before
-                        .get()
-                        .then(|| {
-                            view! {
-                                <label class="plain-only" for="office-confirmed">
-                                    <input id="office-confirmed" type="checkbox" name="confirmed" value="1"/>
-                                    {text::OFFICE_OTHER_BOX}
-                                </label>
-                            }
-                        })
-                }}
+                {before
+                    .then(|| {
+                        view! {
+                            <label class="plain-only" for="office-confirmed">
+                                <input id="office-confirmed" type="checkbox" name="confirmed" value="1"/>
+                                {text::OFFICE_OTHER_BOX}
+                            </label>
+                        }
+                    })}
             </form>
         </details>
     }

@@ -1,9 +1,10 @@
+use leptos::either::Either;
 use leptos::prelude::*;
-use tandem_types::{CrmAccount, MailboxAccount, Timestamp};
+use tandem_types::{ApiError, CrmAccount, MailboxAccount, Timestamp};
 
 use crate::call::Call;
-use crate::page::{Dialog, Ui};
-use crate::{browser, text};
+use crate::page::PageData;
+use crate::text::{self, Moment, Part, Sentence};
 
 /// How a button looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,38 +31,28 @@ impl Look {
     }
 }
 
+/// The field that shows that the form is of our own page.
+pub(crate) fn form_token(p: &PageData) -> impl IntoView + use<> {
+    view! { <input type="hidden" name="form_token" value=p.view.form_token.clone()/> }
+}
+
 /// One button that makes one call: a plain form, sent by script where there is script.
 pub(crate) fn act(
-    ui: Ui,
+    p: &PageData,
     call: Call,
     label: &'static str,
     look: Look,
     name: Option<String>,
     fields: Vec<(&'static str, String)>,
-) -> impl IntoView {
-    let token = ui.view.with_untracked(|view| view.form_token.clone());
-    let sent = fields.clone();
+) -> impl IntoView + use<> {
     view! {
-        <form
-            method="post"
-            action=call.path()
-            on:submit=move |event| {
-                event.prevent_default();
-                browser::post(ui, call, sent.clone());
-            }
-        >
-            <input type="hidden" name="form_token" value=token/>
+        <form method="post" action=call.path()>
+            {form_token(p)}
             {fields
                 .into_iter()
                 .map(|(field, value)| view! { <input type="hidden" name=field value=value/> })
                 .collect_view()}
-            <button
-                type="submit"
-                class=look.class()
-                aria-label=name
-                aria-disabled=move || ui.busy.with(Option::is_some).then_some("true")
-                aria-busy=move || (ui.busy.get() == Some(call)).then_some("true")
-            >
+            <button type="submit" class=look.class() aria-label=name>
                 {label}
             </button>
         </form>
@@ -70,69 +61,92 @@ pub(crate) fn act(
 
 /// Opens a dialog; without script a link to the page that shows the same.
 pub(crate) fn dialog_link(
-    ui: Ui,
-    dialog: Dialog,
+    dialog: &'static str,
     href: &'static str,
     label: &'static str,
     look: Look,
 ) -> impl IntoView {
     view! {
-        <a
-            class=look.class()
-            href=href
-            role="button"
-            aria-haspopup="dialog"
-            on:click=move |event| {
-                event.prevent_default();
-                ui.dialog.set(Some(dialog));
-            }
-            on:keydown=move |event| {
-                if event.key() == " " {
-                    event.prevent_default();
-                    ui.dialog.set(Some(dialog));
-                }
-            }
-        >
+        <a class=look.class() href=href role="button" aria-haspopup="dialog" data-opens=dialog>
             {label}
         </a>
     }
 }
 
 /// Opens the activation dialog.
-pub(crate) fn open_activation(ui: Ui, label: &'static str, look: Look) -> impl IntoView {
-    dialog_link(ui, Dialog::Activation, "/setup?activate=1", label, look)
+pub(crate) fn open_activation(label: &'static str, look: Look) -> impl IntoView {
+    dialog_link("activation", "/setup?activate=1", label, look)
+}
+
+/// Empties what stays.
+pub(crate) fn close() -> impl IntoView {
+    view! {
+        <button type="button" class="button subtle scripted" aria-label=text::CLOSE data-closes="">
+            "✕"
+        </button>
+    }
 }
 
 /// The error of the last call, for as long as it is the last.
-pub(crate) fn refused(ui: Ui) -> impl IntoView {
+pub(crate) fn refused(p: &PageData) -> impl IntoView + use<> {
     view! {
-        <div class="alerts" role="alert">
-            {move || {
-                // The activation dialog tells its own.
-                let hidden = ui.dialog.get().is_some();
-                ui.refused.get().filter(|_| !hidden).map(|error| {
+        <div class="alerts" role="alert" id="alerts" data-stays="">
+            {p
+                .refused_above()
+                .map(|error| {
                     view! {
                         <div class="bar attention" id="refused">
                             <p>{text::api_error(error)}</p>
-                            <button
-                                type="button"
-                                class="button subtle"
-                                aria-label=text::CLOSE
-                                on:click=move |_| ui.refused.set(None)
-                            >
-                                "✕"
-                            </button>
+                            {close()}
                         </div>
                     }
-                })
-            }}
+                })}
         </div>
     }
 }
 
-/// A point in time, told relative to now.
-pub(crate) fn when(ui: Ui, at: Timestamp) -> impl IntoView {
-    view! { <time datetime=text::iso(at) title=text::iso(at)>{move || text::ago(at, ui.now())}</time> }
+/// The error of the activation dialog.
+pub(crate) fn refused_bar(error: Option<ApiError>) -> Option<impl IntoView> {
+    error.map(|error| {
+        view! {
+            <div class="bar attention">
+                <p>{text::api_error(error)}</p>
+            </div>
+        }
+    })
+}
+
+/// A point in time, told relative to now; the browser keeps it true.
+pub(crate) fn time(p: &PageData, moment: Moment, at: Timestamp) -> impl IntoView + use<> {
+    view! {
+        <time datetime=text::iso(at) title=text::iso(at) data-at=at.seconds().to_string() data-moment=moment.as_str()>
+            {moment.say(at, p.view.now)}
+        </time>
+    }
+}
+
+pub(crate) fn when(p: &PageData, at: Timestamp) -> impl IntoView + use<> {
+    time(p, Moment::Ago, at)
+}
+
+/// Words and points in time.
+pub(crate) fn sentence(p: &PageData, sentence: Sentence) -> impl IntoView + use<> {
+    let parts = sentence.0.into_iter().map(|part| match part {
+        Part::Words(words) => Either::Left(words),
+        Part::Time(moment, at) => Either::Right(time(p, moment, at)),
+    });
+    parts.collect_view()
+}
+
+/// A list of lines; nothing where there is none.
+pub(crate) fn lines(class: &'static str, lines: Vec<String>) -> Option<impl IntoView> {
+    (!lines.is_empty()).then(|| {
+        view! {
+            <ul class=class>
+                {lines.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
+            </ul>
+        }
+    })
 }
 
 /// Both accounts, one under the other.
