@@ -31,6 +31,14 @@ impl Door {
             .find(|door| door.as_str() == word)
     }
 
+    /// The id of the bar that says that no window could be opened.
+    const fn blocked_id(self) -> &'static str {
+        match self {
+            Self::Salesforce => "sign-in-blocked",
+            Self::Office => "office-blocked",
+        }
+    }
+
     /// The id of its link.
     const fn id(self) -> &'static str {
         match self {
@@ -107,7 +115,8 @@ fn opened(door: Door, url: impl Fn() -> String + Drives, blocked: bool) -> impl 
     };
     // Office's form stands in the page already, for browsers without script.
     let code = (door == Door::Salesforce).then(code_form);
-    view! { <div class=if blocked { "bar attention" } else { "bar" }>{said} {code}</div> }
+    let class = if blocked { "bar attention" } else { "bar" };
+    view! { <div class=class id=blocked.then_some(door.blocked_id())>{said} {code}</div> }
 }
 
 fn code_form() -> impl IntoView {

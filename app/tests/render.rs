@@ -607,7 +607,7 @@ async fn a_script_is_answered_by_the_page_as_it_is_afterwards() {
     assert!(said(&body(estimated).await, "estimate", "p").contains("about 1,200 e-mails"));
     let other = "code=123456&nonce=ab&outlook=b%40acme.example";
     let html = body(scripted("cloud-first", Page::Pane, Call::ConnectOffice, other).await).await;
-    let told = said(&html, "office-told", "form");
+    let told = said(&html, "office-error", "form");
     assert!(
         told.contains("anna@acme.example") && told.contains("b@acme.example"),
         "{told}"

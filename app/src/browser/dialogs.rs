@@ -177,7 +177,7 @@ pub(super) fn refuse(words: &str) {
     let place = current().and_then(|dialog| {
         let office = dom::typed::<HtmlInputElement>("kind-office").is_some_and(|radio| radio.checked());
         match (dialog.id() == ACTIVATION, office) {
-            (true, true) => dom::by_id("office-told"),
+            (true, true) => dom::by_id("office-error"),
             (true, false) => dom::by_id("activation-error"),
             (false, _) => {
                 close(&dialog);

@@ -164,7 +164,7 @@ fn hex(bytes: &[u8]) -> String {
 /// Opens the window. `false`: let the link do it.
 pub(crate) fn open(door: Door) -> bool {
     dom::empty("alerts");
-    dom::empty("office-told");
+    dom::empty("office-error");
     if nonce(door).is_none() {
         if let Nonce::Impossible = set(door, Nonce::Making { wanted: true }) {
             set(door, Nonce::Impossible);
@@ -207,7 +207,7 @@ fn connect(mut fields: Vec<(String, String)>, by: Option<HtmlElement>) {
     let outlook = outlook().map(|outlook| outlook.address).unwrap_or_default();
     fields.push(("nonce".to_owned(), nonce));
     fields.push(("outlook".to_owned(), outlook));
-    dom::empty("office-told");
+    dom::empty("office-error");
     post(Call::ConnectOffice.path().to_owned(), fields, by);
 }
 

@@ -84,7 +84,7 @@ pub(super) fn office_part(p: &PageData) -> impl IntoView + use<> {
                     <progress aria-label=text::CONNECT_OFFICE></progress>
                 </div>
             </div>
-            <div role="alert" id="office-told" data-stays="">
+            <div role="alert" id="office-error" data-stays="">
                 {refused_bar(p.refused_in_dialog(MailboxServer::Office365))}
                 {other}
             </div>
