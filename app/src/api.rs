@@ -71,7 +71,7 @@ fn tell<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>, place: &str) {
 struct Said(Arc<Mutex<Option<Saying>>>);
 
 enum Saying {
-    View(PaneView),
+    View(Box<PaneView>),
     Told(Told),
     Refused(ApiError),
 }
@@ -106,7 +106,7 @@ pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) 
     };
     let saying = said.0.lock().ok().and_then(|mut said| said.take());
     let (view, told, refused) = match saying {
-        Some(Saying::View(view)) => (Some(view), None, None),
+        Some(Saying::View(view)) => (Some(*view), None, None),
         Some(Saying::Told(told)) => (None, Some(told), None),
         Some(Saying::Refused(error)) => (None, None, Some(error)),
         // The form was not understood.
@@ -135,7 +135,7 @@ pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) 
 /// As [`answer`], where the page is the answer.
 fn view(result: Result<PaneView, ApiError>) -> Answer<PaneView> {
     if let Ok(view) = &result {
-        say(|| Saying::View(view.clone()));
+        say(|| Saying::View(Box::new(view.clone())));
     }
     answer(result)
 }
@@ -201,7 +201,7 @@ async fn connect_office(
     let code = form.code.clone();
     let answered = answer(backend().connect_office(form).await)?;
     say(|| match &answered {
-        OfficeAnswer::Connected(view) => Saying::View(PaneView::clone(view)),
+        OfficeAnswer::Connected(view) => Saying::View(view.clone()),
         OfficeAnswer::OtherMailbox { account, expected } => Saying::Told(Told::OtherMailbox(OtherMailbox {
             account: account.clone(),
             expected: expected.clone(),

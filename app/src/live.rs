@@ -76,7 +76,7 @@ pub(crate) fn door(
         <a
             id=door.id()
             class="button primary"
-            href=move || url()
+            href=url
             target="_blank"
             rel="opener"
             on:click=move |event| {
@@ -105,7 +105,7 @@ fn opened(door: Door, url: impl Fn() -> String + Drives, blocked: bool) -> impl 
         Either::Left(view! {
             <p>
                 {text::SIGN_IN_BLOCKED} " "
-                <a href=move || url() target="_blank" rel="opener">
+                <a href=url target="_blank" rel="opener">
                     {text::SIGN_IN_LINK}
                 </a>
             </p>

@@ -14,7 +14,8 @@ use super::{dom, islands, refresh, request, sleep};
 /// An open stream, and what hears it.
 struct Stream {
     source: EventSource,
-    _heard: (Closure<dyn Fn(MessageEvent)>, Closure<dyn Fn(Event)>),
+    _heard: Closure<dyn Fn(MessageEvent)>,
+    _broken: Closure<dyn Fn(Event)>,
 }
 
 impl Drop for Stream {
@@ -119,7 +120,8 @@ fn listen(ticket: &str) -> Option<()> {
     source.set_onerror(Some(broken.as_ref().unchecked_ref()));
     STREAM.set(Some(Stream {
         source,
-        _heard: (heard, broken),
+        _heard: heard,
+        _broken: broken,
     }));
     Some(())
 }

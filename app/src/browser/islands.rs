@@ -83,24 +83,22 @@ pub(super) fn hydrate() {
         let Ok(root) = element.clone().dyn_into::<HtmlElement>() else {
             continue;
         };
-        let handle: Box<dyn Any> = match Door::parse(&what) {
-            Some(door) => {
-                let label = element.get_attribute("data-label").unwrap_or_default();
-                let (url, step) = door_of(door);
-                // As it was drawn, or the link would lead nowhere until the nonce is there.
-                let href = element
-                    .first_element_child()
-                    .and_then(|link| link.get_attribute("href"));
-                url.set(href.unwrap_or_default());
-                step.set(Step::Idle);
-                Box::new(hydrate_from(root, move || {
-                    live::door(door, label, move || url.get(), move || step.get())
-                }))
-            }
-            None => {
-                let progress = live().progress;
-                Box::new(hydrate_from(root, move || live::progress(move || progress.get())))
-            }
+        let handle: Box<dyn Any> = if let Some(door) = Door::parse(&what) {
+            let label = element.get_attribute("data-label").unwrap_or_default();
+            let (url, step) = door_of(door);
+            // As it was drawn, or the link would lead nowhere until the nonce is there.
+            let link = element.first_element_child();
+            url.set(
+                link.and_then(|link| link.get_attribute("href"))
+                    .unwrap_or_default(),
+            );
+            step.set(Step::Idle);
+            Box::new(hydrate_from(root, move || {
+                live::door(door, label, move || url.get(), move || step.get())
+            }))
+        } else {
+            let progress = live().progress;
+            Box::new(hydrate_from(root, move || live::progress(move || progress.get())))
         };
         PARTS.with_borrow_mut(|parts| parts.push((element, handle)));
     }
