@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use http::StatusCode;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ use tandem_tests::server::Options;
 use tandem_tests::stage::Stage;
 
 const KILLS: u32 = 5;
+/// The pane's bearer is good for ten minutes: who works on signs in again before that.
+const SIGNED_IN: Duration = Duration::from_mins(4);
 
 /// Where the mailbox is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,7 @@ async fn killed_again_and_again(server: Server, mut options: Options, key: bool)
     let mut ledger = Ledger::default();
     let mut at: BTreeMap<&str, u32> = BTreeMap::new();
     let mut sign_ins = 0;
+    let mut since = tokio::time::Instant::now();
 
     for kill in 0..kills() {
         for _ in 0..4 + rng.next_u32() % 6 {
@@ -74,6 +78,10 @@ async fn killed_again_and_again(server: Server, mut options: Options, key: bool)
         ] {
             let path = format!("{whose}/expire_access");
             stage.sandbox.post(&path, &json!({})).await?;
+        }
+        if since.elapsed() > SIGNED_IN {
+            since = tokio::time::Instant::now();
+            sign_in(&mut stage).await?;
         }
         sign_ins += u32::from(signed_in(&mut stage).await?);
         begin(&stage).await?;
@@ -126,7 +134,7 @@ async fn signed_in(stage: &mut Stage) -> Result<bool> {
     if connection["reason"] != "salesforce_sign_in_ended" {
         return Ok(false);
     }
-    stage.nina = Person::sign_in(&stage.tandem, &stage.sandbox, &stage.nina.user.clone()).await?;
+    sign_in(stage).await?;
     stage
         .nina
         .until("an end of the missing sign-in", |c| {
@@ -136,11 +144,24 @@ async fn signed_in(stage: &mut Stage) -> Result<bool> {
     Ok(true)
 }
 
+/// Into the pane; into the sync, too, where its grant has ended.
+async fn sign_in(stage: &mut Stage) -> Result<()> {
+    stage.nina = Person::sign_in(&stage.tandem, &stage.sandbox, &stage.nina.user.clone()).await?;
+    Ok(())
+}
+
 /// Makes a session begin: one that was cut off is due still; else *Sync now*, or, where that was asked for too often,
 /// nothing: this kill then meets a server at rest.
 async fn begin(stage: &Stage) -> Result<()> {
     if !stage.nina.connection().await?["reason"].is_null() {
-        stage.nina.order("release", &[]).await?;
+        let answer = stage.nina.call("release", &[]).await?;
+        // A session that ends in between may have found that it needs a sign-in.
+        ensure!(
+            matches!(answer.status, StatusCode::OK | StatusCode::CONFLICT),
+            "release: {} {}",
+            answer.status,
+            answer.text()
+        );
     }
     stage.nina.call("sync_now", &[]).await.map(drop)
 }
