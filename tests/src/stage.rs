@@ -1,7 +1,7 @@
 //! One person, one server, one sandbox: how most whole-system tests begin.
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 
 use crate::server::Options;
@@ -38,6 +38,21 @@ impl Stage {
         stage.nina.connect_well().await?;
         stage.nina.first_sync().await?;
         Ok(stage)
+    }
+
+    /// As [`Stage::synced`], with the mailbox in Office 365 alone.
+    pub async fn synced_in_the_cloud(arguments: &[&str], options: &Options) -> Result<Self> {
+        let stage = Self::set(arguments, options).await?;
+        stage.home("cloud").await?;
+        stage.nina.connect_office(&stage.tandem).await?;
+        stage.nina.first_sync().await?;
+        Ok(stage)
+    }
+
+    /// Where the mailbox is from now on: `on_premises`, `cloud` or `both`.
+    pub async fn home(&self, home: &str) -> Result<()> {
+        let path = format!("/exchange/mailboxes/{}/home", self.nina.user.mailbox);
+        self.sandbox.post(&path, &json!({ "home": home })).await.map(drop)
     }
 
     /// One session by the command line; what it said.

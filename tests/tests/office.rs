@@ -460,19 +460,10 @@ fn unchanged(before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) ->
     Ok(())
 }
 
-async fn home(stage: &Stage, home: &str) -> Result<()> {
-    let path = format!("/exchange/mailboxes/{}/home", stage.nina.user.mailbox);
-    stage
-        .sandbox
-        .post(&path, &json!({ "home": home }))
-        .await
-        .map(drop)
-}
-
 #[tokio::test]
 async fn a_mailbox_in_the_cloud_syncs_both_ways() -> Result<()> {
     let stage = Stage::set(&SMALL, &Options::default()).await?;
-    home(&stage, "cloud").await?;
+    stage.home("cloud").await?;
     stage.nina.connect_office(&stage.tandem).await?;
     stage.nina.first_sync().await?;
     let contact = json!({ "folder": "Salesforce Contacts", "fields": {
@@ -492,7 +483,7 @@ async fn a_mailbox_in_the_cloud_syncs_both_ways() -> Result<()> {
     stage.idle().await?;
 
     // Graph refuses the mailbox: counted as a server's refusal, and after the sixth the user is asked.
-    home(&stage, "on_premises").await?;
+    stage.home("on_premises").await?;
     for refusal in 1..=6 {
         stage.session().await.ok();
         let now = stage.nina.connection().await?;
@@ -506,7 +497,7 @@ async fn a_mailbox_in_the_cloud_syncs_both_ways() -> Result<()> {
     ensure!(over["ask_activation"] == true);
 
     // Back, and signed in again: it goes on where it was.
-    home(&stage, "cloud").await?;
+    stage.home("cloud").await?;
     let before = in_salesforce(&stage).await?;
     stage.nina.connect_office(&stage.tandem).await?;
     stage
@@ -528,7 +519,7 @@ async fn a_mailbox_that_moves_to_the_cloud_keeps_its_pairs() -> Result<()> {
     let before = in_salesforce(&stage).await?;
     ensure!(before.len() > 10, "{before:?}");
 
-    home(&stage, "cloud").await?;
+    stage.home("cloud").await?;
     stage.nina.connect_office(&stage.tandem).await?;
     let moved = stage
         .nina
@@ -544,7 +535,7 @@ async fn a_mailbox_that_moves_to_the_cloud_keeps_its_pairs() -> Result<()> {
     stage.idle().await?;
 
     // And home again.
-    home(&stage, "on_premises").await?;
+    stage.home("on_premises").await?;
     stage.nina.connect_well().await?;
     let back = stage
         .nina

@@ -8,6 +8,9 @@ use crate::steps::Steps;
 
 /// So many seeds in every run of the tests. It is to be 10,000 once none of them violates anything.
 const IN_TESTS: u64 = 2_000;
+/// And so many of worlds with mailboxes in Office 365, which begin at that seed.
+const IN_THE_CLOUD: u64 = 500;
+const FIRST_IN_THE_CLOUD: u64 = 100_000;
 /// Of a thousand seeds so many may still violate something: what is known to be open (see docs/measurements.md). Only
 /// ever lowered; whoever makes it worse is told here.
 const KNOWN_PER_MILLE: u64 = 10;
@@ -50,17 +53,20 @@ pub(crate) fn simulate(layout: &Layout, steps: &mut Steps, choice: &Choice) -> R
 
 /// The seeds of a test run: the simulation is built already.
 pub(crate) fn in_tests(layout: &Layout) -> Result<()> {
-    play(
-        layout,
-        &Choice {
-            seeds: Some(IN_TESTS),
-            seed: None,
-            minutes: None,
-            mutants: false,
-            mutant: None,
-            tolerate: KNOWN_PER_MILLE,
-        },
-    )
+    for (seeds, seed) in [(IN_TESTS, None), (IN_THE_CLOUD, Some(FIRST_IN_THE_CLOUD))] {
+        play(
+            layout,
+            &Choice {
+                seeds: Some(seeds),
+                seed,
+                minutes: None,
+                mutants: false,
+                mutant: None,
+                tolerate: KNOWN_PER_MILLE,
+            },
+        )?;
+    }
+    Ok(())
 }
 
 fn play(layout: &Layout, choice: &Choice) -> Result<()> {

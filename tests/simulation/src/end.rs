@@ -205,6 +205,10 @@ impl World {
                 if item.kind == ItemKind::Email && item.here() && !self.looked_at(home, index, want) {
                     return None;
                 }
+                if self.in_cloud(home) && self.out_of_sight(home, index, want) {
+                    return Some(Change::Absent(id));
+                }
+                let item = self.item(home, index);
                 if !self.listed(home, index, conn, want) {
                     return Some(Change::Absent(id));
                 }
@@ -263,6 +267,12 @@ impl World {
                 if !self.calm && self.dice.percent(self.config.full_percent) {
                     full = kinds;
                     self.counters.count("world", "full for no reason");
+                }
+                if self.in_cloud(home) && !self.calm && self.dice.percent(10) {
+                    let kind = *self.dice.pick(&ItemKind::ALL);
+                    full |= kinds & bit(kind);
+                    self.counters
+                        .count("cloud", format!("the delta of {}s ran out", kind.as_str()));
                 }
                 let series = self.shelf(home).log[old.to..to].iter().any(|(index, _)| {
                     matches!(home, Home::Box(_))
@@ -332,6 +342,9 @@ impl World {
                 let again = self.dice.below(items.len());
                 items.push(items[again].clone());
             }
+        }
+        if self.in_cloud(home) {
+            Self::newest(&mut items);
         }
         let full = ItemKind::ALL
             .into_iter()
@@ -405,6 +418,9 @@ impl World {
         if !self.calm && self.dice.percent(self.config.unproved_percent) {
             self.counters.count("world", "fate unproved");
             return Fate::Unproved;
+        }
+        if self.in_cloud(home) {
+            return self.fate_in_cloud(home, conn, trace);
         }
         let by_key = |world: &Self| {
             let keyed = world.profiles[usize::from(home == Home::Org)]
@@ -520,6 +536,11 @@ impl World {
                     self.counters.count("world", "version moved");
                     return Outcome::Conflict(Box::new(self.snapshot(home, index, conn)));
                 }
+                if self.in_cloud(home)
+                    && let Some(refused) = self.loud(home, index, write)
+                {
+                    return refused;
+                }
                 let mut whole = Record::new(*kind);
                 whole
                     .fields
@@ -574,6 +595,11 @@ impl World {
                 if self.item(home, index).version.to_string() != version.0 {
                     return Outcome::Conflict(Box::new(self.snapshot(home, index, conn)));
                 }
+                if self.in_cloud(home)
+                    && let Some(refused) = self.loud(home, index, write)
+                {
+                    return refused;
+                }
                 self.judge_delete(run, home, index, *notify);
                 self.remove(home, index, false, false);
                 Outcome::Deleted
@@ -612,7 +638,8 @@ impl World {
         let existing = self
             .living(home, kind)
             .into_iter()
-            .find(|index| holds_key && self.item(home, *index).key.as_ref() == Some(key));
+            .find(|index| holds_key && self.item(home, *index).key.as_ref() == Some(key))
+            .filter(|_| !self.in_cloud(home) || kind == ItemKind::Event);
         if let Some(index) = existing {
             self.counters.count("world", "made already");
             return Outcome::Written {
@@ -948,6 +975,11 @@ impl Endpoint for End {
         let home = self.home();
         let mut outcomes = Vec::new();
         for trace in gone {
+            if world.in_cloud(home) {
+                let outcome = world.bring_back(home, self.conn, trace);
+                outcomes.push(outcome);
+                continue;
+            }
             let keyed = |world: &World| {
                 let items = &world.shelf(home).items;
                 (0..items.len()).find(|index| items[*index].key.as_ref() == Some(&trace.key))

@@ -4,6 +4,7 @@
 //!
 //! One seed is one world ([`steps::Story`]); [`run::tell`] plays it. The same seed always gives the same trace.
 
+pub mod cloud;
 pub mod counters;
 pub mod dice;
 pub mod end;

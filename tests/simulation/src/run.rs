@@ -117,7 +117,7 @@ impl Play {
                 .unwrap_or_else(|_| unreachable!("it has the form of one"));
             let about = MemoryConnection::new(id.clone(), org.clone(), user);
             let added = store.add_connection(about, now);
-            let activated = store.activate(id, account(conn), now);
+            let activated = store.activate(id, account(conn, story.config.cloud), now);
             if added.is_err() || activated.is_err() {
                 shared
                     .lock()
@@ -420,7 +420,8 @@ impl Play {
         }
         match row.state {
             SyncState::NeedsActivation if willing => {
-                if let Err(error) = self.store.activate(&id, account(conn), now) {
+                let cloud = self.shared.lock().config.cloud;
+                if let Err(error) = self.store.activate(&id, account(conn, cloud), now) {
                     self.shared.lock().violate("set-up", error.to_string());
                 }
             }
@@ -790,10 +791,15 @@ impl Play {
     }
 }
 
-fn account(conn: usize) -> MailboxAccount {
+fn account(conn: usize, cloud: [bool; 2]) -> MailboxAccount {
+    let in_cloud = cloud.get(conn).is_some_and(|cloud| *cloud);
     MailboxAccount {
         address: address(conn),
-        server: MailboxServer::Exchange,
+        server: if in_cloud {
+            MailboxServer::Office365
+        } else {
+            MailboxServer::Exchange
+        },
         host: "mail.corp.example".to_owned(),
     }
 }

@@ -147,6 +147,7 @@ impl Story {
             emails: dice.percent(88),
             people_max: if dice.percent(50) { 1 } else { 50 },
             few_words: dice.percent(30),
+            cloud: crate::cloud::draw(seed),
             page: *dice.pick(&[2, 5, 20, 100]),
             batch: *dice.pick(&[1, 3, 10, 50]),
             limit_items: *dice.pick(&[5, 20, 100_000, 100_000]),

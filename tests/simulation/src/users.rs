@@ -630,7 +630,7 @@ impl World {
                         *dice.pick(&[Place::Ours, Place::Plain, Place::Elsewhere, Place::Chosen])
                     }
                 };
-                self.rename(mine, index);
+                self.moved(mine, index);
                 self.touch(mine, index);
             }
             Act::UnmarkItem | Act::MarkItem => {
@@ -672,7 +672,7 @@ impl World {
                     self.blurred.insert(soul);
                 }
                 self.item_mut(mine, index).gone = None;
-                self.rename(mine, index);
+                self.moved(mine, index);
                 self.touch(mine, index);
                 let seq = self.seq;
                 self.item_mut(mine, index).asked = seq;
@@ -1084,7 +1084,7 @@ impl World {
                     self.item_mut(mine, index).category = true;
                 } else {
                     self.item_mut(mine, index).place = Place::Ours;
-                    self.rename(mine, index);
+                    self.moved(mine, index);
                 }
                 self.touch(mine, index);
                 self.item_mut(mine, index).asked = self.seq;

@@ -165,6 +165,8 @@ pub struct Config {
     pub people_max: u32,
     /// Statuses that the organisation does not know.
     pub few_words: bool,
+    /// Mailboxes in Office 365.
+    pub cloud: [bool; 2],
     pub page: usize,
     pub batch: usize,
     pub limit_items: usize,

@@ -61,6 +61,7 @@ impl Graph {
                 .map(|url| (String::new(), Ask::get(url)))
                 .collect();
             self.find(ItemKind::Contact, asks, &mut search).await?;
+            search = search.whole()?;
         }
         // Compared once more here, with the values that will be shown: a server may find more than we mean.
         let by_id: BTreeMap<&str, &Item> = search
@@ -104,6 +105,7 @@ impl Graph {
         let mut search = Search::default();
         if !subjects.is_empty() {
             self.find(ItemKind::Task, asks, &mut search).await?;
+            search = search.whole()?;
         }
         let mut seen = HashSet::new();
         search.found.retain(|item| seen.insert(item.held.id().to_owned()));
@@ -138,6 +140,7 @@ impl Graph {
             .map(|(from, to)| (String::new(), Ask::get(view(from, to, 100))))
             .collect();
         self.find(ItemKind::Event, asks, &mut search).await?;
+        search = search.whole()?;
         // Meetings that are not where their plan says.
         let open: Vec<&MatchKey> = keys
             .iter()
@@ -146,7 +149,7 @@ impl Graph {
             .copied()
             .collect();
         if !open.is_empty() {
-            search.found.extend(self.meetings(&open).await?.found);
+            search.found.extend(self.meetings(&open).await?.whole()?.found);
         }
         let mut seen = HashSet::new();
         search.found.retain(|item| seen.insert(item.held.id().to_owned()));

@@ -101,6 +101,7 @@ impl Graph {
             }
         };
         self.read_page(&mut state, want, &mut items).await?;
+        newest(&mut items);
         Ok(Changes {
             items,
             cursor: state.cursor()?,
@@ -615,6 +616,19 @@ impl Graph {
             Got::Unreadable(refusal) => self.note_unreadable(kind, id, refusal),
         }
     }
+}
+
+/// One that was moved from one folder to another is told by both deltas. What is present was read after them: that it is
+/// no longer where it was says nothing.
+fn newest(items: &mut Vec<Change>) {
+    let here: BTreeSet<ItemId> = items
+        .iter()
+        .filter_map(|change| match change {
+            Change::Present(snapshot) => Some(snapshot.id.clone()),
+            _ => None,
+        })
+        .collect();
+    items.retain(|change| !matches!(change, Change::Absent(id) if here.contains(id)));
 }
 
 fn expired(text: &str) -> Fault {

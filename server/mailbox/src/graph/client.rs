@@ -193,12 +193,21 @@ impl Client {
                 again
             });
             if refused {
-                if fresh {
-                    return Err(CallError::SignIn(ended(None)));
+                let renewed = if fresh {
+                    Err(CallError::SignIn(ended(None)))
+                } else {
+                    fresh = true;
+                    let version = self.bearer().await?.version;
+                    self.refresh(version).await
+                };
+                if let Err(error) = renewed {
+                    if effect == Effect::Writes && parts.iter().flatten().any(Result::is_ok) {
+                        // Some parts are done. The others were surely not, and are answered so.
+                        tracing::warn!(%error, "the rest of a batch was refused");
+                        break;
+                    }
+                    return Err(error);
                 }
-                fresh = true;
-                let version = self.bearer().await?.version;
-                self.refresh(version).await?;
             }
             match wait {
                 _ if open.is_empty() || tried == TRIES => break,

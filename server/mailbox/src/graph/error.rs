@@ -89,6 +89,15 @@ impl Problem {
         ]) || (self.status == 404 && !self.is_no_mailbox())
     }
 
+    /// The mailbox is full: said with 507, and nothing was done.
+    fn is_full(&self) -> bool {
+        self.is(&[
+            "ErrorQuotaExceeded",
+            "ErrorMailboxStoreQuotaExceeded",
+            "quotaLimitReached",
+        ])
+    }
+
     /// The account has no mailbox in the cloud.
     pub(crate) fn is_no_mailbox(&self) -> bool {
         self.is(&[
@@ -106,6 +115,7 @@ impl Problem {
         match self.status {
             _ if self.is_reset() => FaultKind::CursorExpired,
             _ if self.is_no_mailbox() => FaultKind::Rejected,
+            _ if self.is_full() => FaultKind::Invalid,
             429 => FaultKind::RateLimited {
                 retry_after,
                 whole_org: false,
@@ -128,7 +138,9 @@ impl Problem {
 
     /// The server may have done what was asked although it says this.
     pub(crate) fn in_doubt(&self) -> bool {
-        matches!(self.status, 0 | 408 | 500..=599) && !matches!(self.kind(), FaultKind::RateLimited { .. })
+        matches!(self.status, 0 | 408 | 500..=599)
+            && !matches!(self.kind(), FaultKind::RateLimited { .. })
+            && !self.is_full()
     }
 
     /// What the user is told.
@@ -288,6 +300,7 @@ mod tests {
             (500, "ErrorInternalServerError", transient),
             (412, "ErrorIrresolvableConflict", FaultKind::Conflict),
             (400, "ErrorInvalidRequest", FaultKind::Invalid),
+            (507, "ErrorQuotaExceeded", FaultKind::Invalid),
         ];
         for (status, code, kind) in rows {
             assert_eq!(problem(status, code).kind(), kind, "{status} {code}");
@@ -302,6 +315,7 @@ mod tests {
         assert!(Problem::lost().in_doubt() && problem(500, "x").in_doubt());
         assert!(!problem(429, "x").in_doubt() && !problem(412, "x").in_doubt());
         assert!(!problem(503, "ErrorServerBusy").in_doubt());
+        assert!(!problem(507, "ErrorQuotaExceeded").in_doubt());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
-use tandem_sync::Fault;
 use tandem_sync::model::{Fate, ItemId, LinkKey, MatchKey, MeetingId, Refusal, Snapshot, Trace};
+use tandem_sync::{Fault, FaultKind};
 use tandem_types::{IssueCode, ItemKind};
 
 use super::Graph;
@@ -27,6 +27,19 @@ pub(crate) struct Search {
     pub(crate) found: Vec<Item>,
     pub(crate) unreadable: Vec<Refusal>,
     pub(crate) failed: usize,
+    /// Of those, where it may pass.
+    pub(crate) passing: usize,
+}
+
+impl Search {
+    /// # Errors
+    /// A part failed that may be answered later: what is not found may be there.
+    pub(crate) fn whole(self) -> Result<Self, Fault> {
+        if self.passing > 0 {
+            return Err(Fault::transient("not every folder could be searched for matches"));
+        }
+        Ok(self)
+    }
 }
 
 impl Graph {
@@ -143,15 +156,21 @@ impl Graph {
             let open: Vec<&str> = asked
                 .iter()
                 .zip(&fates)
-                .filter(|(trace, fate)| trace.kind == kind && fate.is_none() && may_carry(trace))
+                // Of one that lies in Deleted Items, too: a copy of it may be alive.
+                .filter(|(trace, fate)| {
+                    trace.kind == kind
+                        && matches!(fate, None | Some(Fate::Deleted { .. }))
+                        && may_carry(trace)
+                })
                 .map(|(trace, _)| trace.key.0.as_str())
                 .collect();
             if open.is_empty() {
                 continue;
             }
             let search = self.by_keys(kind, &open).await?;
-            // Found, and not to be read: whose it is cannot be told.
-            failed[kind as usize] = search.failed > 0 || !search.unreadable.is_empty();
+            // Where To Do shows no list, nobody has looked. Found, and not to be read: whose it is cannot be told.
+            let blind = kind == ItemKind::Task && self.lists().await?.is_empty();
+            failed[kind as usize] = blind || search.failed > 0 || !search.unreadable.is_empty();
             let mut by_key: HashMap<String, Fate> = HashMap::new();
             for item in &search.found {
                 let Some(key) = item.held.key().map(str::to_owned) else {
@@ -165,8 +184,18 @@ impl Graph {
                 }
             }
             for (trace, fate) in asked.iter().zip(&mut fates) {
-                if fate.is_none() && trace.kind == kind {
-                    *fate = by_key.get(&trace.key.0).cloned();
+                if trace.kind != kind || trace.key.0.is_empty() {
+                    continue;
+                }
+                let found = by_key.get(&trace.key.0);
+                match fate {
+                    None => *fate = found.cloned(),
+                    Some(Fate::Deleted { .. }) if matches!(found, Some(Fate::Here(_))) => {
+                        *fate = found.cloned();
+                    }
+                    // A copy may be alive where nobody could look.
+                    Some(Fate::Deleted { .. }) if failed[kind as usize] => *fate = Some(Fate::Unproved),
+                    _ => {}
                 }
             }
         }
@@ -224,6 +253,10 @@ impl Graph {
     ) -> Result<Vec<Snapshot>, Fault> {
         let places = self.ground().await?.places;
         let keys: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
+        // Every mailbox has one: what was made before would be made again.
+        if kind == ItemKind::Task && self.lists().await?.is_empty() {
+            return Err(Fault::new(FaultKind::Rejected, "To Do shows no lists"));
+        }
         let search = self.by_keys(kind, &keys).await?;
         if search.failed > 0 {
             return Err(Fault::transient(
@@ -316,6 +349,7 @@ impl Graph {
                     Err(problem) => {
                         tracing::debug!(code = problem.shown(), "a folder cannot be searched");
                         search.failed += 1;
+                        search.passing += usize::from(matches!(problem.kind(), FaultKind::Transient { .. }));
                         continue;
                     }
                 };
@@ -402,7 +436,6 @@ impl Graph {
 /// What means every call, in one part of a batch: it ends the session. One item that fails with 500 is its own trouble,
 /// as long as the others do not.
 pub(crate) fn grave(parts: &[Part]) -> Result<(), Fault> {
-    use tandem_sync::FaultKind;
     for problem in parts.iter().filter_map(|part| part.as_ref().err()) {
         let alone = problem.status == 500 && parts.len() > 1 && parts.iter().any(Result::is_ok);
         let grave = match problem.kind() {

@@ -39,9 +39,7 @@ impl Graph {
                 Got::Item(item) => Some(*item),
                 Got::Missing => None,
                 Got::Unreadable(refusal) => {
-                    if refusal.retry {
-                        *outcome = Outcome::Refused(refusal);
-                    }
+                    *outcome = Outcome::Refused(refusal);
                     None
                 }
             });

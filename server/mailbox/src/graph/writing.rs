@@ -723,7 +723,9 @@ pub(crate) fn told(problem: &Problem) -> Outcome {
     }
     match problem.kind() {
         _ if problem.in_doubt() => Outcome::InDoubt,
-        FaultKind::RateLimited { .. } | FaultKind::Transient { .. } => refused(&text, vec![], true),
+        FaultKind::RateLimited { .. } | FaultKind::Transient { .. } | FaultKind::SignInEnded => {
+            refused(&text, vec![], true)
+        }
         FaultKind::Rejected => refused_as(IssueCode::NoPermission, &text, vec![]),
         _ => {
             tracing::debug!(code = problem.shown(), "an item was refused");

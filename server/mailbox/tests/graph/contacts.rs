@@ -4,8 +4,8 @@ use serde_json::json;
 use tandem_sandbox::Options;
 use tandem_sync::FaultKind;
 use tandem_sync::model::{
-    Candidate, Cursor, Fate, Field, FieldValue, ItemId, Kinds, Mark, MatchKey, Outcome, Record, Scope,
-    Version, Write,
+    Candidate, Change, Cursor, Fate, Field, FieldValue, ItemId, Kinds, Mark, MatchKey, Outcome, Record,
+    Scope, Version, Write,
 };
 use tandem_sync::ports::{Endpoint as _, Mailbox as _};
 use tandem_types::{IssueCode, ItemKind, Timestamp};
@@ -526,4 +526,60 @@ async fn deltas_that_begin_anew_repeat_and_come_in_pages_lose_nothing() {
         let (quiet, _, full) = cloud.next(&again, ONLY).await;
         assert!(quiet.present.is_empty() && full.is_empty());
     }
+}
+
+#[tokio::test]
+async fn one_that_was_moved_is_present_whichever_folder_tells_it_first() {
+    let cloud = Cloud::new().await;
+    let cursor = cloud.ready(ONLY).await;
+    let mut at = cursor;
+    for (from, to) in [(FOLDER, "Contacts"), ("Contacts", FOLDER)] {
+        let name = format!("From {from}");
+        let entry = json!({ "folder": from, "fields": { "Surname": name }, "categories": ["Salesforce"] });
+        let id = cloud.add(entry).await;
+        let (listed, cursor, _) = cloud.next(&at, ONLY).await;
+        let one = named(&listed, &name).id.clone();
+        cloud.shift(&id, to).await;
+        let page = cloud.graph().changes(Some(&cursor), &contacts()).await.unwrap();
+        // The last word of a page counts.
+        let last = page.items.iter().rfind(|change| match change {
+            Change::Present(snapshot) => snapshot.id == one,
+            Change::Absent(id) => *id == one,
+            _ => false,
+        });
+        assert!(
+            matches!(last, Some(Change::Present(snapshot)) if snapshot.scope == Scope::In),
+            "{from} to {to}: {last:?}"
+        );
+        at = page.cursor;
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_is_alive_outweighs_the_one_that_was_deleted() {
+    let cloud = Cloud::new().await;
+    let graph = cloud.graph();
+    graph.prepare().await.unwrap();
+    // A copy takes the key with it.
+    let one = make(&graph, 7, person("Ada", "Original", "")).await;
+    let copy = make(&graph, 7, person("Ada", "Copy", "")).await;
+    let id = cloud.theirs("contacts", "Original").await;
+    cloud.delete(&id, false).await;
+    let fates = cloud.graph().fates(&[trace(&one)]).await.unwrap();
+    assert!(
+        matches!(&fates[..], [Fate::Here(now)] if now.id == copy.id),
+        "{fates:?}"
+    );
+    // A folder that cannot be searched might hold one.
+    let id = cloud.theirs("contacts", "Copy").await;
+    cloud.delete(&id, false).await;
+    let refused = json!({ "kind": "status", "code": 403 });
+    cloud
+        .graph_fault(Some("GET contactFolders/{id}/contacts"), refused)
+        .await;
+    let fates = cloud.graph().fates(&[trace(&one)]).await.unwrap();
+    assert_eq!(fates, [Fate::Unproved]);
+    cloud.no_faults().await;
+    let fates = cloud.graph().fates(&[trace(&one)]).await.unwrap();
+    assert_eq!(fates, [Fate::Deleted { merged_into: None }]);
 }

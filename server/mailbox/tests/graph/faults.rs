@@ -35,6 +35,42 @@ async fn a_token_that_is_over_is_refreshed_once() {
 }
 
 #[tokio::test]
+async fn what_was_done_before_the_sign_in_ended_is_told() {
+    let cloud = Cloud::new().await;
+    let graph = cloud.graph();
+    graph.prepare().await.unwrap();
+    // The first part is done, the second is refused with every token.
+    let rule = json!({ "kind": "status", "code": 401, "skip": 1 });
+    cloud
+        .graph_fault(Some("POST contactFolders/{id}/contacts"), rule)
+        .await;
+    let batch = [
+        create(1, person("P", "One", "")),
+        create(2, person("P", "Two", "")),
+    ];
+    let outcomes = graph.write(&batch).await.unwrap();
+    assert_eq!(written(&outcomes[0]).key, Some(key(1)));
+    assert!(
+        matches!(&outcomes[1], Outcome::Refused(refusal) if refusal.retry),
+        "{outcomes:?}"
+    );
+    cloud.no_faults().await;
+    let outcomes = graph.write(&batch[1..]).await.unwrap();
+    assert_eq!(written(&outcomes[0]).key, Some(key(2)));
+    // Where nothing was done, that is what is said.
+    let rule = json!({ "kind": "status", "code": 401 });
+    cloud
+        .graph_fault(Some("POST contactFolders/{id}/contacts"), rule)
+        .await;
+    let fault = cloud
+        .graph()
+        .write(&[create(3, person("P", "Three", ""))])
+        .await
+        .unwrap_err();
+    assert!(fault.kind == FaultKind::SignInEnded && !fault.in_doubt, "{fault}");
+}
+
+#[tokio::test]
 async fn what_conditional_access_demands_is_passed_on() {
     let cloud = Cloud::new().await;
     let path = format!("/microsoft/users/{}", cloud.user.mailbox);

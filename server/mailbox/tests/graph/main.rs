@@ -3,10 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+#[expect(
+    dead_code,
+    reason = "shared with the table of Exchange Web Services, which uses all of it"
+)]
+#[path = "../sandbox/cells.rs"]
+mod cells;
 mod contacts;
 mod events;
 mod faults;
 mod mails;
+mod matrix;
 #[expect(
     dead_code,
     reason = "shared with the tests of Exchange Web Services, which use all of it"

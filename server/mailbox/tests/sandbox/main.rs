@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod activation;
+mod cells;
 mod events;
 mod faults;
 mod limits;

@@ -118,7 +118,7 @@ pub(crate) struct Refresh {
 /// One secret that has left this service, for tests that look for it where it must not be.
 #[derive(Clone)]
 pub(crate) struct Issued {
-    /// `code`, `access_token`, `refresh_token`, `id_token` or `session`.
+    /// `code`, `verifier`, `access_token`, `refresh_token`, `id_token` or `session`.
     pub(crate) kind: &'static str,
     pub(crate) account: usize,
     pub(crate) value: String,

@@ -180,6 +180,8 @@ fn redeem(state: &mut State, call: &Call<'_>, audience: Audience, form: &Form) -
                     "The Code_Verifier does not match the code_challenge supplied in the authorization request.",
                 ));
             }
+            let (account, verifier) = (code.account, verifier.to_owned());
+            state.note("verifier", account, &verifier, call.now);
         }
     }
     check_account(state, code.account, &code.ask.scopes, code.proof.as_deref())?;

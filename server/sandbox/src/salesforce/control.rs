@@ -33,6 +33,7 @@ pub(crate) fn router(salesforce: Salesforce) -> Router {
         .route("/users/{username}", get(user).put(set_user))
         .route("/users/{username}/revoke_all", post(revoke_all))
         .route("/users/{username}/expire_access", post(expire_access))
+        .route("/secrets", get(secrets))
         .route("/records/{object}", get(list).post(create))
         .route("/records/{object}/{id}", get(one).patch(update).delete(delete))
         .route("/records/{object}/{id}/{action}", post(act))
@@ -357,6 +358,11 @@ fn user_json(state: &State, at: usize) -> Value {
         "grants": grants,
         "access_tokens": state.auth.tokens_of(at),
     })
+}
+
+/// The random part of every code, token and session ever issued, and every verifier: what may stand in no log.
+async fn secrets(Extract(s): Extract<Salesforce>) -> Json<Value> {
+    Json(json!(s.lock().auth.secrets()))
 }
 
 async fn user(Extract(s): Extract<Salesforce>, Path(username): Path<String>) -> Response {

@@ -99,6 +99,8 @@ pub(crate) struct Auth {
     /// Browsers that are logged in, by their cookie `sid`, and the user.
     browsers: BTreeMap<String, usize>,
     last_grant: u64,
+    /// The random part of every code, token and session ever issued, and every verifier that was shown.
+    secrets: Vec<String>,
     /// Counters for the control API.
     pub(crate) refreshes: u64,
     pub(crate) logins: u64,
@@ -134,6 +136,7 @@ impl Auth {
             dead: BTreeMap::new(),
             browsers: BTreeMap::new(),
             last_grant: 0,
+            secrets: Vec::new(),
             refreshes: 0,
             logins: 0,
             failed_logins: 0,
@@ -142,9 +145,15 @@ impl Auth {
 
     fn random(&mut self, length: usize) -> String {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
-        (0..length)
+        let secret: String = (0..length)
             .map(|_| char::from(ALPHABET[usize::try_from(self.rng.next_u32() % 64).unwrap_or_default()]))
-            .collect()
+            .collect();
+        self.secrets.push(secret.clone());
+        secret
+    }
+
+    pub(crate) fn secrets(&self) -> &[String] {
+        &self.secrets
     }
 
     /// The live access token of a request's `Authorization`.
@@ -520,6 +529,7 @@ fn by_code(state: &mut State, call: &Call<'_>, form: &Form) -> Result<Answer, An
         if !fits || !(43..=128).contains(&verifier.len()) {
             return Err(refuse("invalid_grant", "invalid code verifier"));
         }
+        state.auth.secrets.push(verifier.to_owned());
     }
     check_active(state, code.user)?;
     let offline = code

@@ -203,6 +203,7 @@ impl World {
                 IssueCode::Unreadable,
                 IssueCode::LastNameMissing,
                 IssueCode::FateUnknown,
+                IssueCode::ChangeInOutlook,
             ];
             if Self::issue_on(&told.issues[conn], &[mailbox, crm], Some(&codes)) {
                 continue;
