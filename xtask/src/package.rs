@@ -170,8 +170,17 @@ fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(encoder.finish()?)
 }
 
+/// What the pane's files weighed together, with brotli, when somebody last looked at it. To be changed on purpose only.
+const ACCEPTED: u64 = 83_600;
+/// So many hundredths more are not worth a look.
+const MARGIN: u64 = 3;
+
 /// What travels to a browser, in bytes.
+///
+/// # Errors
+/// If it has become more than what was accepted.
 fn report(package: &Path) -> Result<()> {
+    let mut total = 0;
     for file in files(package)? {
         let size = |path: &Path| fs::metadata(path).map(|m| m.len());
         let name = file
@@ -184,12 +193,23 @@ fn report(package: &Path) -> Result<()> {
             continue;
         }
         let brotli = size(&file.with_extension(format!("{kind}.br"))).ok();
+        total += brotli.unwrap_or_default();
         let brotli = brotli.map_or_else(
             || "not compressed".to_owned(),
             |n| format!("{n} bytes with brotli"),
         );
         println!("    {name}: {} bytes, {brotli}", size(&file)?);
     }
+    println!("    together {total} bytes with brotli; {ACCEPTED} were accepted");
+    within(total)
+}
+
+fn within(total: u64) -> Result<()> {
+    anyhow::ensure!(
+        total * 100 <= ACCEPTED * (100 + MARGIN),
+        "the pane weighs {total} bytes with brotli, {ACCEPTED} were accepted: make it lighter, or accept it in {}",
+        file!()
+    );
     Ok(())
 }
 
@@ -198,6 +218,12 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+
+    #[test]
+    fn a_pane_that_grows_is_looked_at() {
+        within(ACCEPTED + ACCEPTED * MARGIN / 100).unwrap();
+        within(ACCEPTED + ACCEPTED * MARGIN / 100 + 1).unwrap_err();
+    }
 
     fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("tandem-xtask-{}-{name}", std::process::id()));
