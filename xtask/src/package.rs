@@ -45,11 +45,12 @@ pub(crate) fn package(layout: &Layout, module: &Path) -> Result<()> {
         add(&package, "css", &style, &mut hashes)?;
     }
     compress_folder(&fresh)?;
+    report(&package)?;
     fs::write(fresh.join("hash.txt"), hashes)?;
     remove_folder(&layout.site)?;
     fs::rename(&fresh, &layout.site)?;
     fs::write(&stamp, input)?;
-    report(&layout.site.join("pkg"))
+    Ok(())
 }
 
 /// Runs wasm-bindgen over the module; the lines of `hash.txt`.
