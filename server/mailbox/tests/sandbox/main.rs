@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod activation;
+mod discovery;
 mod events;
 mod faults;
 mod limits;
 mod mails;
 mod matrix;
 mod microsoft;
+mod ntlm;
 mod reading;
 mod support;
 mod tasks;

@@ -476,6 +476,7 @@ fn session(world: &World, limit: Duration) -> Ews {
         url: plain_url(world),
         login: world.user.exchange_login.clone(),
         password: SecretString::from(world.user.exchange_password.as_str()),
+        sign_in: tandem_mailbox::SignIn::Basic,
         address: world.user.mailbox.clone(),
     };
     let limits = EwsLimits {
