@@ -17,7 +17,7 @@ use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use serde::{Deserialize, Serialize};
 use tandem_types::{
     ActivateExchange, ActivationFailure, ApiError, ConnectOffice, IssueCure, IssueId, OfficeAnswer, PaneView,
-    SessionId, Ticket, UndoView,
+    Refused, SessionId, Ticket, UndoView,
 };
 
 use crate::backend::{Backend, backend};
@@ -28,22 +28,23 @@ use crate::shell::{draw, nobody};
 /// Names the page ([`Page::as_str`]) that our script wants as the answer; in the answer, the page that it is.
 pub const PAGE_HEADER: HeaderName = HeaderName::from_static("tandem-page");
 
-/// [`ApiError`] as the error of a server function; the same JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// [`Refused`] as the error of a server function; the same JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Refusal(pub ApiError);
+pub struct Refusal(pub Refused);
 
 impl FromServerFnError for Refusal {
     type Encoder = JsonEncoding;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
-        Self(match error {
+        let error = match error {
             // A form that our own page did not write.
             ServerFnErrorErr::Args(_)
             | ServerFnErrorErr::MissingArg(_)
             | ServerFnErrorErr::Deserialization(_) => ApiError::Forbidden,
             _ => ApiError::Unavailable,
-        })
+        };
+        Self(error.into())
     }
 }
 
@@ -73,7 +74,7 @@ struct Said(Arc<Mutex<Option<Saying>>>);
 enum Saying {
     View(Box<PaneView>),
     Told(Told),
-    Refused(ApiError),
+    Refused(Refused),
 }
 
 fn say(saying: impl FnOnce() -> Saying) {
@@ -108,16 +109,21 @@ pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) 
     let (view, told, refused) = match saying {
         Some(Saying::View(view)) => (Some(*view), None, None),
         Some(Saying::Told(told)) => (None, Some(told), None),
-        Some(Saying::Refused(error)) => (None, None, Some(error)),
+        Some(Saying::Refused(refused)) => (None, None, Some(refused)),
         // The form was not understood.
-        None => (None, None, Some(ApiError::Forbidden)),
+        None => (None, None, Some(ApiError::Forbidden.into())),
     };
     let view = match view {
         Some(view) => view,
         None => backend.pane().await.unwrap_or_else(|_| nobody()),
     };
+    let (refused, search) = match refused {
+        Some(Refused { error, search }) => (Some(error), search),
+        None => (None, Vec::new()),
+    };
     let html = draw(&PageData {
         refused,
+        search,
         by: Some(by),
         told,
         ..PageData::new(page, view)
@@ -133,7 +139,7 @@ pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) 
 }
 
 /// As [`answer`], where the page is the answer.
-fn view(result: Result<PaneView, ApiError>) -> Answer<PaneView> {
+fn view(result: Result<PaneView, impl Into<Refused>>) -> Answer<PaneView> {
     if let Ok(view) = &result {
         say(|| Saying::View(Box::new(view.clone())));
     }
@@ -141,13 +147,17 @@ fn view(result: Result<PaneView, ApiError>) -> Answer<PaneView> {
 }
 
 /// Gives an error its HTTP status, unless a plain form is to be redirected.
-fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
-    result.map_err(|error| {
-        say(|| Saying::Refused(error));
-        if let (false, Some(response)) = (plain_form(), use_context::<leptos_axum::ResponseOptions>()) {
-            response.set_status(status(error));
+fn answer<T>(result: Result<T, impl Into<Refused>>) -> Answer<T> {
+    result.map_err(|refused| {
+        let mut refused = refused.into();
+        say(|| Saying::Refused(refused.clone()));
+        if plain_form() {
+            // It would travel in the query, which anybody can write.
+            refused.search = Vec::new();
+        } else if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
+            response.set_status(status(refused.error));
         }
-        Refusal(error)
+        Refusal(refused)
     })
 }
 
@@ -210,7 +220,9 @@ async fn connect_office(
     });
     if plain_form() && matches!(answered, OfficeAnswer::OtherMailbox { .. }) {
         // A page without script has a box for it, and no addresses in its own.
-        return Err(Refusal(ApiError::Activation(ActivationFailure::OtherAccount)));
+        return Err(Refusal(
+            ApiError::Activation(ActivationFailure::OtherAccount).into(),
+        ));
     }
     Ok(answered)
 }

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tandem_types::{
-    ActivateExchange, ApiError, ConnectOffice, IssueCure, IssueId, OfficeAnswer, PaneView, SessionId, Ticket,
-    UndoView,
+    ActivateExchange, ApiError, ConnectOffice, IssueCure, IssueId, OfficeAnswer, PaneView, Refused,
+    SessionId, Ticket, UndoView,
 };
 
 /// The only door from the user interface to the server.
@@ -17,7 +17,7 @@ pub trait Backend: Send + Sync {
     async fn pane(&self) -> Result<PaneView, ApiError>;
 
     /// Tries the login once, stores it if it was accepted, and makes the first session due.
-    async fn connect_exchange(&self, form: ActivateExchange) -> Result<PaneView, ApiError>;
+    async fn connect_exchange(&self, form: ActivateExchange) -> Result<PaneView, Refused>;
 
     /// Connects the mailbox of the account that has just signed in with Microsoft, for this session's user and no other.
     async fn connect_office(&self, form: ConnectOffice) -> Result<OfficeAnswer, ApiError>;

@@ -1,5 +1,7 @@
 use leptos::prelude::*;
-use tandem_types::{ApiError, ConnectionView, MailboxServer, PaneView, StateReason, SyncState, UndoView};
+use tandem_types::{
+    ApiError, ConnectionView, MailboxServer, PaneView, SearchStep, StateReason, SyncState, UndoView,
+};
 
 use crate::call::Call;
 use crate::{text, ui};
@@ -48,6 +50,8 @@ pub struct PageData {
     pub view: PaneView,
     /// What the last call, or a plain form, was refused for.
     pub refused: Option<ApiError>,
+    /// How the mail server was searched for in vain.
+    pub search: Vec<SearchStep>,
     /// Which call that was; `None`: a plain form, of which only the error is known.
     pub by: Option<Call>,
     /// The activation dialog was asked for by a plain link.
@@ -102,6 +106,7 @@ impl PageData {
             page,
             view,
             refused: None,
+            search: Vec::new(),
             by: None,
             activate: false,
             told: None,

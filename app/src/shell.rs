@@ -36,7 +36,8 @@ pub async fn load(page: Page, backend: &dyn Backend, query: Option<&str>) -> Pag
     };
     let refused = value("__err").map(|err| {
         // Base64 in a query has its padding escaped.
-        ServerFnUrlError::<Refusal>::decode_err(&err.replace("%3D", "=").replace("%3d", "=")).0
+        let told = ServerFnUrlError::<Refusal>::decode_err(&err.replace("%3D", "=").replace("%3d", "="));
+        told.0.error
     });
     let (view, failed) = match backend.pane().await {
         Ok(view) => (view, None),

@@ -74,6 +74,8 @@ pub const LOGIN_HINT: &str = "Your e-mail address, or DOMAIN\\user";
 pub const PASSWORD: &str = "Password";
 pub const MORE: &str = "More";
 pub const EWS_URL: &str = "EWS URL";
+/// Above the steps of a search for the mail server that failed.
+pub const SEARCHED: &str = "Where Tandem has looked for your mail server:";
 pub const EWS_URL_HINT: &str = "Leave it empty: Tandem finds the server by your e-mail address.";
 pub const EWS_URL_EXAMPLE: &str = "https://mail.example.com/EWS/Exchange.asmx";
 pub const CONNECT: &str = "Connect to Exchange";
@@ -677,6 +679,18 @@ pub const fn activation_failure(failure: ActivationFailure) -> &'static str {
         }
         ActivationFailure::Login => {
             "The server refused this login or password. It was tried once. Check both before you try again."
+        }
+        ActivationFailure::LoginOrProtection => {
+            "The server refused this login or password. It was tried once. If both are right, Exchange’s Extended Protection \
+             may be the cause: it refuses where a proxy ends the encryption. Ask your administrator."
+        }
+        ActivationFailure::NoCommonSignIn => {
+            "This server takes only sign-ins that Tandem does not have (Kerberos or OAuth). Your password was not sent. Ask \
+             your administrator to allow NTLM for Exchange Web Services."
+        }
+        ActivationFailure::ProxyBetween => {
+            "Something between Tandem and Exchange, such as a proxy, breaks NTLM sign-ins. Your password was not sent. Ask \
+             your administrator."
         }
         ActivationFailure::NotExchange => {
             "Something answers at this address, but it is not Exchange Web Services. The URL usually ends in \

@@ -25,6 +25,8 @@ pub struct Options {
     pub frame_ancestors: Vec<String>,
     /// More variables, for example `("TANDEM_LOG", "debug")`. They win over the file.
     pub variables: Vec<(String, String)>,
+    /// More arguments of `tandem serve`.
+    pub serve_with: Vec<String>,
 }
 
 /// A server that can be ended and started again, with the same configuration and data.
@@ -34,6 +36,7 @@ pub struct Tandem {
     pub url: Url,
     process: Option<Process>,
     variables: Vec<(String, String)>,
+    serve_with: Vec<String>,
     folder: TempDir,
 }
 
@@ -56,6 +59,7 @@ impl Tandem {
             url,
             process: None,
             variables: options.variables.clone(),
+            serve_with: options.serve_with.clone(),
             folder,
         })
     }
@@ -63,7 +67,9 @@ impl Tandem {
     /// Starts it on the data that is there.
     pub async fn start_again(&mut self) -> Result<()> {
         anyhow::ensure!(self.process.is_none(), "the server runs already");
-        let mut process = Process::start("server", self.command(&["serve"])?, self.folder.path(), false)?;
+        let mut command = self.command(&["serve"])?;
+        command.args(&self.serve_with);
+        let mut process = Process::start("server", command, self.folder.path(), false)?;
         let health = self.url.join("healthz")?;
         process
             .until(Duration::from_mins(1), "good answer from /healthz", || async {

@@ -408,7 +408,9 @@ async fn a_refused_password_is_one_failed_logon_and_three_are_the_end() -> Resul
         );
     }
 
-    // The login works, and opens no mailbox; the server is busy once it has the password.
+    // The login works, and opens no mailbox; the server is busy once it has the password. From other panes: this one has
+    // had its three.
+    let li = Person::sign_in(tandem, sandbox, &users[3]).await?;
     let ada = &users[2];
     let of_ada = format!("/exchange/mailboxes/{}", ada.mailbox);
     sandbox.put(&of_ada, &json!({ "no_mailbox": true })).await?;
@@ -418,14 +420,14 @@ async fn a_refused_password_is_one_failed_logon_and_three_are_the_end() -> Resul
         url: "",
     };
     click
-        .refused(&stage, nina, activation(Cause::NoMailbox), 0)
+        .refused(&stage, &li, activation(Cause::NoMailbox), 0)
         .await?;
     sandbox.put(&of_ada, &json!({ "no_mailbox": false })).await?;
     sandbox
         .fault("exchange", &json!({ "kind": "throttle", "ms": 60_000 }))
         .await?;
     click
-        .refused(&stage, nina, activation(Cause::Unavailable), 0)
+        .refused(&stage, &li, activation(Cause::Unavailable), 0)
         .await?;
     sandbox.heal().await?;
 
@@ -438,10 +440,11 @@ async fn a_refused_password_is_one_failed_logon_and_three_are_the_end() -> Resul
         url: &url,
     };
     click
-        .refused(&stage, nina, activation(Cause::NotExchange), 0)
+        .refused(&stage, &li, activation(Cause::NotExchange), 0)
         .await?;
 
     // A mailbox belongs to one.
+    let other = Person::sign_in(tandem, sandbox, ada).await?;
     tomas.connect_well().await?;
     let before = tomas.connection().await?;
     let click = Click {
@@ -450,7 +453,7 @@ async fn a_refused_password_is_one_failed_logon_and_three_are_the_end() -> Resul
         url: "",
     };
     click
-        .refused(&stage, nina, activation(Cause::MailboxTaken), 0)
+        .refused(&stage, &other, activation(Cause::MailboxTaken), 0)
         .await?;
     let after = tomas.connection().await?;
     ensure!(
@@ -483,6 +486,108 @@ async fn three_trials_are_three_however_the_login_is_written() -> Result<()> {
         .refused(&stage, &stage.nina, activation(Cause::TooManyTrials), 0)
         .await?;
     ensure!(asked.is_empty(), "{asked:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_private_authority_is_trusted_where_it_is_given() -> Result<()> {
+    let sandbox = SandboxProc::start(&SMALL).await?;
+    // Win over the configuration of the tests.
+    let mut options = Options {
+        variables: vec![("TANDEM_NET_EXTRA_ROOTS".to_owned(), String::new())],
+        ..Options::default()
+    };
+    let user = sandbox.info.users[0].clone();
+    let tandem = Tandem::start(&sandbox, &options).await?;
+    let nina = Person::sign_in(&tandem, &sandbox, &user).await?;
+    let answer = nina
+        .connect(&user.exchange_password, &sandbox.info.ews_url)
+        .await?;
+    let said: ApiError = serde_json::from_value(answer.json()?)?;
+    ensure!(said == activation(Cause::Certificate), "{said:?}");
+    drop(tandem);
+
+    let authority = sandbox.info.ca_pem.display().to_string();
+    options.serve_with = vec!["--ca-file".to_owned(), authority];
+    let tandem = Tandem::start(&sandbox, &options).await?;
+    let nina = Person::sign_in(&tandem, &sandbox, &user).await?;
+    nina.connect_well().await?;
+    drop(tandem);
+    sandbox.stop().await
+}
+
+#[tokio::test]
+async fn a_search_in_vain_is_told_step_by_step() -> Result<()> {
+    let stage = Stage::set(&SMALL, &Options::default()).await?;
+    let off = json!({ "mode": "off" });
+    stage.sandbox.put("/exchange/autodiscover", &off).await?;
+    let click = Click {
+        login: "nina.berg@contoso.example",
+        password: "not-in-the-answer",
+        url: "",
+    };
+    let answer = click.by(&stage.nina).await?;
+    ensure!(
+        answer.status == StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        answer.text()
+    );
+    let said: tandem_types::Refused = serde_json::from_value(answer.json()?)?;
+    ensure!(said.error == activation(Cause::Address), "{said:?}");
+    let asked: Vec<&str> = said.search.iter().map(|step| step.asked.as_str()).collect();
+    ensure!(
+        asked
+            == [
+                "https://contoso.example/autodiscover/autodiscover.json",
+                "https://autodiscover.contoso.example/autodiscover/autodiscover.json",
+                "https://contoso.example/autodiscover/autodiscover.xml",
+                "https://autodiscover.contoso.example/autodiscover/autodiscover.xml",
+                "http://autodiscover.contoso.example/autodiscover/autodiscover.xml",
+                "DNS record _autodiscover._tcp.contoso.example",
+            ],
+        "{asked:#?}"
+    );
+    ensure!(said.search[0].answer == "answers 404 (Not Found)", "{said:?}");
+    ensure!(!answer.text().contains("not-in-the-answer"));
+    Ok(())
+}
+
+/// An account's names look nothing like each other; whoever tries them one after the other locks nobody out.
+#[tokio::test]
+async fn names_unlike_the_address_lock_nobody_out() -> Result<()> {
+    let stage = Stage::set(&SMALL, &Options::default()).await?;
+    let sandbox = &stage.sandbox;
+    let url = sandbox.info.ews_url.clone();
+    let names = [
+        "nberg",
+        "CORP\\nberg2",
+        "n.berg@corp.example",
+        "nina.berg@contoso.example",
+        "CONTOSO\\nina.berg",
+    ];
+    let mailbox = format!("/exchange/mailboxes/{}", stage.nina.user.mailbox);
+    sandbox.put(&mailbox, &json!({ "logins": &names[..3] })).await?;
+    for schemes in [json!(["ntlm"]), json!(["basic"])] {
+        let settings = json!({ "schemes": schemes, "protection": "require" });
+        sandbox.put("/exchange/sign-in", &settings).await?;
+        for login in names {
+            for password in ["wrong one", "wrong two"] {
+                let click = Click {
+                    login,
+                    password,
+                    url: &url,
+                };
+                let answer = click.by(&stage.nina).await?;
+                ensure!(answer.status == StatusCode::UNPROCESSABLE_ENTITY, "{login}");
+            }
+        }
+    }
+    let counters = sandbox.get("/counters").await?;
+    let most = counters["exchange"]["most_failed_in_row"].as_u64();
+    // The sandbox locks after five.
+    ensure!(most == Some(3), "{counters:#}");
+    let state = sandbox.get(&mailbox).await?;
+    ensure!(state["locked"] == false, "{state:#}");
     Ok(())
 }
 

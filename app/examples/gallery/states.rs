@@ -8,8 +8,8 @@ use tandem_types::{
     ActivateExchange, ActivationFailure, ApiError, BackfillView, BrakeView, ConnectOffice, ConnectionView,
     Counts, CrmAccount, Direction, InvalidField, IssueChoice, IssueCode, IssueCure, IssueId, IssueView,
     ItemKind, MailboxAccount, MailboxServer, OfficeAnswer, OfficeView, OpCounts, PaneView, PreviewView,
-    Progress, ProgressPhase, SessionId, SessionOutcome, SessionView, Settings, Side, StateReason, SyncState,
-    Ticket, Timestamp, UndoLeftView, UndoReason, UndoView, ViewerView,
+    Progress, ProgressPhase, Refused, SessionId, SessionOutcome, SessionView, Settings, Side, StateReason,
+    SyncState, Ticket, Timestamp, UndoLeftView, UndoReason, UndoView, ViewerView,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -446,17 +446,17 @@ impl Backend for Fake {
             .map(|view| view.clone())
             .map_err(|_| ApiError::Unavailable)
     }
-    async fn connect_exchange(&self, form: ActivateExchange) -> Result<PaneView, ApiError> {
+    async fn connect_exchange(&self, form: ActivateExchange) -> Result<PaneView, Refused> {
         if form.login.is_empty() {
-            return Err(ApiError::Invalid(InvalidField::Login));
+            return Err(ApiError::Invalid(InvalidField::Login).into());
         }
         if !form.ews_url.is_empty() && !form.ews_url.starts_with("https://") {
-            return Err(ApiError::Invalid(InvalidField::EwsUrl));
+            return Err(ApiError::Invalid(InvalidField::EwsUrl).into());
         }
         if form.password != "right" {
-            return Err(ApiError::Activation(ActivationFailure::Login));
+            return Err(ApiError::Activation(ActivationFailure::Login).into());
         }
-        self.go("preview")
+        Ok(self.go("preview")?)
     }
     async fn connect_office(&self, form: ConnectOffice) -> Result<OfficeAnswer, ApiError> {
         if form.code != "123456" {

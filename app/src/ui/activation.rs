@@ -11,6 +11,17 @@ use crate::text;
 pub(crate) fn activation_dialog(p: &PageData, loaded: bool) -> impl IntoView + use<> {
     let error = p.refused_in_dialog(MailboxServer::Exchange);
     let wrong = |field: InvalidField| (error.and_then(concerned) == Some(field)).then_some("true");
+    let steps = (!p.search.is_empty()).then(|| {
+        let lines: Vec<_> = p
+            .search
+            .iter()
+            .map(|step| view! { <li>{format!("{}: {}", step.asked, step.answer)}</li> })
+            .collect();
+        view! {
+            <p id="search-title" class="hint">{text::SEARCHED}</p>
+            <ol id="search" class="search hint" aria-labelledby="search-title">{lines}</ol>
+        }
+    });
     let title = if p.again() {
         text::ACTIVATION_TITLE_AGAIN
     } else {
@@ -98,6 +109,7 @@ pub(crate) fn activation_dialog(p: &PageData, loaded: bool) -> impl IntoView + u
                         />
                         <span id="ews-url-hint" class="hint">{text::EWS_URL_HINT}</span>
                     </div>
+                    {steps}
                 </details>
                 <div id="activation-error" role="alert" data-stays="">
                     {refused_bar(error)}
@@ -130,7 +142,7 @@ const fn concerned(error: ApiError) -> Option<InvalidField> {
     match error {
         ApiError::Invalid(field) => Some(field),
         ApiError::Activation(failure) => match failure {
-            ActivationFailure::Login => Some(InvalidField::Password),
+            ActivationFailure::Login | ActivationFailure::LoginOrProtection => Some(InvalidField::Password),
             ActivationFailure::Address
             | ActivationFailure::UseOffice365
             | ActivationFailure::NoMailbox
@@ -140,6 +152,8 @@ const fn concerned(error: ApiError) -> Option<InvalidField> {
             | ActivationFailure::NotAllowed => Some(InvalidField::EwsUrl),
             ActivationFailure::TooManyTrials
             | ActivationFailure::Unavailable
+            | ActivationFailure::NoCommonSignIn
+            | ActivationFailure::ProxyBetween
             | ActivationFailure::OtherAccount
             | ActivationFailure::OfficeOff => None,
         },

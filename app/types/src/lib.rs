@@ -11,7 +11,7 @@ mod time;
 mod view;
 
 pub use ids::{ConnectionId, IssueId, LinkId, OrgId, ParseIdError, SessionId, UserId};
-pub use reason::{ActivationFailure, ApiError, InvalidField, IssueCode, IssueCure};
+pub use reason::{ActivationFailure, ApiError, InvalidField, IssueCode, IssueCure, Refused, SearchStep};
 pub use request::{ActivateExchange, ConnectOffice, HandoverReply, HandoverRequest, Ticket};
 pub use settings::{
     AttachmentRules, BrakeLimits, ConflictPolicy, ContactScope, DeletedInMailbox, Direction, Settings,

@@ -10,6 +10,13 @@ pub enum ActivationFailure {
     Certificate,
     /// Login or password refused.
     Login,
+    /// The same by a sign-in that is bound to the connection's certificate: Exchange's Extended Protection refuses so too,
+    /// where something on the way ends TLS. The server does not say which.
+    LoginOrProtection,
+    /// The server takes neither NTLM nor Basic: Kerberos or modern authentication alone.
+    NoCommonSignIn,
+    /// Something on the way does not keep connections apart, and NTLM cannot work through it.
+    ProxyBetween,
     /// Something answers there, but it is not Exchange Web Services.
     NotExchange,
     /// The mailbox lives in Office 365.
@@ -226,6 +233,34 @@ pub enum ApiError {
     TooOften(u32),
     /// Our own fault, or the database's. The log knows more.
     Unavailable,
+}
+
+/// One question of the search for a mail server, and what came of it: for the user to read, or to send to somebody who
+/// can mend it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchStep {
+    /// A URL without its query, or the name of a DNS record.
+    pub asked: String,
+    pub answer: String,
+}
+
+/// An [`ApiError`] with what belongs to it; the same JSON, and `search` where there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    #[serde(flatten)]
+    pub error: ApiError,
+    /// How the mail server was searched for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub search: Vec<SearchStep>,
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self {
+            error,
+            search: Vec::new(),
+        }
+    }
 }
 
 /// A field of a form that cannot be taken as it is.

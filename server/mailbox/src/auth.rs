@@ -1,17 +1,61 @@
-//! How a password is shown to an Exchange server. Basic; the place for NTLM is beside it, in a file of its own.
+//! How a password is shown to an Exchange server: NTLM where the server takes it, else Basic over TLS.
+//!
+//! Kerberos and modern authentication (OAuth, *hybrid modern authentication*) are not there: a server that takes
+//! nothing else is named so.
+
+mod binding;
+mod door;
+mod ntlm;
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 use secrecy::SecretString;
 use tandem_net::Request;
 
-/// An authentication scheme that this connector speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
+pub(crate) use door::{Door, DoorError};
+
+/// How the password is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignIn {
     /// RFC 7617, over TLS only.
+    #[default]
     Basic,
+    /// [MS-NTHT](https://learn.microsoft.com/openspecs/windows_protocols/ms-ntht/), header `NTLM`.
+    Ntlm,
+    /// The same messages in the header `Negotiate`, for a server that offers no other.
+    Negotiate,
+}
+
+impl SignIn {
+    /// As it is stored beside the login.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Ntlm => "ntlm",
+            Self::Negotiate => "negotiate",
+        }
+    }
+
+    /// What [`SignIn::as_str`] gave; anything else is Basic, as before there was a choice.
+    pub fn stored(text: &str) -> Self {
+        match text {
+            "ntlm" => Self::Ntlm,
+            "negotiate" => Self::Negotiate,
+            _ => Self::Basic,
+        }
+    }
+
+    const fn header(self) -> &'static str {
+        match self {
+            Self::Basic => "Basic",
+            Self::Ntlm => "NTLM",
+            Self::Negotiate => "Negotiate",
+        }
+    }
 }
 
 /// What a server offers in its `WWW-Authenticate` headers.
@@ -40,9 +84,17 @@ impl Offer {
         Self { schemes }
     }
 
-    /// The best scheme that both ends speak.
-    pub(crate) fn choose(&self) -> Option<Scheme> {
-        self.schemes.iter().any(|s| s == "basic").then_some(Scheme::Basic)
+    /// The schemes that both ends speak, the best one first: NTLM does not hand the password over, and `Negotiate` may
+    /// turn out to be Kerberos alone.
+    pub(crate) fn choices(&self) -> Vec<SignIn> {
+        let offered = |scheme: &SignIn| {
+            let name = scheme.header().to_ascii_lowercase();
+            self.schemes.contains(&name)
+        };
+        [SignIn::Ntlm, SignIn::Negotiate, SignIn::Basic]
+            .into_iter()
+            .filter(offered)
+            .collect()
     }
 }
 
@@ -51,31 +103,45 @@ impl fmt::Display for Offer {
         if self.schemes.is_empty() {
             return f.write_str("nothing");
         }
-        f.write_str(&self.schemes.join(", "))
+        // A server may put anything there; names of schemes are short.
+        let named: Vec<String> = self
+            .schemes
+            .iter()
+            .take(8)
+            .map(|scheme| scheme.chars().take(20).filter(char::is_ascii_graphic).collect())
+            .collect();
+        f.write_str(&named.join(", "))
     }
 }
 
-/// A login, its password and the way to show them. `Debug` shows none of it.
+/// The server's message in a challenge of that scheme.
+fn token(headers: &HeaderMap, scheme: SignIn) -> Option<Vec<u8>> {
+    headers.get_all(WWW_AUTHENTICATE).iter().find_map(|value| {
+        let (name, token) = value.to_str().ok()?.trim().split_once(' ')?;
+        if !name.eq_ignore_ascii_case(scheme.header()) {
+            return None;
+        }
+        STANDARD.decode(token.trim()).ok()
+    })
+}
+
+/// A login and its password. `Debug` shows none of it.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     pub(crate) login: String,
     pub(crate) password: SecretString,
-    pub(crate) scheme: Scheme,
 }
 
 impl Credentials {
-    pub(crate) fn apply(&self, request: Request) -> Request {
-        match self.scheme {
-            Scheme::Basic => request.basic(&self.login, &self.password),
-        }
+    /// The request with a Basic header.
+    pub(crate) fn basic(&self, request: Request) -> Request {
+        request.basic(&self.login, &self.password)
     }
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("scheme", &self.scheme)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").finish_non_exhaustive()
     }
 }
 
@@ -95,18 +161,27 @@ mod tests {
 
     #[test]
     fn challenges_are_told_apart() {
-        assert_eq!(
-            offer(&["Negotiate", "NTLM", "Basic realm=\"mail, x\""]).choose(),
-            Some(Scheme::Basic)
-        );
-        assert_eq!(
-            offer(&["NTLM, bAsIc realm=\"a\", charset=\"UTF-8\""]).choose(),
-            Some(Scheme::Basic)
-        );
-        assert_eq!(offer(&["Negotiate", "NTLM"]).choose(), None);
-        assert_eq!(offer(&[]).choose(), None);
+        use SignIn::{Basic, Negotiate, Ntlm};
+        let cases: [(&[&str], &[SignIn]); 7] = [
+            (
+                &["Negotiate", "NTLM", "Basic realm=\"mail, x\""],
+                &[Ntlm, Negotiate, Basic],
+            ),
+            (&["NTLM, bAsIc realm=\"a\", charset=\"UTF-8\""], &[Ntlm, Basic]),
+            (&["Basic realm=\"x\"", "Negotiate"], &[Negotiate, Basic]),
+            (&["Negotiate", "NTLM"], &[Ntlm, Negotiate]),
+            (&["Bearer authorization_uri=\"https://x\""], &[]),
+            (&[], &[]),
+            // A realm that is called so is no offer.
+            (&["Digest realm=\"basic\""], &[]),
+        ];
+        for (values, choices) in cases {
+            assert_eq!(offer(values).choices(), choices, "{values:?}");
+        }
         assert_eq!(offer(&["Negotiate", "NTLM"]).to_string(), "negotiate, ntlm");
-        // A realm that is called so is no offer.
-        assert_eq!(offer(&["Digest realm=\"basic\""]).choose(), None);
+        for scheme in [Basic, Ntlm, Negotiate] {
+            assert_eq!(SignIn::stored(scheme.as_str()), scheme);
+        }
+        assert_eq!(SignIn::stored(""), Basic);
     }
 }

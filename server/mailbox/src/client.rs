@@ -1,6 +1,7 @@
 //! One request to the server and its answer.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use secrecy::SecretString;
 use tandem_net::{Net, Request, Response, Retry, Schemes};
 use tandem_sync::{Fault, FaultKind};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::{Host, Url};
 
-use crate::auth::{Credentials, Scheme};
+use crate::auth::{Credentials, Door, DoorError, Offer, SignIn};
 use crate::error::{CallError, ResponseError};
 use crate::ews::{Answer, read_with};
 use crate::xml::{Element, Limits, Reader, XmlError};
@@ -24,6 +26,8 @@ pub struct EwsAccount {
     /// As it was typed and accepted.
     pub login: String,
     pub password: SecretString,
+    /// As [`crate::activate`] found that the server takes it.
+    pub sign_in: SignIn,
     /// The primary SMTP address.
     pub address: String,
 }
@@ -140,11 +144,56 @@ pub(crate) struct Client {
     anchor: String,
     credentials: Credentials,
     limits: EwsLimits,
-    /// The server has accepted the password in this session.
-    proven: AtomicBool,
+    /// How the server has accepted the password in this session.
+    proven: OnceLock<SignIn>,
     refused: AtomicBool,
-    /// Held by the one call that may go out before the password is proven.
-    first: Mutex<()>,
+    /// Held by the one call that may go out before the password is proven, and by each where a connection is signed in.
+    gate: Mutex<Gate>,
+}
+
+struct Gate {
+    door: Door,
+    sign_in: SignIn,
+    /// The server takes the password in another way than it did when the mailbox was connected: found out once.
+    switched: bool,
+}
+
+impl Gate {
+    /// The way that a server with this offer takes instead, unless another was tried already.
+    fn switch(&mut self, offer: &Offer) -> bool {
+        let other = offer.choices().into_iter().find(|choice| *choice != self.sign_in);
+        match other {
+            Some(other) if !self.switched && !offer.choices().contains(&self.sign_in) => {
+                self.switched = true;
+                self.sign_in = other;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Sends a request once; the second try is for a server that did not look at the password.
+    async fn send(&mut self, request: Request) -> Result<Response, DoorError> {
+        loop {
+            let mut shown = false;
+            match self.door.send(self.sign_in, request.clone(), &mut shown).await {
+                Ok(answer)
+                    if answer.status == StatusCode::UNAUTHORIZED
+                        && self.sign_in == SignIn::Basic
+                        && self.switch(&Offer::of(&answer.headers)) => {}
+                // What is not on offer was not looked at, `Negotiate` without NTLM among it.
+                Err(DoorError::NotOffered(offer)) => {
+                    let basic = !self.switched && offer.choices().contains(&SignIn::Basic);
+                    if !basic {
+                        return Err(DoorError::NotOffered(offer));
+                    }
+                    self.switched = true;
+                    self.sign_in = SignIn::Basic;
+                }
+                other => return other,
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Client {
@@ -158,19 +207,24 @@ impl fmt::Debug for Client {
 
 impl Client {
     pub(crate) fn new(net: Net, account: EwsAccount, limits: EwsLimits) -> Self {
+        let credentials = Credentials {
+            login: account.login,
+            password: account.password,
+        };
+        let gate = Gate {
+            door: Door::new(net.clone(), credentials.clone()),
+            sign_in: account.sign_in,
+            switched: false,
+        };
         Self {
             net,
+            credentials,
             url: account.url,
             anchor: account.address,
-            credentials: Credentials {
-                login: account.login,
-                password: account.password,
-                scheme: Scheme::Basic,
-            },
             limits,
-            proven: AtomicBool::new(false),
+            proven: OnceLock::new(),
             refused: AtomicBool::new(false),
-            first: Mutex::new(()),
+            gate: Mutex::new(gate),
         }
     }
 
@@ -234,25 +288,44 @@ impl Client {
             Effect::ReadsMails => request.timeout(self.limits.read_timeout * 3),
             Effect::Writes => request.timeout(self.limits.write_timeout),
         };
-        let request = self.credentials.apply(request);
+        let retry = match effect {
+            Effect::Reads | Effect::ReadsMails => Retry::Idempotent,
+            Effect::Writes => Retry::Never,
+        };
         self.check()?;
-        if self.proven.load(Ordering::Acquire) {
-            let retry = match effect {
-                Effect::Reads | Effect::ReadsMails => Retry::Idempotent,
-                Effect::Writes => Retry::Never,
-            };
-            return Ok(self.judge(self.net.send(request.retry(retry)).await?));
+        if self.proven.get() == Some(&SignIn::Basic) {
+            let request = self.credentials.basic(request.retry(retry));
+            return Ok(self.judge(self.net.send(request).await?, SignIn::Basic));
         }
         // One call at a time, and each once, until the server has taken the password: several refusals lock accounts.
-        let _first = self.first.lock().await;
-        self.check()?;
-        Ok(self.judge(self.net.send(request.retry(Retry::Never)).await?))
+        let mut gate = self.gate.lock().await;
+        let deadline = Instant::now() + request.timeout;
+        for tried in 0.. {
+            self.check()?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let result = match gate.send(request.clone().timeout(left)).await {
+                Ok(answer) => Ok(self.judge(answer, gate.sign_in)),
+                Err(DoorError::Net(error)) => Err(error),
+                Err(other) => return Err(other.into()),
+            };
+            let pause = match self.proven.get() {
+                Some(_) => retry.pause(&result, tried),
+                None => None,
+            };
+            match pause {
+                Some(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
+                _ => return Ok(result?),
+            }
+        }
+        unreachable!("the last try returns")
     }
 
-    fn judge(&self, response: Response) -> Response {
+    fn judge(&self, response: Response, sign_in: SignIn) -> Response {
         match response.status {
             StatusCode::UNAUTHORIZED => self.refused.store(true, Ordering::Release),
-            StatusCode::OK => self.proven.store(true, Ordering::Release),
+            StatusCode::OK => {
+                let _ = self.proven.set(sign_in);
+            }
             _ => {}
         }
         response
@@ -280,4 +353,24 @@ pub(crate) fn grave<T>(operation: &str, messages: &[Result<T, ResponseError>]) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_name_the_mailbox_where_an_address_is_known() {
+        let url = Url::parse("https://mail.contoso.example/EWS/Exchange.asmx").unwrap();
+        let anchor = |login: &str| {
+            let request = soap_request(&url, login, Vec::new());
+            let value = request.headers.get("X-AnchorMailbox")?;
+            Some(value.to_str().unwrap().to_owned())
+        };
+        for address in ["nina.berg@contoso.example", "nberg@corp.example"] {
+            assert_eq!(anchor(address).as_deref(), Some(address));
+        }
+        assert_eq!(anchor("CONTOSO\\nberg"), None);
+        assert_eq!(anchor("nberg"), None);
+    }
 }

@@ -9,7 +9,7 @@ use tandem_sync::FaultKind;
 use tandem_types::ActivationFailure;
 use url::Url;
 
-use crate::auth::{Credentials, Offer, Scheme};
+use crate::auth::{Credentials, Door, DoorError, Offer, SignIn};
 use crate::client::{read_response, soap_request};
 use crate::discover::{EwsPolicy, check_target, locate, location};
 use crate::error::CallError;
@@ -30,8 +30,18 @@ pub struct Activated {
     /// The mailbox's primary SMTP address, as the server says it.
     pub address: String,
     pub ews_url: Url,
+    /// How the server takes the password.
+    pub sign_in: SignIn,
     /// `15.1.2507.6`; empty where the server does not say.
     pub server_version: String,
+}
+
+/// One question of the search for the server, and what came of it, in words for the user. No credential is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// A URL without its query, or the name of a DNS record.
+    pub asked: String,
+    pub answer: String,
 }
 
 /// Why there is no connection. `Display` is for the log: no credential, no content.
@@ -40,8 +50,12 @@ pub struct ActivationError {
     /// What the user is told.
     pub cause: ActivationFailure,
     detail: String,
+    /// How the server was searched for, where it was.
+    pub trace: Vec<Step>,
     /// Redirects that never end.
     pub(crate) circle: bool,
+    /// No answer at all.
+    pub(crate) net: Option<tandem_net::NetErrorKind>,
     /// The password was sent to a server, which may have counted a failed logon.
     pub password_was_tried: bool,
 }
@@ -51,7 +65,9 @@ impl ActivationError {
         Self {
             cause,
             detail: detail.into(),
+            trace: Vec::new(),
             circle: false,
+            net: None,
             password_was_tried: false,
         }
     }
@@ -70,48 +86,68 @@ pub(crate) struct Attempt<'a> {
     pub(crate) net: &'a Net,
     pub(crate) policy: &'a EwsPolicy,
     pub(crate) login: &'a str,
-    password: &'a SecretString,
+    door: Door,
     pub(crate) password_was_tried: bool,
     /// A server has answered a request with the password.
     pub(crate) accepted: bool,
+    pub(crate) trace: Vec<Step>,
 }
 
+/// Steps of one search that are told; no search that ends has more.
+const STEPS: usize = 40;
+
 impl Attempt<'_> {
-    /// Sends a request with the password. A refusal ends the attempt.
+    /// Notes what was asked and what came of it.
+    pub(crate) fn tell(&mut self, asked: impl fmt::Display, answer: impl Into<String>) {
+        if self.trace.len() < STEPS {
+            self.trace.push(Step {
+                asked: asked.to_string(),
+                answer: answer.into(),
+            });
+        }
+    }
+
+    /// Sends a request with the password, in the first of these ways that turns out to be there; the others are taken off
+    /// the list. A refusal ends the attempt.
     pub(crate) async fn send(
         &mut self,
-        scheme: Scheme,
+        ways: &mut Vec<SignIn>,
         request: Request,
     ) -> Result<Response, ActivationError> {
-        if self.password_was_tried && !self.accepted {
-            return Err(ActivationError::new(
-                ActivationFailure::Login,
-                "the password was tried already",
-            ));
-        }
-        let credentials = Credentials {
-            login: self.login.to_owned(),
-            password: self.password.clone(),
-            scheme,
-        };
-        self.password_was_tried = true;
-        let response = self.net.send(credentials.apply(request)).await?;
-        match response.status {
-            StatusCode::UNAUTHORIZED => {
+        loop {
+            if self.password_was_tried && !self.accepted {
                 return Err(ActivationError::new(
                     ActivationFailure::Login,
-                    "login or password refused",
+                    "the password was tried already",
                 ));
             }
-            StatusCode::OK => self.accepted = true,
-            _ => {}
+            let Some(way) = ways.first().copied() else {
+                return Err(no_common_way(&request.url, "nothing else"));
+            };
+            let mut shown = false;
+            let result = self.door.send(way, request.clone(), &mut shown).await;
+            self.password_was_tried |= shown;
+            let response = match result {
+                Ok(response) => response,
+                Err(DoorError::NotOffered(offer)) => {
+                    tracing::debug!(?way, %offer, "not taken");
+                    ways.remove(0);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match response.status {
+                StatusCode::UNAUTHORIZED => return Err(refused(way, &request.url)),
+                StatusCode::OK => self.accepted = true,
+                _ => {}
+            }
+            return Ok(response);
         }
-        Ok(response)
     }
 
     async fn soap<T: Default>(
         &mut self,
-        scheme: Scheme,
+        ways: &mut Vec<SignIn>,
         url: &Url,
         operation: &str,
         body: Vec<u8>,
@@ -120,8 +156,37 @@ impl Attempt<'_> {
         let request = soap_request(url, self.login, body)
             .timeout(self.policy.timeout)
             .max_bytes(MAX_ANSWER);
-        let response = self.send(scheme, request).await?;
+        let response = self.send(ways, request).await?;
         read_response(&response, operation, payload).map_err(|error| explain(&error))
+    }
+}
+
+/// A bound sign-in that is refused may be one over a certificate that is not Exchange's: the server does not say which.
+fn refused(way: SignIn, url: &Url) -> ActivationError {
+    let cause = match way {
+        SignIn::Ntlm | SignIn::Negotiate if url.scheme() == "https" => ActivationFailure::LoginOrProtection,
+        SignIn::Basic | SignIn::Ntlm | SignIn::Negotiate => ActivationFailure::Login,
+    };
+    ActivationError::new(cause, format!("login or password refused ({})", way.as_str()))
+}
+
+pub(crate) fn no_common_way(url: &Url, offer: impl fmt::Display) -> ActivationError {
+    let text = format!(
+        "{} offers {offer}: neither NTLM nor Basic (Kerberos and OAuth are not there)",
+        redact_url(url)
+    );
+    ActivationError::new(ActivationFailure::NoCommonSignIn, text)
+}
+
+impl From<DoorError> for ActivationError {
+    fn from(error: DoorError) -> Self {
+        let cause = match error {
+            DoorError::Net(error) => return error.into(),
+            DoorError::NotOffered(_) => ActivationFailure::NoCommonSignIn,
+            DoorError::NotKept => ActivationFailure::ProxyBetween,
+            DoorError::Challenge(_) => ActivationFailure::NotExchange,
+        };
+        Self::new(cause, error.to_string())
     }
 }
 
@@ -138,17 +203,24 @@ pub async fn activate(
     password: &SecretString,
     url: Option<&str>,
 ) -> Result<Activated, ActivationError> {
+    let login = login.trim();
+    let credentials = Credentials {
+        login: login.to_owned(),
+        password: password.clone(),
+    };
     let mut attempt = Attempt {
         net,
         policy,
-        login: login.trim(),
-        password,
+        login,
+        door: Door::new(net.clone(), credentials),
         password_was_tried: false,
         accepted: false,
+        trace: Vec::new(),
     };
     let result = attempt_all(&mut attempt, url).await;
     result.map_err(|mut error| {
         error.password_was_tried = attempt.password_was_tried;
+        error.trace = std::mem::take(&mut attempt.trace);
         error
     })
 }
@@ -162,10 +234,16 @@ async fn attempt_all(attempt: &mut Attempt<'_>, url: Option<&str>) -> Result<Act
         ));
     }
     let found = locate(attempt, url).await?;
-    let (url, scheme) = probe(attempt, found.url).await?;
+    let (url, mut ways) = probe(attempt, found.url).await?;
     let own = [FolderRef::Distinguished("msgfolderroot")];
     let answer = attempt
-        .soap(scheme, &url, folders::GET, folders::get(&own), folders::payload)
+        .soap(
+            &mut ways,
+            &url,
+            folders::GET,
+            folders::get(&own),
+            folders::payload,
+        )
         .await?;
     let root = match answer.messages.into_iter().next() {
         Some(Ok(found)) => found.into_iter().next().map(|folder: Folder| folder.id),
@@ -174,16 +252,18 @@ async fn attempt_all(attempt: &mut Attempt<'_>, url: Option<&str>) -> Result<Act
     };
     let root =
         root.ok_or_else(|| ActivationError::new(ActivationFailure::NotExchange, "GetFolder gave no folder"))?;
-    let address = address(attempt, scheme, &url, &root, found.address).await?;
+    let address = address(attempt, &mut ways, &url, &root, found.address).await?;
     Ok(Activated {
         address,
         ews_url: url,
+        // What worked; the way that was tried last stands first.
+        sign_in: ways.first().copied().unwrap_or_default(),
         server_version: answer.version,
     })
 }
 
-/// Asks without credentials: a server of ours answers 401 and a scheme that we speak.
-async fn probe(attempt: &Attempt<'_>, start: Url) -> Result<(Url, Scheme), ActivationError> {
+/// Asks without credentials: a server of ours answers 401 and ways that we speak.
+async fn probe(attempt: &Attempt<'_>, start: Url) -> Result<(Url, Vec<SignIn>), ActivationError> {
     let mut url = start;
     for _ in 0..HOPS {
         check_target(attempt.policy, &url)?;
@@ -207,10 +287,11 @@ async fn probe(attempt: &Attempt<'_>, start: Url) -> Result<(Url, Scheme), Activ
         return match response.status {
             StatusCode::UNAUTHORIZED => {
                 let offer = Offer::of(&response.headers);
-                match offer.choose() {
-                    Some(scheme) => Ok((url, scheme)),
-                    None => other(format!("{place} offers {offer}: no scheme that is supported yet")),
+                let ways = offer.choices();
+                if ways.is_empty() {
+                    return Err(no_common_way(&url, offer));
                 }
+                Ok((url, ways))
             }
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 let text = format!("{place} answered {status}");
@@ -229,7 +310,7 @@ async fn probe(attempt: &Attempt<'_>, start: Url) -> Result<(Url, Scheme), Activ
 /// login does by itself.
 async fn address(
     attempt: &mut Attempt<'_>,
-    scheme: Scheme,
+    ways: &mut Vec<SignIn>,
     url: &Url,
     root: &str,
     hint: Option<String>,
@@ -239,7 +320,7 @@ async fn address(
     let entry = login.rsplit('\\').next().unwrap_or(&login);
     let answer: Answer<Vec<String>> = attempt
         .soap(
-            scheme,
+            ways,
             url,
             resolve_names::NAME,
             resolve_names::request(entry),
@@ -286,7 +367,7 @@ async fn address(
         })
         .collect();
     let answer: Answer<Vec<Folder>> = attempt
-        .soap(scheme, url, folders::GET, folders::get(&roots), folders::payload)
+        .soap(ways, url, folders::GET, folders::get(&roots), folders::payload)
         .await?;
     let opened: Vec<(&String, &str)> = candidates
         .iter()
@@ -326,6 +407,7 @@ fn explain(error: &CallError) -> ActivationError {
             _ => ActivationFailure::NoMailbox,
         },
         CallError::AlreadyRefused => ActivationFailure::Login,
+        CallError::SignIn(_) => ActivationFailure::NoCommonSignIn,
     };
     ActivationError::new(cause, error.to_string())
 }

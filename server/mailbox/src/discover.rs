@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::auth::Offer;
 use crate::client::{is_loopback, schemes};
-use crate::connect::{ActivationError, Attempt};
+use crate::connect::{ActivationError, Attempt, no_common_way};
 use crate::xml::{Limits, Reader, Xml, XmlError};
 
 /// Where passwords may go.
@@ -78,6 +78,8 @@ impl EwsPolicy {
 const EWS_PATH: &str = "/EWS/Exchange.asmx";
 /// Redirects in one search.
 const HOPS: usize = 8;
+/// The last resort of a search that somebody waits for.
+const DNS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of an Autodiscover answer.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -246,7 +248,7 @@ async fn discover(attempt: &mut Attempt<'_>, login: &str) -> Result<Found, Activ
         match pox(attempt, &address, &domain, &mut misses).await? {
             Some(Pox::Settings(found)) => return Ok(found),
             Some(Pox::Address(other)) => address = other,
-            _ => return Err(misses.0),
+            Some(Pox::Url(_) | Pox::Nothing(_)) | None => return Err(misses.0),
         }
     }
 }
@@ -265,7 +267,7 @@ struct JsonAnswer {
 
 /// `/autodiscover/autodiscover.json`, without a password.
 async fn json(
-    attempt: &Attempt<'_>,
+    attempt: &mut Attempt<'_>,
     address: &str,
     domain: &str,
     misses: &mut Misses,
@@ -278,30 +280,45 @@ async fn json(
             segments.push(address);
         }
         url.query_pairs_mut().append_pair("Protocol", "EWS");
+        let asked = format!("https://{host}/autodiscover/autodiscover.json");
         match get_following(attempt, url).await {
             Ok(response) if response.status == StatusCode::OK => {
                 let answer: Option<JsonAnswer> = serde_json::from_slice(&response.body).ok();
                 let found = answer.and_then(|a| a.url).and_then(|text| Url::parse(&text).ok());
                 if let Some(url) = found {
+                    attempt.tell(asked, format!("names {}", redact_url(&url)));
                     check_target(attempt.policy, &url)?;
                     return Ok(Some(Found { url, address: None }));
                 }
+                attempt.tell(asked, "answers, and names no server");
             }
-            Ok(response) if response.status.is_server_error() => {
-                misses.note(ActivationError::new(
-                    ActivationFailure::Unavailable,
-                    format!("Autodiscover answered {}", response.status),
-                ));
+            Ok(response) => {
+                attempt.tell(asked, status_words(response.status));
+                if response.status.is_server_error() {
+                    misses.note(ActivationError::new(
+                        ActivationFailure::Unavailable,
+                        format!("Autodiscover answered {}", response.status),
+                    ));
+                }
             }
-            Ok(_) => {}
-            // Not worth a password: whoever answers so has no better answer for one.
-            Err(error) if error.cause == ActivationFailure::UseOffice365 || error.circle => {
-                return Err(error);
+            Err(error) => {
+                attempt.tell(asked, error.words());
+                // Not worth a password: whoever answers so has no better answer for one.
+                if error.cause == ActivationFailure::UseOffice365 || error.circle {
+                    return Err(error);
+                }
+                misses.note(error);
             }
-            Err(error) => misses.note(error),
         }
     }
     Ok(None)
+}
+
+fn status_words(status: StatusCode) -> String {
+    match status.canonical_reason() {
+        Some(reason) => format!("answers {} ({reason})", status.as_u16()),
+        None => format!("answers {}", status.as_u16()),
+    }
 }
 
 /// A GET without credentials that follows redirects: to https only.
@@ -341,6 +358,8 @@ enum Pox {
     Settings(Found),
     Address(String),
     Url(Url),
+    /// Nothing of use, with this status.
+    Nothing(StatusCode),
 }
 
 /// `/autodiscover/autodiscover.xml`. Needs the password: sent to hosts of the domain, or to those that the
@@ -360,43 +379,51 @@ async fn pox(
         .filter_map(|host| Url::parse(&format!("https://{host}/autodiscover/autodiscover.xml")).ok())
         .collect();
     starts.reverse();
-    let mut asked_plain = false;
+    let mut further = [Further::Plain, Further::Dns].into_iter();
     loop {
         let Some(start) = starts.pop() else {
-            if asked_plain {
-                return Ok(None);
-            }
-            asked_plain = true;
-            match plain_redirect(attempt, domain).await {
-                Ok(Some(url)) => starts.push(url),
-                Ok(None) => {}
-                Err(error) => return Err(error),
+            match further.next() {
+                Some(Further::Plain) => starts.extend(plain_redirect(attempt, domain).await),
+                Some(Further::Dns) => starts.extend(services(attempt, domain).await),
+                None => return Ok(None),
             }
             continue;
         };
         let mut url = start;
         let mut seen = HashSet::new();
         loop {
-            check_target(attempt.policy, &url)?;
+            let target = check_target(attempt.policy, &url);
+            if let Err(error) = target {
+                attempt.tell(redact_url(&url), error.words());
+                return Err(error);
+            }
             let own = url
                 .host_str()
                 .is_some_and(|host| own_hosts.iter().any(|own| own == host));
             if !own && !attempt.policy.allows(&url) {
                 let text = format!("Autodiscover leads to {}, which is not allowed", redact_url(&url));
-                return Err(ActivationError::new(ActivationFailure::NotAllowed, text));
+                attempt.tell(
+                    redact_url(&url),
+                    "not asked: your administrator has not named this server",
+                );
+                misses.note(ActivationError::new(ActivationFailure::NotAllowed, text));
+                break;
             }
             if !seen.insert(url.clone()) || seen.len() > HOPS {
+                attempt.tell(redact_url(&url), circle().words());
                 return Err(circle());
             }
-            match pox_once(attempt, &url, address).await {
-                Ok(Some(Pox::Url(next))) => url = next,
-                Ok(Some(other)) => {
+            let answer = pox_once(attempt, &url, address).await;
+            attempt.tell(redact_url(&url), pox_words(&answer));
+            match answer {
+                Ok(Pox::Url(next)) => url = next,
+                Ok(Pox::Nothing(_)) => break,
+                Ok(other) => {
                     if let Pox::Settings(found) = &other {
                         check_target(attempt.policy, &found.url)?;
                     }
                     return Ok(Some(other));
                 }
-                Ok(None) => break,
                 Err(error) if attempt.password_was_tried && !attempt.accepted => return Err(error),
                 Err(error) => {
                     misses.note(error);
@@ -407,30 +434,97 @@ async fn pox(
     }
 }
 
-/// `http://autodiscover.DOMAIN` says where to go, unauthenticated. Anyone on the way could say it too: the target has to
-/// be allowed for other reasons.
-async fn plain_redirect(attempt: &Attempt<'_>, domain: &str) -> Result<Option<Url>, ActivationError> {
-    let Ok(url) = Url::parse(&format!(
-        "http://autodiscover.{domain}/autodiscover/autodiscover.xml"
-    )) else {
-        return Ok(None);
-    };
+/// Where to ask when the domain's own hosts do not answer. Neither is authenticated: what they say has to be allowed for
+/// other reasons. Nobody is asked whether a server may have his password whose name he cannot judge; the administrator has
+/// named those that may.
+enum Further {
+    Plain,
+    Dns,
+}
+
+fn pox_words(answer: &Result<Pox, ActivationError>) -> String {
+    match answer {
+        Ok(Pox::Settings(found)) => format!("names {}", redact_url(&found.url)),
+        Ok(Pox::Address(other)) => match domain_of(other) {
+            Some(domain) => format!("sends on to the mail domain {domain}"),
+            None => "sends on to an address that is none".to_owned(),
+        },
+        Ok(Pox::Url(next)) => format!("sends on to {}", redact_url(next)),
+        Ok(Pox::Nothing(StatusCode::OK)) => "answers, and names no server".to_owned(),
+        Ok(Pox::Nothing(status)) => status_words(*status),
+        Err(error) => error.words(),
+    }
+}
+
+/// `http://autodiscover.DOMAIN` says where to go, unauthenticated.
+async fn plain_redirect(attempt: &mut Attempt<'_>, domain: &str) -> Option<Url> {
+    let text = format!("http://autodiscover.{domain}/autodiscover/autodiscover.xml");
+    let url = Url::parse(&text).ok()?;
     let request = Request::get(url)
         .timeout(attempt.policy.timeout)
         .max_bytes(MAX_ANSWER)
         .schemes(Schemes::HttpToo);
     match attempt.net.send(request).await {
-        Ok(response) => Ok(location(&response)),
-        Err(_) => Ok(None),
+        Ok(response) => {
+            let next = location(&response);
+            let words = match &next {
+                Some(next) => format!("sends on to {}", redact_url(next)),
+                None => status_words(response.status),
+            };
+            attempt.tell(text, words);
+            next
+        }
+        Err(error) => {
+            attempt.tell(text, ActivationError::from(error).words());
+            None
+        }
+    }
+}
+
+/// The SRV record `_autodiscover._tcp`; the best one comes last, for it is taken first.
+async fn services(attempt: &mut Attempt<'_>, domain: &str) -> Vec<Url> {
+    let name = format!("_autodiscover._tcp.{domain}");
+    let patience = attempt.policy.timeout.min(DNS_TIMEOUT);
+    let found = attempt.net.services(&name, patience).await;
+    let asked = format!("DNS record {name}");
+    match found {
+        Ok(places) if places.is_empty() => {
+            attempt.tell(asked, "is not there");
+            Vec::new()
+        }
+        Ok(places) => {
+            let named: Vec<String> = places
+                .iter()
+                .map(|(host, port)| format!("{host}:{port}"))
+                .collect();
+            attempt.tell(asked, format!("names {}", named.join(", ")));
+            let url = |(host, port): &(String, u16)| {
+                Url::parse(&format!("https://{host}:{port}/autodiscover/autodiscover.xml")).ok()
+            };
+            places.iter().rev().filter_map(url).collect()
+        }
+        Err(error) => {
+            attempt.tell(asked, format!("cannot be looked up: {}", kind_words(error.kind)));
+            Vec::new()
+        }
+    }
+}
+
+const fn kind_words(kind: NetErrorKind) -> &'static str {
+    match kind {
+        NetErrorKind::NotAllowed => "not an address that Tandem may connect to",
+        NetErrorKind::UnknownHost => "no such host",
+        NetErrorKind::Connect => "no connection",
+        NetErrorKind::Certificate => "its certificate is not trusted",
+        NetErrorKind::Timeout => "no answer in time",
+        NetErrorKind::Reset | NetErrorKind::Cut => "the connection broke off",
+        NetErrorKind::TooLarge => "the answer is too large",
+        NetErrorKind::Protocol => "no valid answer",
     }
 }
 
 /// One place: asked without the password first, and with it only where it is asked for by a scheme that we speak.
-async fn pox_once(
-    attempt: &mut Attempt<'_>,
-    url: &Url,
-    address: &str,
-) -> Result<Option<Pox>, ActivationError> {
+async fn pox_once(attempt: &mut Attempt<'_>, url: &Url, address: &str) -> Result<Pox, ActivationError> {
     let request = || {
         Request::post(url.clone(), pox_request(address))
             .header("Content-Type", "text/xml; charset=utf-8")
@@ -445,19 +539,19 @@ async fn pox_once(
         .await
         .map_err(ActivationError::from)?;
     if let Some(next) = location(&response) {
-        return Ok(Some(Pox::Url(next)));
+        return Ok(Pox::Url(next));
     }
     let response = match response.status {
         StatusCode::OK => response,
         StatusCode::UNAUTHORIZED => {
             let offer = Offer::of(&response.headers);
-            let Some(scheme) = offer.choose() else {
-                let text = format!("Autodiscover offers {offer}, and nothing that is supported yet");
-                return Err(ActivationError::new(ActivationFailure::NotExchange, text));
-            };
-            let response = attempt.send(scheme, open).await?;
+            let mut ways = offer.choices();
+            if ways.is_empty() {
+                return Err(no_common_way(url, offer));
+            }
+            let response = attempt.send(&mut ways, open).await?;
             if let Some(next) = location(&response) {
-                return Ok(Some(Pox::Url(next)));
+                return Ok(Pox::Url(next));
             }
             response
         }
@@ -465,17 +559,19 @@ async fn pox_once(
             let text = format!("Autodiscover answered {status}");
             return Err(ActivationError::new(ActivationFailure::Unavailable, text));
         }
-        _ => return Ok(None),
+        status => return Ok(Pox::Nothing(status)),
     };
     if response.status != StatusCode::OK {
-        return Ok(None);
+        return Ok(Pox::Nothing(response.status));
     }
-    read_pox(&response.body).map_err(|error| {
-        ActivationError::new(
-            ActivationFailure::NotExchange,
-            format!("Autodiscover's answer cannot be read: {error}"),
-        )
-    })
+    let read = read_pox(&response.body);
+    read.map(|found| found.unwrap_or(Pox::Nothing(StatusCode::OK)))
+        .map_err(|error| {
+            ActivationError::new(
+                ActivationFailure::NotExchange,
+                format!("Autodiscover's answer cannot be read: {error}"),
+            )
+        })
 }
 
 /// <https://learn.microsoft.com/exchange/client-developer/web-service-reference/pox-autodiscover-request-for-exchange>
@@ -572,7 +668,31 @@ impl From<NetError> for ActivationError {
             NetErrorKind::Timeout | NetErrorKind::Reset | NetErrorKind::Cut => ActivationFailure::Unavailable,
             NetErrorKind::TooLarge | NetErrorKind::Protocol => ActivationFailure::NotExchange,
         };
-        Self::new(cause, error.to_string())
+        let mut made = Self::new(cause, error.to_string());
+        made.net = Some(error.kind);
+        made
+    }
+}
+
+impl ActivationError {
+    /// What a step of the search says of it.
+    pub(crate) fn words(&self) -> String {
+        if self.circle {
+            return "sends on in a circle".to_owned();
+        }
+        if let Some(kind) = self.net {
+            return kind_words(kind).to_owned();
+        }
+        match self.cause {
+            ActivationFailure::UseOffice365 => "leads to Office 365",
+            ActivationFailure::NotAllowed => "leads to a place that is not allowed",
+            ActivationFailure::Login | ActivationFailure::LoginOrProtection => "login or password refused",
+            ActivationFailure::NoCommonSignIn => "takes neither NTLM nor Basic",
+            ActivationFailure::ProxyBetween => "something on the way breaks the sign-in",
+            ActivationFailure::Unavailable => "is busy",
+            _ => "the answer cannot be used",
+        }
+        .to_owned()
     }
 }
 

@@ -6,6 +6,7 @@ use http::StatusCode;
 use tandem_net::{NetError, NetErrorKind};
 use tandem_sync::{Fault, FaultKind};
 
+use crate::auth::DoorError;
 use crate::xml::XmlError;
 
 /// An error that Exchange itself reports: a SOAP fault, or one message of a response.
@@ -170,6 +171,20 @@ pub(crate) enum CallError {
     /// The password was refused before in this session: nothing was sent.
     #[error("the password was refused before in this session")]
     AlreadyRefused,
+    /// The password could not be shown: the server, or what stands before it, does not sign in as we do.
+    #[error("{0}")]
+    SignIn(String),
+}
+
+impl From<DoorError> for CallError {
+    fn from(error: DoorError) -> Self {
+        match error {
+            DoorError::Net(error) => Self::Net(error),
+            DoorError::NotOffered(_) | DoorError::NotKept | DoorError::Challenge(_) => {
+                Self::SignIn(error.to_string())
+            }
+        }
+    }
 }
 
 impl CallError {
@@ -183,7 +198,7 @@ impl CallError {
             }
             Self::Xml(_) | Self::NotExchange => true,
             Self::Response(error) => error.in_doubt(),
-            Self::AlreadyRefused => false,
+            Self::AlreadyRefused | Self::SignIn(_) => false,
         }
     }
 
@@ -204,7 +219,7 @@ impl CallError {
             Self::Xml(XmlError::Cut) => FaultKind::Transient { retry_after: None },
             Self::Net(_) | Self::Xml(_) | Self::NotExchange => FaultKind::Fatal,
             Self::Response(error) => error.kind(),
-            Self::AlreadyRefused => FaultKind::Rejected,
+            Self::AlreadyRefused | Self::SignIn(_) => FaultKind::Rejected,
         }
     }
 

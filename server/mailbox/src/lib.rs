@@ -35,8 +35,9 @@ mod writing;
 mod xml;
 mod zones;
 
+pub use auth::SignIn;
 pub use client::{EwsAccount, EwsLimits};
-pub use connect::{Activated, ActivationError, activate};
+pub use connect::{Activated, ActivationError, Step, activate};
 pub use discover::EwsPolicy;
 pub use graph::{Graph, GraphAccount, GraphLimits};
 pub use mailbox::Ews;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,14 +15,18 @@ use url::{Host, Url};
 use crate::addresses::{AddressPolicy, is_allowed};
 use crate::config::NetConfig;
 use crate::error::{NetError, NetErrorKind};
+use crate::line::{Dialler, Line};
 use crate::redact::redact_url;
 use crate::request::{Request, Response, Retry, Schemes};
 use crate::resolver::Resolver;
+use crate::services::Services;
 
 /// Further tries of an idempotent request.
 const MORE_TRIES: u32 = 2;
 /// A server that asks for more patience than this gets it from the caller.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Below the idle time-outs of the servers we talk to.
+pub(crate) const IDLE: Duration = Duration::from_secs(50);
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 
 /// The client for everything that leaves this server: one connection pool, cheap to clone.
@@ -30,6 +35,8 @@ pub struct Net(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
+    lines: Dialler,
+    services: Services,
     policy: AddressPolicy,
     counters: Counters,
 }
@@ -72,14 +79,21 @@ impl Net {
     pub fn new(config: &NetConfig) -> Result<Self, NetError> {
         #[expect(clippy::disallowed_methods, reason = "this is the place that makes clients")]
         let builder = reqwest::Client::builder();
+        let tls = tls(config)?;
+        let resolver = Resolver::new(config);
+        let lines = Dialler {
+            tls: Arc::new(tls.clone()),
+            resolver: resolver.clone(),
+            user_agent: config.user_agent.clone(),
+            connect_timeout: config.connect_timeout,
+        };
         let http = builder
-            .tls_backend_preconfigured(tls(config)?)
-            .dns_resolver(Arc::new(Resolver::new(config)))
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Arc::new(resolver))
             .user_agent(&config.user_agent)
             .connect_timeout(config.connect_timeout)
-            // Below the idle time-outs of the servers we talk to: a connection that they are about to close would turn
-            // a write into a doubtful one.
-            .pool_idle_timeout(Duration::from_secs(50))
+            // A connection that the server is about to close would turn a write into a doubtful one.
+            .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
@@ -90,6 +104,8 @@ impl Net {
             .map_err(|e| NetError::setup(NetErrorKind::Protocol, e.to_string()))?;
         Ok(Self(Arc::new(Inner {
             http,
+            lines,
+            services: Services::new(config),
             policy: config.policy(),
             counters: Counters::default(),
         })))
@@ -109,12 +125,7 @@ impl Net {
                 self.0.counters.retries.fetch_add(1, Ordering::Relaxed);
             }
             let result = self.once(&request, deadline).await;
-            let wait = if request.retry == Retry::Idempotent && tried < MORE_TRIES {
-                wait_before_next(&result, tried)
-            } else {
-                None
-            };
-            match wait {
+            match request.retry.pause(&result, tried) {
                 Some(wait) if Instant::now() + wait < deadline => {
                     reached |= result
                         .as_ref()
@@ -143,7 +154,39 @@ impl Net {
         }
     }
 
-    fn check(&self, request: &Request) -> Result<(), NetError> {
+    /// Opens a connection that is the caller's alone, for a sign-in that belongs to the connection (NTLM). `url`: whose
+    /// scheme, host and port are meant.
+    ///
+    /// # Errors
+    /// As [`Net::send`]; nothing of a request was sent.
+    pub async fn line(&self, url: &Url, schemes: Schemes, timeout: Duration) -> Result<Line, NetError> {
+        self.check(&Request::get(url.clone()).schemes(schemes))?;
+        match tokio::time::timeout(timeout, self.0.lines.dial(url)).await {
+            Ok(Ok(wire)) => Ok(Line::new(self.clone(), wire)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(NetError::new(
+                NetErrorKind::Timeout,
+                url,
+                "while connecting",
+                false,
+            )),
+        }
+    }
+
+    /// Where a service is, by its SRV records (RFC 2782): `_autodiscover._tcp.contoso.example`. Hosts and ports, the best
+    /// first; empty where there are none. Whether they may be connected to is asked when that is done.
+    ///
+    /// # Errors
+    /// No answer of the name servers.
+    pub async fn services(&self, name: &str, timeout: Duration) -> Result<Vec<(String, u16)>, NetError> {
+        self.0.services.look_up(name, timeout).await
+    }
+
+    pub(crate) fn user_agent(&self) -> &str {
+        &self.0.lines.user_agent
+    }
+
+    pub(crate) fn check(&self, request: &Request) -> Result<(), NetError> {
         let refuse = |why: String| Err(NetError::new(NetErrorKind::NotAllowed, &request.url, why, false));
         match (request.url.scheme(), request.schemes) {
             ("https", _) | ("http", Schemes::HttpToo) => {}
@@ -169,13 +212,23 @@ impl Net {
     }
 
     async fn once(&self, request: &Request, deadline: Instant) -> Result<Response, NetError> {
+        self.counted(request, deadline, self.exchange(request)).await
+    }
+
+    /// Runs one exchange: counted, in time, and told to the log.
+    pub(crate) async fn counted(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        exchange: impl Future<Output = Result<Response, NetError>>,
+    ) -> Result<Response, NetError> {
         let counters = &self.0.counters;
         counters.requests.fetch_add(1, Ordering::Relaxed);
         counters
             .bytes_sent
             .fetch_add(request.body.len() as u64, Ordering::Relaxed);
         let started = Instant::now();
-        let result = match tokio::time::timeout_at(deadline, self.exchange(request)).await {
+        let result = match tokio::time::timeout_at(deadline, exchange).await {
             Ok(result) => result,
             Err(_) => Err(NetError::new(
                 NetErrorKind::Timeout,
@@ -247,7 +300,18 @@ impl Net {
     }
 }
 
-/// The pause before the next try, or `None` where another try is of no use.
+impl Retry {
+    /// The pause before the next try, or `None` where another is not wanted or of no use. `tried`: how many tries were
+    /// made before the one that gave `result`.
+    #[must_use]
+    pub fn pause(self, result: &Result<Response, NetError>, tried: u32) -> Option<Duration> {
+        match self {
+            Self::Idempotent if tried < MORE_TRIES => wait_before_next(result, tried),
+            Self::Idempotent | Self::Never => None,
+        }
+    }
+}
+
 fn wait_before_next(result: &Result<Response, NetError>, tried: u32) -> Option<Duration> {
     let backoff = jittered(FIRST_BACKOFF * 4_u32.pow(tried));
     match result {

@@ -18,6 +18,8 @@ pub struct NetConfig {
     /// Host names with a fixed address, for development and tests. The address policy holds for them too. The port
     /// counts where the URL names none; 0 stands for the scheme's own.
     pub resolve: Vec<(String, SocketAddr)>,
+    /// Names with fixed SRV records (host and port), for development and tests.
+    pub services: Vec<(String, String, u16)>,
     pub connect_timeout: Duration,
 }
 
@@ -38,6 +40,7 @@ impl Default for NetConfig {
             allow_loopback: false,
             allow_private: false,
             resolve: Vec::new(),
+            services: Vec::new(),
             connect_timeout: Duration::from_secs(10),
         }
     }
@@ -51,6 +54,7 @@ impl fmt::Debug for NetConfig {
             .field("allow_loopback", &self.allow_loopback)
             .field("allow_private", &self.allow_private)
             .field("resolve", &self.resolve)
+            .field("services", &self.services)
             .field("connect_timeout", &self.connect_timeout)
             .finish()
     }

@@ -93,15 +93,57 @@ impl NetError {
         }
     }
 
+    /// A question to the name servers.
+    pub(crate) fn naming(kind: NetErrorKind, name: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            place: name.to_owned(),
+            detail: detail.into(),
+            reached: false,
+            source: None,
+        }
+    }
+
     pub(crate) fn from_reqwest(url: &Url, error: reqwest::Error, answered: bool) -> Self {
-        let kind = classify(&error, answered);
+        let stage = if answered {
+            Stage::Answering
+        } else if error.is_connect() {
+            Stage::Connecting
+        } else {
+            Stage::Asking
+        };
+        let kind = match classify(&error, stage) {
+            Some(kind) => kind,
+            None if error.is_timeout() => NetErrorKind::Timeout,
+            None if stage == Stage::Connecting => NetErrorKind::Connect,
+            None if error.is_builder() => NetErrorKind::NotAllowed,
+            None => by_hyper(&error, answered),
+        };
         let reached = answered || !(error.is_connect() || error.is_builder());
-        let error = error.without_url();
-        let detail = innermost(&error);
+        Self::caused(kind, url, reached, error.without_url())
+    }
+
+    /// An error of a connection that is ours alone. `reached`: a byte of the request may have left.
+    pub(crate) fn on_line<E>(url: &Url, stage: Stage, reached: bool, error: E) -> Self
+    where
+        E: StdError + Send + Sync + 'static,
+    {
+        let kind = match classify(&error, stage) {
+            Some(kind) => kind,
+            None if stage == Stage::Connecting => NetErrorKind::Connect,
+            None => by_hyper(&error, stage == Stage::Answering),
+        };
+        Self::caused(kind, url, reached, error)
+    }
+
+    fn caused<E>(kind: NetErrorKind, url: &Url, reached: bool, error: E) -> Self
+    where
+        E: StdError + Send + Sync + 'static,
+    {
         Self {
             kind,
             place: redact_url(url),
-            detail,
+            detail: innermost(&error),
             reached,
             source: Some(Box::new(error)),
         }
@@ -110,6 +152,13 @@ impl NetError {
     /// An earlier try of the same request may have got through.
     pub(crate) fn mark_reached(&mut self, earlier: bool) {
         self.reached |= earlier;
+    }
+
+    /// The error of something that was sent ahead of the request that counts: of that, nothing was sent.
+    #[must_use]
+    pub fn ahead(mut self) -> Self {
+        self.reached = false;
+        self
     }
 
     /// False only if no byte of the request can have reached the server.
@@ -150,7 +199,16 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
-fn classify(error: &reqwest::Error, answered: bool) -> NetErrorKind {
+/// How far an exchange had come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Connecting,
+    Asking,
+    Answering,
+}
+
+fn classify(error: &(dyn StdError + 'static), stage: Stage) -> Option<NetErrorKind> {
+    let answered = stage == Stage::Answering;
     let mut found = None;
     chain(error, &mut |e| {
         let kind = if let Some(e) = e.downcast_ref::<ResolveError>() {
@@ -182,20 +240,15 @@ fn classify(error: &reqwest::Error, answered: bool) -> NetErrorKind {
         };
         found = found.or(kind);
     });
-    let connecting = error.is_connect();
     match found {
         // A reset while connecting is no connection: nothing of the request was sent.
-        Some(NetErrorKind::Reset) if connecting => NetErrorKind::Connect,
-        Some(kind) => kind,
-        None if error.is_timeout() => NetErrorKind::Timeout,
-        None if connecting => NetErrorKind::Connect,
-        None if error.is_builder() => NetErrorKind::NotAllowed,
-        None => by_hyper(error, answered),
+        Some(NetErrorKind::Reset) if stage == Stage::Connecting => Some(NetErrorKind::Connect),
+        found => found,
     }
 }
 
 /// What hyper says of a connection that ended. Its error type is not ours to name, its texts are stable.
-fn by_hyper(error: &reqwest::Error, answered: bool) -> NetErrorKind {
+fn by_hyper(error: &(dyn StdError + 'static), answered: bool) -> NetErrorKind {
     let mut kind = NetErrorKind::Protocol;
     chain(error, &mut |e| {
         let text = e.to_string();

@@ -8,15 +8,18 @@ mod addresses;
 mod client;
 mod config;
 mod error;
+mod line;
 mod oauth;
 mod redact;
 mod request;
 mod resolver;
+mod services;
 
 pub use addresses::{AddressPolicy, is_allowed};
 pub use client::{CountersSnapshot, Net};
 pub use config::NetConfig;
 pub use error::{NetError, NetErrorKind};
+pub use line::Line;
 pub use oauth::OAuthHttp;
 pub use redact::redact_url;
 pub use request::{Request, Response, Retry, Schemes};

@@ -18,6 +18,7 @@ pub(crate) enum ResolveError {
 
 /// Resolves names by the operating system, and drops every address that the policy does not allow. It runs at each new
 /// connection, so a name that changes its address later (DNS rebinding) gains nothing.
+#[derive(Clone)]
 pub(crate) struct Resolver {
     policy: AddressPolicy,
     fixed: Arc<HashMap<String, Vec<SocketAddr>>>,
@@ -36,26 +37,36 @@ impl Resolver {
     }
 }
 
+impl Resolver {
+    /// The addresses of a host that may be connected to; at least one. A port of 0 stands for the scheme's own.
+    pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
+        let all = match self.fixed.get(&name.to_ascii_lowercase()) {
+            Some(addresses) => addresses.clone(),
+            None => tokio::net::lookup_host((name, 0))
+                .await
+                .map_err(|e| ResolveError::Unknown(e.to_string()))?
+                .collect(),
+        };
+        if all.is_empty() {
+            return Err(ResolveError::Unknown("the answer is empty".to_owned()));
+        }
+        let allowed: Vec<SocketAddr> = all
+            .into_iter()
+            .filter(|a| is_allowed(a.ip(), &self.policy))
+            .collect();
+        if allowed.is_empty() {
+            return Err(ResolveError::NotAllowed);
+        }
+        Ok(allowed)
+    }
+}
+
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = self.policy;
-        let fixed = self.fixed.get(&name.as_str().to_ascii_lowercase()).cloned();
+        let resolver = self.clone();
         Box::pin(async move {
-            let all = match fixed {
-                Some(addresses) => addresses,
-                None => tokio::net::lookup_host((name.as_str(), 0))
-                    .await
-                    .map_err(|e| ResolveError::Unknown(e.to_string()))?
-                    .collect(),
-            };
-            if all.is_empty() {
-                return Err(ResolveError::Unknown("the answer is empty".to_owned()).into());
-            }
-            let allowed: Vec<SocketAddr> = all.into_iter().filter(|a| is_allowed(a.ip(), &policy)).collect();
-            if allowed.is_empty() {
-                return Err(ResolveError::NotAllowed.into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
+            let addresses = resolver.addresses(name.as_str()).await?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }

@@ -510,3 +510,138 @@ async fn the_oauth_adapter_passes_status_and_body() {
     let error = net.oauth().call(request("http")).await.unwrap_err();
     assert_eq!(error.kind, NetErrorKind::NotAllowed);
 }
+
+/// Answers with the number of the connection and of the request on it; `/gzip` packs a lot, `/close` closes.
+async fn numbered() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for connection in 1.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                for asked in 1.. {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        let mut byte = [0];
+                        if socket.read(&mut byte).await.unwrap_or(0) == 0 {
+                            return;
+                        }
+                        head.push(byte[0]);
+                    }
+                    let mut more = "";
+                    let mut body = format!("{connection}.{asked}").into_bytes();
+                    if head.starts_with(b"GET /gzip") {
+                        let mut packer =
+                            flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+                        packer.write_all(&[b'x'; 50_000]).unwrap();
+                        body = packer.finish().unwrap();
+                        more = "Content-Encoding: gzip\r\n";
+                    } else if head.starts_with(b"GET /close") {
+                        more = "Connection: close\r\n";
+                    }
+                    let length = if head.starts_with(b"GET /cut") {
+                        90
+                    } else {
+                        body.len()
+                    };
+                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{more}\r\n");
+                    socket.write_all(answer.as_bytes()).await.unwrap();
+                    socket.write_all(&body).await.unwrap();
+                    if !more.starts_with("Content") && !more.is_empty() || length == 90 {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_line_is_one_connection_and_nobody_else_s() {
+    let address = numbered().await;
+    let net = net();
+    let url = request(address, "/").url;
+    let open = || net.line(&url, Schemes::HttpToo, Duration::from_secs(5));
+    let (mut one, mut other) = (open().await.unwrap(), open().await.unwrap());
+    for asked in 1..4 {
+        let said = one.send(&request(address, "/")).await.unwrap();
+        assert_eq!(said.body, format!("1.{asked}").into_bytes());
+        net.send(request(address, "/")).await.unwrap();
+    }
+    assert_eq!(other.send(&request(address, "/")).await.unwrap().body, b"2.1");
+    assert!(one.certificate().is_none() && one.is_good_for(&url));
+    let elsewhere = Url::parse("http://127.0.0.2/").unwrap();
+    assert!(!one.is_good_for(&elsewhere));
+
+    // Packed answers are unpacked, and count unpacked.
+    let error = one
+        .send(&request(address, "/gzip").max_bytes(49_999))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, NetErrorKind::TooLarge);
+    assert!(
+        !one.is_good_for(&url),
+        "what is left of an answer is nobody's answer"
+    );
+    let said = other.send(&request(address, "/gzip").max_bytes(50_000)).await;
+    assert_eq!(said.unwrap().body.len(), 50_000);
+
+    let error = other.send(&request(address, "/cut")).await.unwrap_err();
+    assert_eq!(error.kind, NetErrorKind::Cut);
+    assert!(error.may_have_taken_effect());
+    let error = other.send(&request(address, "/")).await.unwrap_err();
+    assert!(!error.may_have_taken_effect(), "it was closed: nothing was sent");
+
+    // Said before: the next request goes elsewhere, and is not lost.
+    let mut last = open().await.unwrap();
+    last.send(&request(address, "/close")).await.unwrap();
+    assert!(!last.is_good_for(&url));
+    assert!(
+        !last
+            .send(&request(address, "/"))
+            .await
+            .unwrap_err()
+            .may_have_taken_effect()
+    );
+}
+
+#[tokio::test]
+async fn a_line_keeps_the_rules_of_the_house() {
+    let timeout = Duration::from_secs(5);
+    let strict = Net::new(&NetConfig::default()).unwrap();
+    let url = Url::parse("https://127.0.0.1/").unwrap();
+    let error = strict.line(&url, Schemes::HttpsOnly, timeout).await.unwrap_err();
+    assert_eq!(error.kind, NetErrorKind::NotAllowed);
+    let name = Url::parse("https://localhost/").unwrap();
+    let error = strict.line(&name, Schemes::HttpsOnly, timeout).await.unwrap_err();
+    assert_eq!(error.kind, NetErrorKind::NotAllowed);
+    let plain = Url::parse("http://127.0.0.1/").unwrap();
+    let error = net().line(&plain, Schemes::HttpsOnly, timeout).await.unwrap_err();
+    assert_eq!(error.kind, NetErrorKind::NotAllowed);
+    let nowhere = Url::parse("https://nowhere.invalid/").unwrap();
+    let error = net()
+        .line(&nowhere, Schemes::HttpsOnly, timeout)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, NetErrorKind::UnknownHost);
+}
+
+#[tokio::test]
+async fn a_line_knows_the_certificate_and_wants_it_trusted() {
+    let server = serve_tls().await;
+    let trusting = Net::new(&NetConfig {
+        allow_loopback: true,
+        extra_roots_pem: vec![server.ca_pem.clone().into_bytes()],
+        ..NetConfig::default()
+    })
+    .unwrap();
+    let url = Url::parse(&format!("https://localhost:{}/", server.address.port())).unwrap();
+    let timeout = Duration::from_secs(5);
+    let mut line = trusting.line(&url, Schemes::HttpsOnly, timeout).await.unwrap();
+    assert!(line.certificate().is_some_and(|der| der.starts_with(&[0x30])));
+    line.send(&Request::get(url.clone())).await.unwrap();
+    let error = net().line(&url, Schemes::HttpsOnly, timeout).await.unwrap_err();
+    assert_eq!(error.kind, NetErrorKind::Certificate);
+    assert!(!error.may_have_taken_effect());
+}

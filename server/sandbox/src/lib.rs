@@ -293,6 +293,7 @@ impl Sandbox {
         let exchange = exchange::Exchange::new(
             &company,
             &options,
+            tls.leaf.clone(),
             Arc::clone(&faults),
             Arc::clone(&log),
             Arc::clone(&now),

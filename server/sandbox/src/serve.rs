@@ -1,7 +1,7 @@
 //! Listeners and the one layer that every request of every service passes: it logs, and applies transport faults.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt as _;
 
 use crate::Now;
+use crate::exchange::sign_in::{self, Signed};
 use crate::faults::{Faults, Kind};
 use crate::log::Log;
 use crate::record::Recorder;
@@ -62,6 +63,10 @@ pub(crate) struct Via {
     pub(crate) origins: Arc<Origins>,
 }
 
+/// Who sits at the other end of a connection: NTLM signs in connections. In the extensions of every request.
+#[derive(Debug, Clone)]
+pub(crate) struct Seat(pub(crate) Arc<Mutex<Signed>>);
+
 /// A service with its routes and the shared machinery.
 #[derive(Clone)]
 pub(crate) struct Front {
@@ -100,9 +105,10 @@ pub(crate) fn spawn(listener: TcpListener, tls: Option<Arc<ServerConfig>>, front
             let front = front.clone();
             let acceptor = acceptor.clone();
             connections.spawn(async move {
+                let seat = sign_in::seat();
                 let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-                    let front = front.clone();
-                    async move { front.answer(request, scheme).await }
+                    let (front, seat) = (front.clone(), seat.clone());
+                    async move { front.answer(request, scheme, seat).await }
                 });
                 let server = auto::Builder::new(TokioExecutor::new()).http1_only();
                 // Errors here are the client's, or wanted by a fault.
@@ -128,8 +134,14 @@ pub(crate) fn spawn_plain(listener: TcpListener, router: Router) -> JoinHandle<(
 }
 
 impl Front {
-    async fn answer(&self, request: Request<Incoming>, scheme: &'static str) -> Result<Response, Hangup> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        scheme: &'static str,
+        seat: Seat,
+    ) -> Result<Response, Hangup> {
         let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(seat);
         parts.extensions.insert(Via {
             scheme,
             origins: Arc::clone(&self.origins),

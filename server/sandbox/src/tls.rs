@@ -16,6 +16,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 pub(crate) struct Tls {
     /// Leaf and authority.
     pub(crate) trusted: Arc<ServerConfig>,
+    /// The leaf of `trusted`, in DER.
+    pub(crate) leaf: Vec<u8>,
     /// A self-signed certificate for the right names.
     pub(crate) untrusted: Arc<ServerConfig>,
     /// Where the authority's certificate was written.
@@ -62,6 +64,7 @@ pub(crate) fn make(folder: &Path, domain: &str) -> anyhow::Result<Tls> {
     let untrusted = config(vec![stray.der().clone()], &stray_key)?;
     Ok(Tls {
         trusted: Arc::new(trusted),
+        leaf: leaf.der().to_vec(),
         untrusted: Arc::new(untrusted),
         ca_pem,
     })

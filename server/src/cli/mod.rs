@@ -37,7 +37,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the pane and run the sync until ended.
-    Serve,
+    Serve(serve::Args),
     /// Play Exchange and Salesforce on this machine, for development and tests.
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
@@ -99,8 +99,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             sandbox::run(args).await
         }
         Command::Doctor => doctor::run(read(cli.config.as_ref())).await,
-        Command::Serve => {
-            let config = settled(cli.config.as_ref())?;
+        Command::Serve(args) => {
+            let mut config = settled(cli.config.as_ref())?;
+            args.apply(&mut config);
             log_to_stderr(&config.log);
             serve::run(config).await
         }

@@ -12,6 +12,20 @@ use crate::{http, watch, worker};
 /// A session that has not come to a safe point by then is left to its lease.
 const GRACE: Duration = Duration::from_secs(25);
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A certificate authority to trust beside the operating system's (PEM), for a mail server with a private one.
+    /// May be given more than once; the same as net.extra_roots.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Vec<std::path::PathBuf>,
+}
+
+impl Args {
+    pub(super) fn apply(self, config: &mut Config) {
+        config.net.extra_roots.extend(self.ca_file);
+    }
+}
+
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     // The first page with async data panics without it.
     any_spawner::Executor::init_tokio().context("the page renderer has an executor already")?;

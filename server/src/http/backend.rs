@@ -5,7 +5,7 @@ use http::header::SET_COOKIE;
 use leptos::prelude::use_context;
 use secrecy::SecretString;
 use tandem_app::Backend;
-use tandem_mailbox::ActivationError;
+use tandem_mailbox::{ActivationError, Step};
 use tandem_store::{ConnectionRow, GrantSecret, MailboxSecret, Provider, UserRow, WaitingSignIn};
 use tandem_sync::model::Window;
 use tandem_sync::ports::StoreError;
@@ -13,8 +13,8 @@ use tandem_sync::undo::{LeftReason, UndoReport};
 use tandem_types::{
     ActivateExchange, ActivationFailure, ApiError, BackfillView, ConnectOffice, ConnectionId, ConnectionView,
     CrmAccount, InvalidField, IssueCure, IssueId, ItemKind, MailboxAccount, MailboxServer, OfficeAnswer,
-    OfficeView, PaneView, Progress, ProgressPhase, SessionId, StateReason, SyncState, Ticket, Timestamp,
-    UndoLeftView, UndoReason, UndoView, ViewerView,
+    OfficeView, PaneView, Progress, ProgressPhase, Refused, SearchStep, SessionId, StateReason, SyncState,
+    Ticket, Timestamp, UndoLeftView, UndoReason, UndoView, ViewerView,
 };
 
 use super::App;
@@ -300,12 +300,36 @@ fn expected_mailbox(outlook: &str, row: &ConnectionRow) -> Option<String> {
         .map(|account| account.address.clone())
 }
 
-/// By what trials are counted: `nina@contoso.example`, `CONTOSO\nina` and `nina` are one mailbox, and its account is
-/// what must not be locked. Two people of one name in two domains share a count: that costs a wait, no account.
-fn trial_subject(login: &str) -> String {
+/// By what trials are counted; the strictest count holds. An account has names that look nothing like each other
+/// (`nberg`, `CONTOSO\\nberg`, `nina.berg@contoso.example`), and it is the account that must not be locked:
+///
+/// - whose pane it is: whatever names somebody tries, it may be one account;
+/// - the name without its domain, over all users: two people of one name in two domains share a count, which costs a
+///   wait and no account;
+/// - the mailbox, where it is known: by the address that was typed, and by the mailbox that this connection had.
+fn trial_subjects(connection: &ConnectionId, mailbox: Option<&str>, login: &str) -> Vec<String> {
     let user = login.rsplit(['\\', '/']).next().unwrap_or(login);
-    let user = user.rsplit_once('@').map_or(user, |(local, _)| local);
-    format!("login/{}", user.trim().to_lowercase())
+    let name = user.rsplit_once('@').map_or(user, |(local, _)| local);
+    let mut subjects = vec![
+        format!("connection/{connection}"),
+        format!("login/{}", name.trim().to_lowercase()),
+    ];
+    let typed = user.contains('@').then_some(user);
+    for address in mailbox.into_iter().chain(typed) {
+        let subject = format!("mailbox/{}", address.trim().to_lowercase());
+        if !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    subjects
+}
+
+fn searched(trace: &[Step]) -> Vec<SearchStep> {
+    let step = |step: &Step| SearchStep {
+        asked: step.asked.clone(),
+        answer: step.answer.clone(),
+    };
+    trace.iter().map(step).collect()
 }
 
 async fn revoke(app: &App, connection: &ConnectionId, grant: &GrantSecret) {
@@ -380,7 +404,7 @@ impl Backend for RequestBackend {
         })
     }
 
-    async fn connect_exchange(&self, form: ActivateExchange) -> Result<PaneView, ApiError> {
+    async fn connect_exchange(&self, form: ActivateExchange) -> Result<PaneView, Refused> {
         let known = self.need().await?;
         checked(&form).map_err(ApiError::Invalid)?;
         let now = self.app.clock.now();
@@ -388,11 +412,17 @@ impl Backend for RequestBackend {
         let url = form.ews_url.trim();
         let store = &self.app.store;
         // Counted before it is tried, so that two clicks at once cannot both be the third.
-        let subject = trial_subject(login);
-        if store.trials(&subject, now).await.map_err(unavailable)? >= TRIALS
-            || store.record_trial(&subject, now).await.map_err(unavailable)? > TRIALS
-        {
-            return Err(ApiError::Activation(ActivationFailure::TooManyTrials));
+        let had = known.row.mailbox.as_ref().map(|mailbox| mailbox.address.as_str());
+        let subjects = trial_subjects(&known.row.id, had, login);
+        for subject in &subjects {
+            if store.trials(subject, now).await.map_err(unavailable)? >= TRIALS {
+                return Err(ApiError::Activation(ActivationFailure::TooManyTrials).into());
+            }
+        }
+        for subject in &subjects {
+            if store.record_trial(subject, now).await.map_err(unavailable)? > TRIALS {
+                return Err(ApiError::Activation(ActivationFailure::TooManyTrials).into());
+            }
         }
         let password = SecretString::from(form.password);
         let tried = tandem_mailbox::activate(
@@ -414,10 +444,15 @@ impl Backend for RequestBackend {
                 tracing::info!(connection = %known.row.id, ?cause, %error, "Exchange not connected");
                 if !password_was_tried {
                     // No password reached a server: this costs the user none of the three.
-                    store.forget_trial(&subject, now).await.map_err(unavailable)?;
+                    for subject in &subjects {
+                        store.forget_trial(subject, now).await.map_err(unavailable)?;
+                    }
                 }
                 self.audit(&known, "activation_refused", "").await?;
-                return Err(ApiError::Activation(*cause));
+                return Err(Refused {
+                    error: ApiError::Activation(*cause),
+                    search: searched(&error.trace),
+                });
             }
         };
         let account = MailboxAccount {
@@ -429,18 +464,25 @@ impl Backend for RequestBackend {
             login: login.to_owned(),
             password,
             ews_url: found.ews_url.to_string(),
-            extra: String::new(),
+            extra: found.sign_in.as_str().to_owned(),
         };
         // Whatever becomes of it here: the server has accepted it.
-        store.clear_trials(&subject).await.map_err(unavailable)?;
+        for subject in subjects
+            .into_iter()
+            .chain([format!("mailbox/{}", account.address.to_lowercase())])
+        {
+            store.clear_trials(&subject).await.map_err(unavailable)?;
+        }
         match store.activate(&known.row.id, account, secret, now).await {
             Ok(()) => {}
-            Err(StoreError::Taken(_)) => return Err(ApiError::Activation(ActivationFailure::MailboxTaken)),
-            Err(error) => return Err(unavailable(error)),
+            Err(StoreError::Taken(_)) => {
+                return Err(ApiError::Activation(ActivationFailure::MailboxTaken).into());
+            }
+            Err(error) => return Err(unavailable(error).into()),
         }
         self.audit(&known, "activated", "").await?;
         self.app.hub.wake_worker();
-        self.after(&known).await
+        Ok(self.after(&known).await?)
     }
 
     async fn connect_office(&self, form: ConnectOffice) -> Result<OfficeAnswer, ApiError> {
@@ -806,6 +848,7 @@ mod tests {
 
     #[test]
     fn one_mailbox_has_one_count_however_its_login_is_spelled() {
+        let pane = ConnectionId("c-1".to_owned());
         for login in [
             "nina@contoso.example",
             "NINA@Contoso.Example",
@@ -814,8 +857,18 @@ mod tests {
             "nina",
             " nina ",
         ] {
-            assert_eq!(trial_subject(login), "login/nina", "{login}");
+            let subjects = trial_subjects(&pane, None, login);
+            assert_eq!(subjects[..2], ["connection/c-1", "login/nina"], "{login}");
         }
-        assert_ne!(trial_subject("tomas@contoso.example"), trial_subject("nina"));
+        // A name that is unlike the address: the same pane, and the same mailbox where it is known.
+        let had = Some("Nina.Berg@contoso.example");
+        let mailbox = "mailbox/nina.berg@contoso.example".to_owned();
+        let short = trial_subjects(&pane, had, "CORP\\nberg");
+        assert_eq!(short, ["connection/c-1", "login/nberg", &mailbox]);
+        let other = ConnectionId("c-2".to_owned());
+        let long = trial_subjects(&other, None, "nina.berg@contoso.example");
+        assert_eq!(long, ["connection/c-2", "login/nina.berg", &mailbox]);
+        let own = trial_subjects(&pane, had, "nina.berg@contoso.example");
+        assert_eq!(own.iter().filter(|subject| **subject == mailbox).count(), 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tandem_crm::{Account, Salesforce};
-use tandem_mailbox::{Ews, EwsAccount, Graph, GraphAccount, GraphLimits};
+use tandem_mailbox::{Ews, EwsAccount, Graph, GraphAccount, GraphLimits, SignIn};
 use tandem_store::{ConnectionRow, Provider};
 use tandem_sync::ports::{Crm, Mailbox, StoreError};
 use tandem_types::{MailboxAccount, MailboxServer};
@@ -61,6 +61,7 @@ async fn exchange(
             url,
             login: secret.login,
             password: secret.password,
+            sign_in: SignIn::stored(&secret.extra),
             address: account.address.clone(),
         },
     )))

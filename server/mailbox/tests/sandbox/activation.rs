@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::support::{World, config, policy};
 
 impl World {
-    async fn connect(
+    pub(crate) async fn connect(
         &self,
         login: &str,
         password: &str,
@@ -36,7 +36,7 @@ impl World {
         &self.sandbox.info().ews_url
     }
 
-    async fn autodiscover(&self, settings: Value) {
+    pub(crate) async fn autodiscover(&self, settings: Value) {
         self.control("PUT", "/exchange/autodiscover", settings).await;
     }
 
@@ -360,18 +360,18 @@ async fn servers_that_are_something_else() {
         http_on_loopback: true,
         ..policy(&world)
     };
-    let basic = "401 Unauthorized\r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: Basic realm=\"x\"";
+    let basic = "401 Unauthorized\r\nWWW-Authenticate: Digest\r\nWWW-Authenticate: Basic realm=\"x\"";
     let page = (
         "200 OK\r\nContent-Type: text/html",
         "<!DOCTYPE html><html><body>Sign in</body></html>",
     );
     let cases = [
         (
-            vec![("401 Unauthorized\r\nWWW-Authenticate: NTLM", "")],
-            Cause::NotExchange,
+            vec![("401 Unauthorized\r\nWWW-Authenticate: Bearer", "")],
+            Cause::NoCommonSignIn,
             false,
         ),
-        (vec![("401 Unauthorized", "")], Cause::NotExchange, false),
+        (vec![("401 Unauthorized", "")], Cause::NoCommonSignIn, false),
         (vec![page], Cause::NotExchange, false),
         (
             vec![("302 Found\r\nLocation: /owa/", "")],

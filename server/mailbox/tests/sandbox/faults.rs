@@ -382,6 +382,7 @@ async fn answers_over_the_limit_are_refused() {
         url: world.sandbox.info().ews_url.parse().unwrap(),
         login: world.user.exchange_login.clone(),
         password: world.user.exchange_password.clone().into(),
+        sign_in: tandem_mailbox::SignIn::Basic,
         address: world.user.mailbox.clone(),
     };
     let limits = tandem_mailbox::EwsLimits {

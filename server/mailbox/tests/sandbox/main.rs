@@ -4,12 +4,14 @@
 
 mod activation;
 mod cells;
+mod discovery;
 mod events;
 mod faults;
 mod limits;
 mod mails;
 mod matrix;
 mod microsoft;
+mod ntlm;
 mod reading;
 mod support;
 mod tasks;

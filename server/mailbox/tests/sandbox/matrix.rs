@@ -333,6 +333,7 @@ impl Server for Exchange {
             url: plain_url(world),
             login: world.user.exchange_login.clone(),
             password: SecretString::from(world.user.exchange_password.as_str()),
+            sign_in: tandem_mailbox::SignIn::Basic,
             address: world.user.mailbox.clone(),
         };
         let limits = EwsLimits {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tandem_mailbox::{Ews, EwsAccount, EwsLimits, EwsPolicy};
+use tandem_mailbox::{Ews, EwsAccount, EwsLimits, EwsPolicy, SignIn};
 use tandem_net::{Net, NetConfig};
 use tandem_sandbox::{Options, Sandbox, UserInfo};
 use tandem_sync::model::{
@@ -41,10 +41,15 @@ impl World {
     }
 
     pub(crate) fn session_with(&self, password: &str) -> Ews {
+        self.session_by(SignIn::Basic, password)
+    }
+
+    pub(crate) fn session_by(&self, sign_in: SignIn, password: &str) -> Ews {
         let account = EwsAccount {
             url: self.sandbox.info().ews_url.parse().unwrap(),
             login: self.user.exchange_login.clone(),
             password: SecretString::from(password),
+            sign_in,
             address: self.user.mailbox.clone(),
         };
         let limits = EwsLimits {

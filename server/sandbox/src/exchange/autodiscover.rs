@@ -86,12 +86,10 @@ pub(super) fn serve(exchange: &Exchange, parts: &Parts, body: &[u8]) -> Response
             "{}/autodiscover/autodiscover.xml",
             via.origins.exchange_https
         )),
-        "AutodiscoverRedirect" => {
-            match exchange.log_on("autodiscover", "AutodiscoverRedirect", &parts.headers) {
-                Ok(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
-                Err(refused) => *refused,
-            }
-        }
+        "AutodiscoverRedirect" => match exchange.log_on("autodiscover", "AutodiscoverRedirect", parts) {
+            Ok(_) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+            Err(refused) => *refused,
+        },
         _ => {
             tracing::warn!(
                 path = parts.uri.path(),
@@ -197,7 +195,7 @@ fn v2(exchange: &Exchange, settings: &Settings, parts: &Parts, via: &Via) -> Res
 }
 
 fn pox(exchange: &Exchange, settings: &Settings, parts: &Parts, via: &Via, body: &[u8]) -> Response {
-    if let Err(refused) = exchange.log_on("autodiscover", "Autodiscover", &parts.headers) {
+    if let Err(refused) = exchange.log_on("autodiscover", "Autodiscover", parts) {
         return *refused;
     }
     let request = match xml::parse(body) {

@@ -37,6 +37,7 @@ impl IntoResponse for Refused {
 pub(super) fn router(exchange: Exchange) -> Router {
     Router::new()
         .route("/autodiscover", put(set_autodiscover).get(get_autodiscover))
+        .route("/sign-in", put(set_sign_in))
         .route("/mailboxes/{address}", get(mailbox).put(change_mailbox))
         .route("/mailboxes/{address}/home", post(set_home))
         .route("/mailboxes/{address}/seed", post(seed))
@@ -93,6 +94,16 @@ async fn get_autodiscover(State(exchange): State<Exchange>) -> Json<Value> {
     ))
 }
 
+async fn set_sign_in(
+    State(exchange): State<Exchange>,
+    Json(settings): Json<super::sign_in::Settings>,
+) -> Json<Value> {
+    let current = exchange.0.sign_in.lock();
+    let mut current = current.unwrap_or_else(std::sync::PoisonError::into_inner);
+    *current = settings;
+    Json(json!(*current))
+}
+
 async fn mailbox(State(exchange): State<Exchange>, Path(address): Path<String>) -> Answer {
     let failed = exchange.store().failed_logons.clone();
     within(&exchange, &address, |m, _| {
@@ -139,6 +150,8 @@ struct MailboxChange {
     locked: Option<bool>,
     /// How many items fit in; 0 is no limit.
     quota_items: Option<usize>,
+    /// Further names of the account.
+    logins: Option<Vec<String>>,
 }
 
 async fn change_mailbox(
@@ -158,6 +171,9 @@ async fn change_mailbox(
         m.logon_only = change.no_mailbox.unwrap_or(m.logon_only);
         if let Some(quota) = change.quota_items {
             m.quota = Some(quota).filter(|q| *q > 0);
+        }
+        if let Some(logins) = change.logins {
+            m.logins = logins;
         }
         m.watermarks = change.watermark_support.unwrap_or(m.watermarks);
         Ok(StatusCode::NO_CONTENT.into_response())

@@ -1,4 +1,4 @@
-//! An Exchange server for contacts, calendars, tasks and mail: EWS with Basic authentication, and Autodiscover.
+//! An Exchange server for contacts, calendars, tasks and mail: EWS with Basic and NTLM, and Autodiscover.
 //!
 //! <https://learn.microsoft.com/exchange/client-developer/web-service-reference/ews-reference-for-exchange>
 
@@ -19,6 +19,7 @@ pub(crate) mod recur;
 mod schema;
 mod search;
 mod seed;
+pub(crate) mod sign_in;
 pub(crate) mod store;
 mod sync;
 pub(crate) mod task;
@@ -31,9 +32,8 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 use serde_json::{Value, json};
@@ -207,6 +207,9 @@ struct Inner {
     company: Company,
     store: Mutex<Store>,
     autodiscover: Mutex<autodiscover::Settings>,
+    sign_in: Mutex<sign_in::Settings>,
+    /// What the servers present, in DER.
+    certificate: Vec<u8>,
     faults: Arc<Faults>,
     log: Arc<Log>,
     now: Now,
@@ -220,6 +223,7 @@ impl Exchange {
     pub(crate) fn new(
         company: &Company,
         options: &Options,
+        certificate: Vec<u8>,
         faults: Arc<Faults>,
         log: Arc<Log>,
         now: Now,
@@ -230,6 +234,8 @@ impl Exchange {
             company: company.clone(),
             store: Mutex::new(store),
             autodiscover: Mutex::default(),
+            sign_in: Mutex::default(),
+            certificate,
             faults,
             log,
             now,
@@ -253,47 +259,6 @@ impl Exchange {
 
     fn now(&self) -> i64 {
         (self.0.now)()
-    }
-
-    /// The mailbox that the credentials open, or the 401.
-    fn log_on(
-        &self,
-        service: &'static str,
-        operation: &str,
-        headers: &HeaderMap,
-    ) -> Result<usize, Box<Response>> {
-        let Some((login, password)) = basic(headers) else {
-            return Err(Box::new(unauthorized()));
-        };
-        let mut store = self.store();
-        let found = store.find(&login, &self.0.company.netbios());
-        let address = found.map(|at| store.mailboxes[at].user.address.clone());
-        let refused = self.0.faults.take(
-            service,
-            operation,
-            Some(address.as_deref().unwrap_or(&login)),
-            |k| *k == Kind::CredentialsWrong,
-        );
-        if refused.is_some() {
-            return Err(Box::new(unauthorized()));
-        }
-        let Some(at) = found else {
-            *store.failed_logons.entry(login.to_lowercase()).or_default() += 1;
-            return Err(Box::new(unauthorized()));
-        };
-        let mailbox = &mut store.mailboxes[at];
-        if mailbox.password != password {
-            mailbox.failed_in_row += 1;
-            let name = mailbox.user.address.clone();
-            *store.failed_logons.entry(name).or_default() += 1;
-            return Err(Box::new(unauthorized()));
-        }
-        // A locked account says nothing else than a wrong password does.
-        if mailbox.disabled || mailbox.failed_in_row >= LOCK_AFTER {
-            return Err(Box::new(unauthorized()));
-        }
-        mailbox.failed_in_row = 0;
-        Ok(at)
     }
 
     fn ews(&self, me: usize, body: &[u8], request: u64) -> Response {
@@ -523,31 +488,6 @@ fn soap(status: StatusCode, content: &str) -> Response {
     response
 }
 
-fn unauthorized() -> Response {
-    let mut response = StatusCode::UNAUTHORIZED.into_response();
-    response.headers_mut().insert(
-        header::WWW_AUTHENTICATE,
-        HeaderValue::from_static("Basic realm=\"localhost\""),
-    );
-    response
-}
-
-/// Login and password of a Basic header. Old clients write Latin-1.
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(encoded.trim())
-        .ok()?;
-    let text = String::from_utf8(bytes)
-        .unwrap_or_else(|not_utf8| not_utf8.into_bytes().into_iter().map(char::from).collect());
-    let (login, password) = text.split_once(':')?;
-    Some((login.to_owned(), password.to_owned()))
-}
-
 fn is_ews(path: &str) -> bool {
     path.eq_ignore_ascii_case("/EWS/Exchange.asmx")
 }
@@ -565,7 +505,7 @@ impl Exchange {
     fn serve_ews(&self, parts: &Parts, body: &Bytes) -> Response {
         let request = self.0.log.last();
         let operation = operation_of(body);
-        let me = match self.log_on("exchange", &operation, &parts.headers) {
+        let me = match self.log_on("exchange", &operation, parts) {
             Ok(me) => me,
             Err(refused) => return *refused,
         };
@@ -621,7 +561,9 @@ impl Service for Exchange {
 
     fn operation(&self, parts: &Parts, body: &[u8]) -> String {
         if is_ews(parts.uri.path()) {
-            return if parts.method == Method::POST {
+            return if sign_in::opens(parts) {
+                "SignIn".to_owned()
+            } else if parts.method == Method::POST {
                 operation_of(body)
             } else {
                 parts.method.to_string()
@@ -631,10 +573,7 @@ impl Service for Exchange {
     }
 
     fn user(&self, parts: &Parts, _: &[u8]) -> Option<String> {
-        let (login, _) = basic(&parts.headers)?;
-        let store = self.store();
-        let found = store.find(&login, &self.0.company.netbios());
-        Some(found.map_or(login, |at| store.mailboxes[at].user.address.clone()))
+        self.shown(parts)
     }
 
     fn counters(&self) -> Value {
@@ -645,7 +584,8 @@ impl Service for Exchange {
             .filter(|m| m.failed_in_row >= LOCK_AFTER)
             .map(|m| m.user.address.as_str())
             .collect();
-        json!({ "failed_logons": store.failed_logons, "locked": locked, "mails_sent": store.mails_sent, "mails": store.sent })
+        let most: u32 = store.mailboxes.iter().map(|m| m.most_failed).max().unwrap_or(0);
+        json!({ "failed_logons": store.failed_logons, "most_failed_in_row": most, "locked": locked, "mails_sent": store.mails_sent, "mails": store.sent })
     }
 
     fn reset_counters(&self) {

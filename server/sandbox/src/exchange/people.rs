@@ -118,7 +118,18 @@ pub(super) fn resolve(call: &Call<'_>, request: &Element) -> String {
     if scope.contains("ActiveDirectory") {
         for user in &call.company.users {
             let name = user.name();
-            if !fits(&[&name, user.surname, &user.address, user.alias]) {
+            // Ambiguous names are resolved by the account's names, too.
+            let own = call
+                .store
+                .mailboxes
+                .iter()
+                .find(|m| m.user.address == user.address);
+            let accounts = own.map_or(&[][..], |m| &m.logins);
+            let accounts: Vec<&str> = accounts
+                .iter()
+                .map(|login| login.rsplit('\\').next().unwrap_or(login))
+                .collect();
+            if !fits(&[&name, user.surname, &user.address, user.alias]) && !fits(&accounts) {
                 continue;
             }
             let mut contact = Content::default();

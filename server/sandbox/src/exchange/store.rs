@@ -218,6 +218,10 @@ pub(crate) struct Mailbox {
     pub(crate) home: Home,
     pub(crate) watermarks: bool,
     pub(crate) failed_in_row: u32,
+    /// The most that ever were.
+    pub(crate) most_failed: u32,
+    /// Names of the account beside the address and `CONTOSO\alias`: `nberg`, `CORP\nberg`, a user principal name.
+    pub(crate) logins: Vec<String>,
     pub(crate) seq: u64,
     next_number: u64,
     pub(crate) items: BTreeMap<u64, Item>,
@@ -252,6 +256,8 @@ pub(crate) struct Store {
     pub(crate) expired: BTreeSet<String>,
     pub(crate) subscription_number: u64,
     pub(crate) failed_logons: BTreeMap<String, u64>,
+    /// How many NTLM challenges were given.
+    pub(crate) challenges: u64,
     pub(crate) mails_sent: u64,
     /// Each mail that was sent: from, to, kind.
     pub(crate) sent: Vec<serde_json::Value>,
@@ -302,6 +308,8 @@ impl Mailbox {
             home: Home::Both,
             watermarks: true,
             failed_in_row: 0,
+            most_failed: 0,
+            logins: Vec::new(),
             seq: 1,
             next_number: 1,
             items: BTreeMap::new(),
@@ -918,6 +926,7 @@ impl Store {
             expired: BTreeSet::new(),
             subscription_number: 0,
             failed_logons: BTreeMap::new(),
+            challenges: 0,
             mails_sent: 0,
             sent: Vec::new(),
             busy_as_fault: true,
@@ -926,11 +935,14 @@ impl Store {
 
     /// The mailbox with that address or login: `nina.berg@contoso.example`, `CONTOSO\nina.berg`.
     pub(crate) fn find(&self, login: &str, netbios: &str) -> Option<usize> {
-        self.mailboxes.iter().position(|m| match login.split_once('\\') {
-            Some((domain, alias)) => {
-                domain.eq_ignore_ascii_case(netbios) && alias.eq_ignore_ascii_case(m.user.alias)
-            }
-            None => login.eq_ignore_ascii_case(&m.user.address),
+        self.mailboxes.iter().position(|m| {
+            let named = match login.split_once('\\') {
+                Some((domain, alias)) => {
+                    domain.eq_ignore_ascii_case(netbios) && alias.eq_ignore_ascii_case(m.user.alias)
+                }
+                None => login.eq_ignore_ascii_case(&m.user.address),
+            };
+            named || m.logins.iter().any(|other| login.eq_ignore_ascii_case(other))
         })
     }
 }
