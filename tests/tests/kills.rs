@@ -35,7 +35,7 @@ impl Server {
     fn moments(self) -> u64 {
         match self {
             Self::Exchange => 30,
-            Self::Office365 => 24,
+            Self::Office365 => 40,
         }
     }
 }
@@ -85,7 +85,12 @@ async fn killed_again_and_again(server: Server, mut options: Options, key: bool)
         }
         sign_ins += u32::from(signed_in(&mut stage).await?);
         begin(&stage).await?;
-        let moment = u64::from(rng.next_u32()) % server.moments();
+        // Left in peace for once: over Graph twenty items are read by one request, and who is cut off again and again
+        // while more and more is waiting never gets beyond reading.
+        let moment = match (server, kill % 5) {
+            (Server::Office365, 4) => u64::MAX,
+            _ => u64::from(rng.next_u32()) % server.moments(),
+        };
         let reached = run_until(&stage, moment).await?;
         stage.tandem.kill().await?;
         *at.entry(reached).or_default() += 1;
@@ -182,7 +187,7 @@ async fn run_until(stage: &Stage, moment: u64) -> Result<&'static str> {
         if now != before && !now["outcome"].is_null() {
             return Ok("after a session");
         }
-        if begun.elapsed() > Duration::from_secs(12) {
+        if begun.elapsed() > Duration::from_secs(if asked == 0 { 12 } else { 60 }) {
             // Longer than a lease: nothing is due.
             return Ok("at rest");
         }
@@ -204,6 +209,9 @@ async fn quiet(stage: &mut Stage) -> Result<u32> {
             .nina
             .until("an end of the running session", |c| c["progress"].is_null())
             .await?;
+        if stage.nina.connection().await?["reason"] == "stopped_by_brake" {
+            stage.nina.order("release", &[]).await?;
+        }
         let before = stage.writes().await?;
         match stage.session().await {
             Ok(_) if stage.writes().await? == before => return Ok(sign_ins),
