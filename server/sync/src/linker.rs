@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tandem_types::{ItemKind, Settings, UserId};
 
 use crate::model::{Answer, Clue, Field, ItemId, Known, KnownKind, Relations, Snapshot};
+use crate::mutant::{self, Mutant};
 
 pub use people::{People, Person};
 pub(crate) use text::record_id;
@@ -318,10 +319,11 @@ fn person_of(records: &[Known]) -> Option<&Known> {
 
 /// The user's own one, else the oldest: ids grow.
 fn best(records: &[Known], kind: KnownKind) -> Option<&Known> {
-    records
-        .iter()
-        .filter(|record| record.kind == kind)
-        .min_by(|a, b| (!a.own, &a.id).cmp(&(!b.own, &b.id)))
+    let mut these = records.iter().filter(|record| record.kind == kind);
+    if mutant::on(Mutant::FirstAnswered) {
+        return these.next();
+    }
+    these.min_by(|a, b| (!a.own, &a.id).cmp(&(!b.own, &b.id)))
 }
 
 fn in_order(records: &[Known]) -> Vec<&Known> {

@@ -94,6 +94,8 @@ mutants! {
     PoisonEnds = "poison-ends",
     /// Mail of a blocked address is saved.
     IgnoreBlocklist = "ignore-blocklist",
+    /// Of several records that have an address, the one that is answered first is meant.
+    FirstAnswered = "first-answered",
     /// Undo overwrites what was changed since.
     UndoBlindly = "undo-blindly",
 }

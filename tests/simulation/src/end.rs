@@ -346,6 +346,7 @@ impl World {
         if self.in_cloud(home) {
             Self::newest(&mut items);
         }
+        self.turn_round(&mut items);
         let full = ItemKind::ALL
             .into_iter()
             .filter(|kind| *kind != ItemKind::Email && at.full & bit(*kind) != 0)
@@ -411,6 +412,7 @@ impl World {
                 email: rec.email.clone(),
             }));
         }
+        self.turn_round(&mut found);
         found
     }
 
@@ -948,7 +950,7 @@ impl Endpoint for End {
         let holds_key = world.profiles[usize::from(self.side == Side::Crm)]
             .of(kind)
             .is_some_and(|profile| profile.holds_key);
-        Ok(world
+        let mut made: Vec<Snapshot> = world
             .living(home, kind)
             .into_iter()
             .filter(|index| {
@@ -966,7 +968,9 @@ impl Endpoint for End {
                 }
             })
             .map(|index| world.snapshot(home, index, self.conn))
-            .collect())
+            .collect();
+        world.turn_round(&mut made);
+        Ok(made)
     }
 
     async fn restore(&self, gone: &[Trace]) -> Result<Vec<Outcome>, Fault> {
@@ -1226,7 +1230,14 @@ impl Crm for End {
     async fn known(&self, clues: &[Clue]) -> Result<Vec<Vec<Known>>, Fault> {
         self.call(Op::Known).await?;
         let world = self.shared.lock();
-        Ok(clues.iter().map(|clue| world.clue(self.conn, clue)).collect())
+        Ok(clues
+            .iter()
+            .map(|clue| {
+                let mut known = world.clue(self.conn, clue);
+                world.turn_round(&mut known);
+                known
+            })
+            .collect())
     }
 
     async fn attach(&self, to: &ItemId, files: &[File]) -> Result<Vec<Result<(), Refusal>>, Fault> {

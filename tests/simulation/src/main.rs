@@ -91,6 +91,7 @@ fn play(story: &Story, diary: bool) -> Verdict {
         edits: 0,
         sessions: 0,
         diary: Vec::new(),
+        end: Vec::new(),
     })
 }
 

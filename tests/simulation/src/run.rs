@@ -42,6 +42,8 @@ pub struct Verdict {
     pub edits: u32,
     pub sessions: u32,
     pub diary: Vec<String>,
+    /// Every item and every pair as it is at the end.
+    pub end: Vec<String>,
 }
 
 struct Quiet;
@@ -76,9 +78,52 @@ struct Play {
     undone: [bool; 2],
 }
 
+/// Of so many seeds, one is told a second time with every answer turned round.
+const TURNED_EVERY: u64 = 8;
+
 /// Plays a story to its end, and judges it.
+///
+/// S12: some are told twice, the second time with all that the sides answer once the faults have stopped in the opposite
+/// order: whatever order a batch comes in, the same is done.
 pub fn tell(story: &Story, with_diary: bool) -> Verdict {
+    let mut verdict = play(story, with_diary, false);
+    if !verdict.violations.is_empty() || !story.seed.is_multiple_of(TURNED_EVERY) {
+        return verdict;
+    }
+    let turned = play(story, with_diary, true);
+    let apart = (verdict.end.iter().zip(&turned.end)).find(|(this, other)| this != other);
+    let text = match apart {
+        _ if !turned.violations.is_empty() => Some(format!(
+            "with every batch turned round, {} is violated: {}",
+            turned.violations[0].invariant, turned.violations[0].text
+        )),
+        Some((this, other)) => Some(format!(
+            "with every batch turned round, it ends otherwise: {this}, and {other}"
+        )),
+        None if verdict.end.len() != turned.end.len() => {
+            Some("with every batch turned round, there are more items at its end, or fewer".to_owned())
+        }
+        None => None,
+    };
+    if let Some(text) = text {
+        verdict.violations.push(Violation {
+            invariant: "S12",
+            text,
+        });
+        if with_diary {
+            verdict
+                .diary
+                .push("# the same with every batch turned round".to_owned());
+            verdict.diary.extend(turned.diary);
+        }
+    }
+    verdict
+}
+
+/// `turned`: once the faults have stopped, all that the sides answer comes in the opposite order.
+fn play(story: &Story, with_diary: bool, turned: bool) -> Verdict {
     let mut play = Play::new(story, with_diary);
+    play.shared.lock().turned = turned;
     for step in &story.steps {
         play.step(step);
         if !play.shared.lock().violations.is_empty() {
@@ -787,6 +832,7 @@ impl Play {
             edits: world.edits,
             sessions: self.sessions,
             diary: world.diary.take().unwrap_or_default(),
+            end: world.state(),
         }
     }
 }

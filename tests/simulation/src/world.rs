@@ -358,6 +358,8 @@ pub struct World {
     pub diary: Option<Vec<String>>,
     /// The faults have stopped.
     pub calm: bool,
+    /// From then on, whatever is answered comes in the opposite order.
+    pub turned: bool,
     ids: u64,
 }
 
@@ -445,6 +447,7 @@ impl World {
             edits: 0,
             diary: None,
             calm: false,
+            turned: false,
             ids: 0,
         }
     }
@@ -468,6 +471,48 @@ impl World {
         if let Some(diary) = &mut self.diary {
             diary.push(line);
         }
+    }
+
+    /// Turns an answer round, where that is wanted.
+    pub fn turn_round<T>(&self, answer: &mut [T]) {
+        if self.turned && self.calm {
+            answer.reverse();
+        }
+    }
+
+    /// Every item and every pair, a line each.
+    pub fn state(&self) -> Vec<String> {
+        let homes = [Home::Box(0), Home::Box(1), Home::Org];
+        let items = homes.into_iter().flat_map(|home| &self.shelf(home).items);
+        let items = items.map(|item| {
+            let Item {
+                id,
+                fields,
+                key,
+                place,
+                category,
+                failed,
+                owner,
+                who,
+                what,
+                invited,
+                files,
+                ..
+            } = item;
+            let here = item.here();
+            format!(
+                "{id} here {here} {key:?} {place:?} {category} {failed} {owner} {who:?} {what:?} {invited:?} {files:?} {fields:?}"
+            )
+        });
+        let links = self.links.iter().flat_map(BTreeMap::values).map(|link| {
+            let (mailbox, crm) = (&link.mailbox_id, &link.crm_id);
+            format!(
+                "{mailbox:?} {crm:?} {:?} owes {:?}",
+                link.state,
+                link.intent.map(|i| i.side)
+            )
+        });
+        items.chain(links).collect()
     }
 
     /// A line for a reader of the diary only.
