@@ -2,10 +2,11 @@
 
 mod activity;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tandem_types::{ItemKind, LinkId, Side};
 
+use crate::decide::Decision;
 use crate::facts::{Made, Seen};
 use crate::link::{EndReason, Link, LinkState};
 use crate::merge::Both;
@@ -206,6 +207,8 @@ impl Groups {
 struct Graph<'a> {
     nodes: Vec<Node<'a>>,
     index: Both<HashMap<&'a ItemId, usize>>,
+    /// Links that go on with both their items in this very session.
+    joined: HashSet<&'a LinkId>,
 }
 
 impl<'a> Graph<'a> {
@@ -232,8 +235,8 @@ impl<'a> Graph<'a> {
             return None;
         }
         let link = survey.link_of(view, side, &item.id);
-        // Also one that waited for its other half, or had ended without it, and has it back now.
-        let paired = |link: &Link| paired(link) || survey.rejoins(link) || survey.wakes(link);
+        // Also one that waited for its other half, or had ended without it, and goes on with both now.
+        let paired = |link: &Link| paired(link) || self.joined.contains(&link.id);
         let (free, blocked) = match link {
             None => (true, false),
             // Its other item is gone, and here is one that looks just like it.
@@ -270,6 +273,12 @@ pub(crate) fn pair<'a>(view: View<'a>, survey: &Survey<'a>) -> Vec<Pairing<'a>> 
     let mut graph = Graph {
         nodes: Vec::with_capacity(survey.sources.len()),
         index: Both::default(),
+        joined: survey
+            .cases
+            .iter()
+            .filter(|case| matches!(case.decision, Decision::Merge { .. } | Decision::Follow { .. }))
+            .map(|case| &case.link.id)
+            .collect(),
     };
     for source in survey.sources.iter().filter(|source| source.course.is_open()) {
         graph.add(Node {

@@ -673,14 +673,6 @@ impl Survey<'_> {
         self.lost.on(side).contains(&link.id) || link.id_on(side).is_some_and(gone)
     }
 
-    /// It has waited for its other half, and has it back now.
-    pub fn rejoins(&self, link: &Link) -> bool {
-        let has = |side: Side| {
-            link.id_on(side).is_some() || self.claimed.on(side).values().any(|held| *held == link.id)
-        };
-        !matches!(link.state, LinkState::Ended(_)) && has(Side::Mailbox) && has(Side::Crm)
-    }
-
     /// It ended when its item was deleted, and the user has taken that back.
     pub fn wakes(&self, link: &Link) -> bool {
         link.state == LinkState::Ended(EndReason::DeletedInMailbox)

@@ -12,8 +12,8 @@ use tandem_sync::model::LinkKey;
 use tandem_sync::ports::{Backfill, Closing, Commit, IssueKey, Lease, Observer, Pick, Store, StoreError};
 use tandem_sync::session::{Context, Limits, Report};
 use tandem_types::{
-    ConnectionId, IssueCode, IssueCure, MailboxAccount, MailboxServer, Progress, SessionId, SessionOutcome,
-    Side, StateReason, SyncState,
+    ConnectionId, IssueCode, IssueCure, ItemKind, MailboxAccount, MailboxServer, Progress, SessionId,
+    SessionOutcome, Side, StateReason, SyncState,
 };
 
 use crate::counters::Counters;
@@ -191,10 +191,15 @@ impl Play {
         let mut world = self.shared.lock();
         match set {
             Ok(settings) => {
-                world.ever_recreate |= settings.contact_deleted_in_mailbox
-                    == tandem_types::DeletedInMailbox::Recreate
-                    || settings.task_deleted_in_mailbox == tandem_types::DeletedInMailbox::Recreate;
-                for kind in tandem_types::ItemKind::ALL {
+                for (kind, what) in [
+                    (ItemKind::Contact, settings.contact_deleted_in_mailbox),
+                    (ItemKind::Task, settings.task_deleted_in_mailbox),
+                ] {
+                    if what == tandem_types::DeletedInMailbox::Recreate {
+                        world.ever_recreate.insert((conn, kind));
+                    }
+                }
+                for kind in ItemKind::ALL {
                     if settings.direction(kind) != tandem_types::Direction::TwoWay {
                         world.one_way.insert((conn, kind));
                     }
@@ -299,7 +304,7 @@ impl Play {
             .store
             .issue_keys(&self.conns[conn])
             .into_iter()
-            .filter(|key| key.kind != tandem_types::ItemKind::Email)
+            .filter(|key| key.kind != ItemKind::Email)
             .collect();
         if issues.is_empty() {
             return;
@@ -346,7 +351,7 @@ impl Play {
         if matches!(noted, Some(Ok(()))) {
             let run = self.tasks[last].run;
             let mut world = self.shared.lock();
-            world.cured.insert(id);
+            world.cured.entry(id).or_default().push(wanted);
             let soul_of = |world: &World, link: &tandem_sync::Link| {
                 let id = link
                     .mailbox_id
@@ -354,9 +359,11 @@ impl Play {
                     .and_then(|id| world.find_ever(Home::Box(conn), id));
                 id.map(|index| world.item(Home::Box(conn), index).soul)
             };
-            if let Some(soul) = soul_of(&world, &commit.links[0]) {
+            // Who only tries again chooses nothing.
+            if let Some(soul) = soul_of(&world, &commit.links[0]).filter(|_| wanted != IssueCure::Retry) {
                 world.blurred.insert(soul);
                 world.doubted.insert(soul);
+                world.emptied.insert(soul);
             }
             world.noted(run, commit.links, Vec::new());
             world.counters.count("cure", format!("{wanted:?}"));
@@ -725,7 +732,7 @@ impl Play {
                 }
                 for calls in world.runs[run].calls.clone() {
                     let settings = &world.settings[conn];
-                    let off = tandem_types::ItemKind::ALL
+                    let off = ItemKind::ALL
                         .into_iter()
                         .all(|kind| settings.direction(kind) == tandem_types::Direction::Off);
                     if calls != ["changes"] && !off {

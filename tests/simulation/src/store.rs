@@ -100,6 +100,7 @@ impl World {
             let noted = self.link_seq.entry(id.clone()).or_default();
             if noted.run != run {
                 noted.before = noted.at;
+                noted.before_run = noted.run;
                 noted.run = run;
             }
             noted.at = seq;

@@ -682,6 +682,8 @@ impl World {
                 let from = self.item(mine, index).clone();
                 let copy = self.add(mine, ItemKind::Contact, from.soul, None);
                 self.blurred.insert(from.soul);
+                // What is added to the first one from now on, the copy lacks.
+                self.emptied.insert(from.soul);
                 let item = self.item_mut(mine, copy);
                 item.place = from.place;
                 item.category = from.category;
@@ -725,6 +727,7 @@ impl World {
                 let (a, b) = (self.item(org, winner).soul, self.item(org, loser).soul);
                 self.truth.join(a, b);
                 self.blurred.insert(a);
+                self.emptied.insert(a);
                 self.touch(org, winner);
             }
             Act::GiveAway | Act::TakeBack => {
@@ -773,6 +776,8 @@ impl World {
                 // From now on it is there because a user wanted it.
                 item.made_by = None;
                 self.touch(org, index);
+                let seq = self.seq;
+                self.item_mut(org, index).asked = seq;
             }
             Act::Deny => {
                 let field = *dice.pick(&[

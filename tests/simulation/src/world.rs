@@ -13,7 +13,7 @@ use tandem_sync::model::{
     MailPlace, Part, Profile, Profiles, Relations, Scope, Snapshot, TaskFacts, Version, When,
 };
 use tandem_sync::ports::{Clock, JournalEntry};
-use tandem_types::{ContactScope, ItemKind, LinkId, SessionId, Settings, Side, Timestamp};
+use tandem_types::{ContactScope, IssueCure, ItemKind, LinkId, SessionId, Settings, Side, Timestamp};
 
 use crate::counters::Counters;
 use crate::dice::Dice;
@@ -226,6 +226,7 @@ pub struct Noted {
     pub at: u64,
     /// By the last run before that one.
     pub before: u64,
+    pub before_run: usize,
 }
 
 /// Something that must never be.
@@ -318,8 +319,11 @@ pub struct World {
     /// By which run.
     pub journal: Vec<(usize, JournalEntry)>,
     /// Items whose fate a user decided by a cure.
-    pub cured: BTreeSet<LinkId>,
-    pub ever_recreate: bool,
+    pub cured: BTreeMap<LinkId, Vec<IssueCure>>,
+    /// Kinds whose deleted items were to be made again for some time, by connection.
+    pub ever_recreate: BTreeSet<(usize, ItemKind)>,
+    /// Things of which somebody emptied what he did not name: by a merge, an undo, a copy, or by keeping one side.
+    pub emptied: BTreeSet<usize>,
     /// Kinds of which one direction was closed for some time.
     pub one_way: BTreeSet<(usize, ItemKind)>,
     /// When a link first held both its items.
@@ -423,8 +427,9 @@ impl World {
             blurred: BTreeSet::new(),
             keys: BTreeMap::new(),
             journal: Vec::new(),
-            cured: BTreeSet::new(),
-            ever_recreate: false,
+            cured: BTreeMap::new(),
+            ever_recreate: BTreeSet::new(),
+            emptied: BTreeSet::new(),
             one_way: BTreeSet::new(),
             paired: BTreeMap::new(),
             noted_ids: BTreeSet::new(),
@@ -471,6 +476,13 @@ impl World {
         if let Some(diary) = &mut self.diary {
             diary.push(line);
         }
+    }
+
+    /// Whether a user chose one of these for a pair.
+    pub fn has_cured(&self, link: &LinkId, by: &[IssueCure]) -> bool {
+        self.cured
+            .get(link)
+            .is_some_and(|chosen| chosen.iter().any(|cure| by.contains(cure)))
     }
 
     /// Turns an answer round, where that is wanted.
@@ -957,6 +969,22 @@ impl World {
         self.link_seq
             .get(link)
             .map_or(0, |noted| if noted.run == run { noted.before } else { noted.at })
+    }
+
+    /// When the run began that stored a link last before this one: what was written since may have been missed.
+    pub fn read_before(&self, link: &LinkId, run: usize) -> u64 {
+        let noted = self
+            .link_seq
+            .get(link)
+            .filter(|_| self.noted_before(link, run) > 0);
+        noted.map_or(0, |noted| {
+            let last = if noted.run == run {
+                noted.before_run
+            } else {
+                noted.run
+            };
+            self.runs[last].seq
+        })
     }
 
     /// Items of a kind that are there.

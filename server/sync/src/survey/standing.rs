@@ -11,6 +11,7 @@ use crate::link::{Link, LinkState};
 use crate::merge::{Both, differs, edited, may_write};
 use crate::model::{Field, ItemId, Scope, Snapshot, When, instant};
 use crate::mutant::{self, Mutant};
+use crate::roles;
 
 use super::{MERGES_MAX, Stand, Survey, View, paired};
 
@@ -85,6 +86,12 @@ impl<'a> View<'a> {
                 link.traits.prefer.is_some()
                     || differs(self.hasher, &link.base, side, &now.record)
                     || self.lacks_key(link, side, now)
+            }
+            // A mask is no edit.
+            _ if side == Side::Mailbox && roles::masked(link, now) => {
+                let mut seen = now.record.clone();
+                seen.fields.retain(|field, _| !roles::MASKED.contains(field));
+                edited(self.hasher, &link.base, side, &seen)
             }
             _ => edited(self.hasher, &link.base, side, &now.record),
         }

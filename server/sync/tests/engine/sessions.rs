@@ -699,6 +699,28 @@ fn a_record_that_goes_to_a_colleague_takes_our_untouched_item_along() {
     }
 }
 
+/// The copy of an item whose record went to a colleague carries its key, and is no pair with that record: nobody who looks
+/// like it gets a second one.
+#[test]
+fn a_copy_of_what_went_to_a_colleague_makes_no_room_for_another() {
+    let world = World::new(97);
+    let crm = world.crm.add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.settle();
+    let key = world.mailbox.here()[0].1.key.clone();
+    let ann = || {
+        world
+            .mailbox
+            .add(person("Ann", "Lee", "ann@example.com"), Scope::In)
+    };
+    let (copy, _) = (ann(), ann());
+    world.mailbox.touch(&copy, |item| item.key = key);
+    world.crm.touch(&crm, |item| item.scope = Scope::Out);
+    world.settle();
+    world.minutes(25 * 60);
+    world.settle();
+    assert_eq!(count(&world, CRM), 1);
+}
+
 #[test]
 fn a_merged_record_takes_the_link_along() {
     let world = World::new(21);

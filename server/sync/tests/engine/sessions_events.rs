@@ -519,7 +519,7 @@ fn what_may_be_private_is_not_saved_before_that_is_known() {
     let record = event("Mine", &when).with(Field::Private, "yes");
     let mailbox = world.mailbox.add(record, Scope::In);
     world.mailbox.touch(&mailbox, |item| {
-        item.record.set(Field::Private, FieldValue::Unknown)
+        item.record.set(Field::Private, FieldValue::Unknown);
     });
     world.settle();
     assert_eq!(count(&world, CRM), 0);
@@ -541,6 +541,35 @@ fn what_may_be_private_is_not_saved_before_that_is_known() {
     );
     assert_eq!(world.crm.value(&crm, Field::Private), known("yes"));
     world.assert_quiet();
+}
+
+/// What a mask hides was not edited: whoever deletes the record meant it.
+#[test]
+fn a_mask_is_no_edit_that_beats_a_delete() {
+    let world = World::new(119);
+    let mailbox = marked(&world, "Visit", DAY);
+    world.mailbox.edit(&mailbox, Field::Location, "Room 1");
+    world.settle();
+    let crm = world.crm.here()[0].0.clone();
+    // The place can neither be read nor written there for now.
+    let place = world.crm.with(|state| {
+        state
+            .profiles
+            .0
+            .get_mut(&ItemKind::Event)
+            .unwrap()
+            .fields
+            .remove(&Field::Location)
+    });
+    assert!(place.is_some());
+    world.mailbox.edit(&mailbox, Field::Private, "yes");
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Subject), known("Private"));
+    world.crm.delete(&crm);
+    world.mailbox.touch(&mailbox, |_| {});
+    world.settle();
+    assert_eq!(count(&world, CRM), 0);
+    assert_eq!(state(&world), LinkState::Ended(EndReason::DeletedInCrm));
 }
 
 /// What comes down shows nothing that the CRM does not: what is written there stays.

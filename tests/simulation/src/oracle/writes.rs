@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sync::LinkState;
 use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Mark, Part, Record, Relations};
-use tandem_types::{ConflictPolicy, ItemKind, Side};
+use tandem_types::{ConflictPolicy, IssueCure, ItemKind, Side};
 
 use crate::end::{take_answer, take_relations};
 use crate::oracle::private::HIDDEN;
@@ -261,6 +261,7 @@ impl World {
         let item = self.item(other, source);
         let link = self.keys.get(&(conn, key.clone())).cloned();
         let noted = link.as_ref().map_or(0, |link| self.noted_before(link, run));
+        let read = link.as_ref().map_or(0, |link| self.read_before(link, run));
         let paired = link
             .as_ref()
             .and_then(|link| self.paired.get(&(conn, link.clone())));
@@ -276,7 +277,7 @@ impl World {
                     Home::Org => !self.agree(kind, *field, item.text(*field), lost.text(*field)),
                 });
             !edit.carried || edit.seq > noted.min(fell) || owed
-        }) || item.ours[1 - conn] > noted.min(fell);
+        }) || item.ours[1 - conn] > read.min(fell);
         // Asked for before the delete, but after the last look at both: which came first, nobody can tell.
         let added = item.made_by.is_none() && item.made_seq > fell || item.asked > noted.min(fell);
         // Whether the edit was carried over before the delete is not known to anybody, or it was copied by hand.
@@ -287,11 +288,12 @@ impl World {
         let copied = self.truth.any(&self.blurred, soul)
             // Another connection made it anew since, for its own user's sake: here it is a new item.
             || item.made_seq > fell && item.made_by.is_some_and(|made| self.runs[made].conn != conn);
-        let wanted = link.is_some_and(|link| self.cured.contains(&link));
+        let wanted = link.is_some_and(|link| self.has_cured(&link, &[IssueCure::BringBack]));
+        let recreated = home == Home::Box(conn) && self.ever_recreate.contains(&(conn, kind));
         let unnoted = !self.shelf(home).items.iter().any(|gone| {
             gone.gone.is_some_and(|g| g.seq == fell) && self.known_to_links(conn, home, &gone.id)
         });
-        if edited || added || wanted || unnoted || doubted || copied || self.ever_recreate {
+        if edited || added || wanted || unnoted || doubted || copied || recreated {
             self.counters.count("world", "made again");
         } else {
             let text = format!("a {} that a user deleted is made again", kind.as_str());
@@ -425,7 +427,11 @@ impl World {
             self.judge_undo(conn, home, index, None);
             self.blurred.insert(item.soul);
         }
-        if self.runs[run].undo || links.iter().any(|link| self.cured.contains(&link.id)) {
+        if self.runs[run].undo
+            || links
+                .iter()
+                .any(|link| self.has_cured(&link.id, &[IssueCure::DeleteThere]))
+        {
             self.counters.count("deletion", "asked for");
             return;
         }
@@ -625,6 +631,7 @@ impl World {
             // What an undo puts back, other connections take for somebody's choice, and so it is.
             self.blurred.insert(soul);
             self.doubted.insert(soul);
+            self.emptied.insert(soul);
         }
         let before = self.item(home, index).text(field).to_owned();
         let held = self.item(home, index).held.get(&field).copied();
@@ -734,7 +741,7 @@ impl World {
         let sure = fresh
             && settings.direction(kind) == tandem_types::Direction::TwoWay
             && !self.settings_moved(run)
-            && !self.cured.contains(&link.id)
+            && !self.has_cured(&link.id, &[IssueCure::KeepMine, IssueCure::KeepTheirs])
             && !self.truth.any(&self.blurred, soul)
             && !self.truth.any(&self.doubted, soul)
             && !HIDDEN.contains(&field);
@@ -767,7 +774,8 @@ impl World {
             .min_by_key(|link| matches!(link.state, tandem_sync::LinkState::Ended(_)))
             .map(|link| link.id.clone());
         let merged = self.truth.any(&self.blurred, self.item(home, index).soul);
-        if merged || link.as_ref().is_some_and(|link| self.cured.contains(link)) {
+        let chosen = [IssueCure::KeepMine, IssueCure::KeepTheirs];
+        if merged || link.as_ref().is_some_and(|link| self.has_cured(link, &chosen)) {
             return;
         }
         let soul = self.item(home, index).soul;
@@ -790,12 +798,16 @@ impl World {
             .and_then(|link| self.paired.get(&(conn, link)).copied())
             .or(made)
             .unwrap_or(self.seq);
+        let records = self.of_soul(Home::Org, soul);
+        let late = records
+            .iter()
+            .any(|at| self.item(Home::Org, *at).ours[1 - conn] > paired);
         let newer = self
             .truth
             .said(soul, field)
             .filter(|said| (said.home, said.item) != (home, index))
-            // When a colleague's words arrive in the organisation, nobody can tell here.
-            .any(|said| said.seq > paired || !Home::of_pair(conn).contains(&said.home));
+            // When a colleague's words arrived in the organisation, nobody can tell here: but that they did since.
+            .any(|said| said.seq > paired || late && !Home::of_pair(conn).contains(&said.home));
         if !newer && self.truth.edits[edit].seq < paired {
             let text = format!("{} of {id} is overwritten on adopting", field.as_str());
             self.violate("S1", text);
@@ -843,7 +855,7 @@ impl World {
                 .any(|edit| text == format!("<p>{}</p>", edit.value));
         }
         // Whoever merges two records chooses what is left of them.
-        if text.is_empty() && self.truth.any(&self.blurred, item.soul) {
+        if text.is_empty() && self.truth.any(&self.emptied, item.soul) {
             return true;
         }
         let wanted = canon(field, text);
