@@ -650,7 +650,12 @@ impl World {
                 let index = self.any(mine, kind, dice)?;
                 let item = self.item_mut(mine, index);
                 item.unsync = !item.unsync;
+                let back = !item.unsync;
                 self.touch(mine, index);
+                // Who takes it back wants it saved.
+                if back {
+                    self.item_mut(mine, index).asked = self.seq;
+                }
             }
             Act::TouchItem => {
                 let home = if dice.percent(50) { mine } else { org };

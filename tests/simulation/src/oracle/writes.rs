@@ -268,16 +268,23 @@ impl World {
         let lost = items
             .iter()
             .find(|item| item.gone.is_some_and(|gone| gone.seq == fell));
+        let apart = |field: Field| {
+            lost.is_some_and(|lost| match home {
+                Home::Box(_) => !self.agree(kind, field, lost.text(field), item.text(field)),
+                Home::Org => !self.agree(kind, field, item.text(field), lost.text(field)),
+            })
+        };
+        // What a colleague's session wrote since, and was not carried here.
+        let theirs = item.ours[1 - conn];
+        let late =
+            paired.is_some_and(|paired| theirs > *paired) && item.fields.keys().any(|field| apart(*field));
         let edited = item.held.iter().any(|(field, edit)| {
             let edit = &self.truth.edits[*edit];
             // Another connection may have carried it to its own mailbox, and this one not.
-            let owed = paired.is_some_and(|paired| edit.seq > *paired)
-                && lost.is_some_and(|lost| match home {
-                    Home::Box(_) => !self.agree(kind, *field, lost.text(*field), item.text(*field)),
-                    Home::Org => !self.agree(kind, *field, item.text(*field), lost.text(*field)),
-                });
+            let owed = paired.is_some_and(|paired| edit.seq > *paired) && apart(*field);
             !edit.carried || edit.seq > noted.min(fell) || owed
-        }) || item.ours[1 - conn] > read.min(fell);
+        }) || theirs > read.min(fell)
+            || late;
         // Asked for before the delete, but after the last look at both: which came first, nobody can tell.
         let added = item.made_by.is_none() && item.made_seq > fell || item.asked > noted.min(fell);
         // Whether the edit was carried over before the delete is not known to anybody, or it was copied by hand.
