@@ -688,6 +688,12 @@ impl World {
                 item.key = from.key;
                 for (field, text) in from.fields {
                     self.write(mine, copy, field, &text);
+                    // No new words: the same, as old as they are, and as far as they had come.
+                    let old = from.held.get(&field).map(|edit| self.truth.edits[*edit].clone());
+                    if let (Some(old), Some(edit)) = (old, self.item(mine, copy).held.get(&field).copied()) {
+                        let new = &mut self.truth.edits[edit];
+                        (new.seq, new.at, new.carried) = (old.seq, old.at, old.carried);
+                    }
                 }
             }
             Act::Restrict => {
