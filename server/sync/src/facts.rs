@@ -10,6 +10,9 @@ use crate::merge::Both;
 use crate::model::{Candidate, Change, Fate, ItemId, Kinds, LinkKey, MatchKey, Snapshot};
 use crate::ports::Claim;
 
+/// A merged record may have been merged again; a chain longer than this is somebody's mistake.
+pub(crate) const MERGES_MAX: usize = 8;
+
 /// What is known of one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
@@ -104,6 +107,20 @@ impl SideFacts {
                 },
                 Candidate::Lead { .. } => None,
             })
+    }
+
+    /// What an item was merged into, and that, and so on, as far as it is known.
+    pub fn merged<'f>(&'f self, id: &'f ItemId) -> &'f ItemId {
+        let mut last = id;
+        for _ in 0..MERGES_MAX {
+            match self.seen.get(last) {
+                Some(Seen::Deleted {
+                    merged_into: Some(winner),
+                }) => last = winner,
+                _ => break,
+            }
+        }
+        last
     }
 
     pub fn here(&self, id: &ItemId) -> Option<&Snapshot> {

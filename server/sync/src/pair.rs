@@ -155,6 +155,7 @@ fn twins(view: View<'_>, survey: &mut Survey<'_>) {
         }
     }
     for (side, id, key) in unseen {
+        let id = view.facts.sides.on(side).merged(&id).clone();
         match view.facts.sides.on(side).seen.get(&id) {
             None => {
                 survey.lookups.read.on_mut(side).insert(id);

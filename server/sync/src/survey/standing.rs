@@ -6,13 +6,13 @@ use std::str::FromStr;
 use tandem_types::{ItemKind, LinkId, Side};
 
 use crate::decide::{CrmState, MailboxState};
-use crate::facts::{Made, Seen};
+use crate::facts::{MERGES_MAX, Made, Seen};
 use crate::link::{Link, LinkState};
-use crate::merge::{Both, differs, edited, may_write};
+use crate::merge::{Both, differs, holds_more, may_write};
 use crate::model::{Field, ItemId, Scope, Snapshot, When, instant};
 use crate::mutant::{self, Mutant};
 
-use super::{MERGES_MAX, Stand, Survey, View, paired};
+use super::{Stand, Survey, View, paired};
 
 impl<'a> View<'a> {
     pub(super) fn stand(
@@ -60,8 +60,19 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The same version as we have noted: our own write coming back, or a repeated report.
+    /// Nothing new: our own write coming back, or a repeated report. Where a value was refused, both items are compared
+    /// as soon as one of them has anything new.
     pub(crate) fn quiet(self, link: &Link, side: Side, now: &Snapshot) -> bool {
+        let other = || {
+            let other = side.other();
+            let now = self.facts.sides.on(other).here(link.id_on(other)?)?;
+            Some(self.as_noted(link, other, now))
+        };
+        self.as_noted(link, side, now) && !(link.traits.refused && other() == Some(false))
+    }
+
+    /// The same version as we have noted.
+    fn as_noted(self, link: &Link, side: Side, now: &Snapshot) -> bool {
         let version = match side {
             Side::Mailbox => &link.mailbox_version,
             Side::Crm => &link.crm_version,
@@ -86,7 +97,7 @@ impl<'a> View<'a> {
                     || differs(self.hasher, &link.base, side, &now.record)
                     || self.lacks_key(link, side, now)
             }
-            _ => edited(self.hasher, &link.base, side, &now.record),
+            _ => holds_more(self.hasher, &link.base, side, &now.record),
         }
     }
 
