@@ -620,6 +620,7 @@ impl World {
                 if self.item(mine, index).event.original_start.is_some() || self.untold(mine, index) {
                     return None;
                 }
+                let marked = self.item(mine, index).marked();
                 let item = self.item_mut(mine, index);
                 item.place = match kind {
                     ItemKind::Contact | ItemKind::Task => {
@@ -632,6 +633,12 @@ impl World {
                 };
                 self.moved(mine, index);
                 self.touch(mine, index);
+                let seq = self.seq;
+                let item = self.item_mut(mine, index);
+                if kind == ItemKind::Email && !marked && item.marked() {
+                    // Our folder says the same as the category.
+                    item.asked = seq;
+                }
             }
             Act::UnmarkItem | Act::MarkItem => {
                 let kind = *dice.pick(&kinds);
@@ -774,11 +781,19 @@ impl World {
                 let index = self.any_of(org, dice, |item| {
                     item.gone.is_some_and(|gone| !gone.purged) && item.merged_into.is_none()
                 })?;
+                // Beside one that was made again, the user has two now, and wants two.
+                let (soul, kind) = (self.item(org, index).soul, self.item(org, index).kind);
+                let again = |other: &usize| self.item(org, *other).kind == kind;
+                if self.of_soul(org, soul).iter().any(again) {
+                    self.blurred.insert(soul);
+                }
                 let item = self.item_mut(org, index);
                 item.gone = None;
                 // From now on it is there because a user wanted it.
                 item.made_by = None;
                 self.touch(org, index);
+                let seq = self.seq;
+                self.item_mut(org, index).asked = seq;
             }
             Act::Deny => {
                 let field = *dice.pick(&[
