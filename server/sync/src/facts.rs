@@ -43,6 +43,8 @@ pub struct SideFacts {
     pub seen: HashMap<ItemId, Seen>,
     /// Items that the side itself reported in this session: only these are news.
     pub news: BTreeSet<ItemId>,
+    /// Items of which nothing was reported: they are only not in a listing.
+    pub unlisted: HashSet<ItemId>,
     /// Of these kinds, everything was listed: by this session, or by the ones before whose reading it went on with.
     pub full: Kinds,
     /// Of these kinds, everything was listed by this session: who else is there is known.

@@ -249,6 +249,8 @@ impl<'a> Graph<'a> {
                 // The item of its own side was given up, so the one that is left is free for a new one.
                 LinkState::Ended(EndReason::DeletedInMailbox) => (side == Side::Crm, false),
                 LinkState::Ended(EndReason::DeletedInCrm) => (side == Side::Mailbox, false),
+                // Neither was left: this one was brought back since.
+                LinkState::Ended(EndReason::DeletedOnBoth) => (true, false),
                 LinkState::Ended(_) => (false, false),
             },
         };

@@ -244,6 +244,13 @@ impl<'a> View<'a> {
                     None => true,
                     Some(old) => match facts.seen.get(old) {
                         Some(Seen::Here(now)) => now.id == *id,
+                        // Not listed is not gone: it may lie elsewhere, or was told by an earlier part of the listing.
+                        Some(Seen::Missing) if facts.unlisted.contains(old) => {
+                            let asked = (link.kind, link.key.clone());
+                            survey.lookups.fates.on_mut(side).insert(old.clone(), asked);
+                            survey.claimed.on_mut(side).insert(id.clone(), link.id.clone());
+                            continue;
+                        }
                         Some(_) => true,
                         None => {
                             survey.lookups.read.on_mut(side).insert(old.clone());
@@ -301,8 +308,16 @@ impl<'a> View<'a> {
             if known || link.kind != item.record.kind || matches!(link.state, LinkState::Ended(_)) {
                 continue;
             }
+            // Another has been found for it already: this one is a copy of that.
+            if survey.claimed.on(side).values().any(|held| *held == link.id) {
+                continue;
+            }
             match facts.seen.get(old) {
                 Some(Seen::Here(now)) if now.id != item.id => continue,
+                Some(Seen::Missing) if link.kind != ItemKind::Email => {
+                    let asked = (link.kind, link.key.clone());
+                    survey.lookups.fates.on_mut(side).insert(old.clone(), asked);
+                }
                 Some(_) => {}
                 None => {
                     survey.lookups.read.on_mut(side).insert(old.clone());
@@ -339,6 +354,8 @@ impl<'a> View<'a> {
                         .or_else(|| claimed.on(side).get(item));
                     ids.extend(link);
                 }
+                // Also what only a search has found: its link goes on with it.
+                ids.extend(claimed.on(side).values());
             }
             let pending = |link: &&Link| link.intent.is_some() || link.traits.files_owed || self.is_up(link);
             ids.extend(self.links.iter().filter(pending).map(|l| &l.id));

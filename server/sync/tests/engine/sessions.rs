@@ -632,6 +632,53 @@ fn what_was_merged_since_is_not_deleted_by_the_choice_of_before() {
 }
 
 #[test]
+fn a_copy_beside_a_moved_item_is_not_taken_for_it() {
+    let world = World::new(18);
+    let (mailbox, _) = linked(&world);
+    let key = world.mailbox.here()[0].1.key.clone();
+    let ann = || person("Ann", "Lee", "ann@example.com");
+    let copy = world.mailbox.add(ann(), Scope::In);
+    world.mailbox.touch(&copy, |item| item.key = key);
+    let others = [world.crm.add(ann(), Scope::In), world.crm.add(ann(), Scope::In)];
+    world.settle();
+    assert_eq!(
+        (count(&world, MAILBOX), count(&world, CRM)),
+        (2, 3),
+        "who is who?"
+    );
+    let moved = world.mailbox.file(&mailbox);
+    world.crm.edit(&others[0], Field::Department, "Sales");
+    world.settle();
+    assert_eq!((count(&world, MAILBOX), count(&world, CRM)), (2, 3));
+    assert_eq!(world.links()[0].mailbox_id.as_ref(), Some(&moved));
+}
+
+#[test]
+fn what_was_deleted_on_both_sides_and_restored_is_free_for_its_match() {
+    let world = World::new(19);
+    let (mailbox, crm) = linked(&world);
+    let item = world.mailbox.here()[0].1.clone();
+    world.mailbox.delete(&mailbox);
+    world.crm.delete(&crm);
+    world.settle();
+    assert_eq!(world.links()[0].state, LinkState::Ended(EndReason::DeletedOnBoth));
+    let restored = world.mailbox.add(item.record, Scope::In);
+    world.mailbox.touch(&restored, |now| now.key = item.key);
+    world.settle();
+    assert_eq!(count(&world, CRM), 0, "not made again by itself");
+    let new = world.crm.add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.settle();
+    assert_eq!((count(&world, MAILBOX), count(&world, CRM)), (1, 1));
+    assert!(
+        world
+            .links()
+            .iter()
+            .any(|link| link.state == LinkState::Live && link.crm_id.as_ref() == Some(&new))
+    );
+    world.assert_quiet();
+}
+
+#[test]
 fn the_category_comes_back_unless_the_item_was_filed_elsewhere() {
     let world = World::new(18);
     let (mailbox, crm) = linked(&world);
