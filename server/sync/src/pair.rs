@@ -244,13 +244,13 @@ impl<'a> Graph<'a> {
             }
             Some(link) => match link.state {
                 LinkState::Live => (true, true),
-                // Asleep, or *Salesforce Unsync* was taken back by the user.
-                LinkState::Dormant | LinkState::Ended(EndReason::Unsynced) => (true, false),
+                // Asleep, *Salesforce Unsync* was taken back by the user, or neither was left and this one was brought back.
+                LinkState::Dormant | LinkState::Ended(EndReason::Unsynced | EndReason::DeletedOnBoth) => {
+                    (true, false)
+                }
                 // The item of its own side was given up, so the one that is left is free for a new one.
                 LinkState::Ended(EndReason::DeletedInMailbox) => (side == Side::Crm, false),
                 LinkState::Ended(EndReason::DeletedInCrm) => (side == Side::Mailbox, false),
-                // Neither was left: this one was brought back since.
-                LinkState::Ended(EndReason::DeletedOnBoth) => (true, false),
                 LinkState::Ended(_) => (false, false),
             },
         };

@@ -463,7 +463,7 @@ fn a_mail_that_was_filed_before_it_had_a_key_is_known_by_its_message_id() {
     world.store.with(|kept| {
         kept.links
             .values_mut()
-            .for_each(|link| link.traits.keyless = true)
+            .for_each(|link| link.traits.keyless = true);
     });
     let filed = world.mailbox.file(&id);
     let unread = refusal(IssueCode::Unreadable, false);

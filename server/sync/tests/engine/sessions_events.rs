@@ -542,7 +542,7 @@ fn what_may_be_private_is_not_saved_before_that_is_known() {
     let record = event("Mine", &when).with(Field::Private, "yes");
     let mailbox = world.mailbox.add(record, Scope::In);
     world.mailbox.touch(&mailbox, |item| {
-        item.record.set(Field::Private, FieldValue::Unknown)
+        item.record.set(Field::Private, FieldValue::Unknown);
     });
     world.settle();
     assert_eq!(count(&world, CRM), 0);
