@@ -10,6 +10,9 @@ use crate::merge::Both;
 use crate::model::{Candidate, Change, Fate, ItemId, Kinds, LinkKey, MatchKey, Snapshot};
 use crate::ports::Claim;
 
+/// A merged record may have been merged again; a chain longer than this is somebody's mistake.
+pub(crate) const MERGES_MAX: usize = 8;
+
 /// What is known of one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
@@ -40,6 +43,8 @@ pub struct SideFacts {
     pub seen: HashMap<ItemId, Seen>,
     /// Items that the side itself reported in this session: only these are news.
     pub news: BTreeSet<ItemId>,
+    /// Items of which nothing was reported: they are only not in a listing.
+    pub unlisted: HashSet<ItemId>,
     /// Of these kinds, everything was listed: by this session, or by the ones before whose reading it went on with.
     pub full: Kinds,
     /// Of these kinds, everything was listed by this session: who else is there is known.
@@ -104,6 +109,20 @@ impl SideFacts {
                 },
                 Candidate::Lead { .. } => None,
             })
+    }
+
+    /// What an item was merged into, and that, and so on, as far as it is known.
+    pub fn merged<'f>(&'f self, id: &'f ItemId) -> &'f ItemId {
+        let mut last = id;
+        for _ in 0..MERGES_MAX {
+            match self.seen.get(last) {
+                Some(Seen::Deleted {
+                    merged_into: Some(winner),
+                }) => last = winner,
+                _ => break,
+            }
+        }
+        last
     }
 
     pub fn here(&self, id: &ItemId) -> Option<&Snapshot> {

@@ -66,6 +66,9 @@ pub struct Traits {
     /// The last create was refused, and is to be tried again: nothing came of it that could be looked for.
     #[serde(skip_serializing_if = "is_default")]
     pub unmade: bool,
+    /// A side has refused a value, and the user was told: that stands until both items were compared, and nothing is owed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub refused: bool,
     /// Nothing is sent for it before then.
     #[serde(skip_serializing_if = "is_default")]
     pub not_before: Option<Timestamp>,

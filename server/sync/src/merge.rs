@@ -393,6 +393,21 @@ pub fn edited(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> bool
         })
 }
 
+/// Whether a side's item holds words of a user that the other side does not have: an edit, or what was never agreed on
+/// because it could not be read before, where the other side held something else.
+#[must_use]
+pub fn holds_more(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> bool {
+    let unshared = |(field, value): (&Field, &FieldValue)| {
+        let theirs = base.on(side.other()).get(field);
+        !matches!(field, Field::Relations | Field::Answer)
+            && !base.on(side).contains_key(field)
+            && matches!(normalise(*field, value), FieldValue::Known(_))
+            && theirs.is_some_and(|theirs| hasher.of(*field, value) != Some(*theirs))
+    };
+    edited(hasher, base, side, record)
+        || base.normaliser == normalise::VERSION && record.fields.iter().any(unshared)
+}
+
 /// Whether an edit may stand in the item that was not told: a value that was agreed on cannot be read now.
 #[must_use]
 pub fn unread(base: &Base, side: Side, record: &Record, profile: &Profile) -> bool {

@@ -156,6 +156,7 @@ fn twins(view: View<'_>, survey: &mut Survey<'_>) {
         }
     }
     for (side, id, key) in unseen {
+        let id = view.facts.sides.on(side).merged(&id).clone();
         match view.facts.sides.on(side).seen.get(&id) {
             None => {
                 survey.lookups.read.on_mut(side).insert(id);
@@ -246,8 +247,10 @@ impl<'a> Graph<'a> {
             }
             Some(link) => match link.state {
                 LinkState::Live => (true, true),
-                // Asleep, or *Salesforce Unsync* was taken back by the user.
-                LinkState::Dormant | LinkState::Ended(EndReason::Unsynced) => (true, false),
+                // Asleep, *Salesforce Unsync* was taken back by the user, or neither was left and this one was brought back.
+                LinkState::Dormant | LinkState::Ended(EndReason::Unsynced | EndReason::DeletedOnBoth) => {
+                    (true, false)
+                }
                 // The item of its own side was given up, so the one that is left is free for a new one.
                 LinkState::Ended(EndReason::DeletedInMailbox) => (side == Side::Crm, false),
                 LinkState::Ended(EndReason::DeletedInCrm) => (side == Side::Mailbox, false),

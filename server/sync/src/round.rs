@@ -390,6 +390,7 @@ impl<'a> Round<'a> {
                 .cloned()
                 .collect();
             let facts = self.facts.sides.on_mut(side);
+            facts.unlisted.extend(unlisted.iter().cloned());
             for id in unlisted {
                 facts.report(if mutant::on(Mutant::AbsentIsDeleted) {
                     Change::Deleted {

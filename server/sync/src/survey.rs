@@ -17,12 +17,10 @@ use crate::linker::LinkerContext;
 use crate::meeting;
 use crate::merge::{Both, may_write};
 use crate::model::{Candidate, Clue, Field, ItemId, Kinds, LinkKey, Part, Snapshot, Window};
+use crate::roles;
 use crate::save::{NotSaved, Rule};
 
 pub(crate) use standing::{here, when};
-
-/// A merged record may have been merged again; a chain longer than this is somebody's mistake.
-const MERGES_MAX: usize = 8;
 
 /// All that decisions are made from.
 #[derive(Clone, Copy, Debug)]
@@ -246,6 +244,13 @@ impl<'a> View<'a> {
                     None => true,
                     Some(old) => match facts.seen.get(old) {
                         Some(Seen::Here(now)) => now.id == *id,
+                        // Not listed is not gone: it may lie elsewhere, or was told by an earlier part of the listing.
+                        Some(Seen::Missing) if facts.unlisted.contains(old) => {
+                            let asked = (link.kind, link.key.clone());
+                            survey.lookups.fates.on_mut(side).insert(old.clone(), asked);
+                            survey.claimed.on_mut(side).insert(id.clone(), link.id.clone());
+                            continue;
+                        }
                         Some(_) => true,
                         None => {
                             survey.lookups.read.on_mut(side).insert(old.clone());
@@ -303,8 +308,16 @@ impl<'a> View<'a> {
             if known || link.kind != item.record.kind || matches!(link.state, LinkState::Ended(_)) {
                 continue;
             }
+            // Another has been found for it already: this one is a copy of that.
+            if survey.claimed.on(side).values().any(|held| *held == link.id) {
+                continue;
+            }
             match facts.seen.get(old) {
                 Some(Seen::Here(now)) if now.id != item.id => continue,
+                Some(Seen::Missing) if link.kind != ItemKind::Email => {
+                    let asked = (link.kind, link.key.clone());
+                    survey.lookups.fates.on_mut(side).insert(old.clone(), asked);
+                }
                 Some(_) => {}
                 None => {
                     survey.lookups.read.on_mut(side).insert(old.clone());
@@ -341,6 +354,8 @@ impl<'a> View<'a> {
                         .or_else(|| claimed.on(side).get(item));
                     ids.extend(link);
                 }
+                // Also what only a search has found: its link goes on with it.
+                ids.extend(claimed.on(side).values());
             }
             let pending = |link: &&Link| link.intent.is_some() || link.traits.files_owed || self.is_up(link);
             ids.extend(self.links.iter().filter(pending).map(|l| &l.id));
@@ -427,7 +442,9 @@ impl<'a> View<'a> {
         let over = link.state == LinkState::Dormant
             && mailbox == MailboxState::Past
             && (quiet(Side::Crm) || crm == CrmState::Same);
-        let looks = !idle || link.state != LinkState::Live || link.intent.is_some();
+        let stirred = |side: Side| here(stand.on(side)).is_some_and(|now| !self.quiet(link, side, now));
+        let refused = link.traits.refused && (stirred(Side::Mailbox) || stirred(Side::Crm));
+        let looks = !idle || link.state != LinkState::Live || link.intent.is_some() || refused;
         if (looks && !over) || self.again.contains(&link.id) {
             for side in Side::BOTH {
                 if let (Stand::Unseen, Some(id)) = (stand.on(side), item_id(link, side, bound)) {
@@ -643,7 +660,11 @@ impl<'a> View<'a> {
                 && !link.touched
                 && mailbox.is_none_or(|now| link.mailbox_id.as_ref() == Some(&now.id)),
             delete_asked: delete_asked(link),
-            born: link.made_on.map_or(Side::Mailbox, Side::other),
+            born: match (link.made_on, mailbox) {
+                // What it says since it was made private stands nowhere else.
+                (_, Some(now)) if roles::masked(link, now) => Side::Mailbox,
+                (made_on, _) => made_on.map_or(Side::Mailbox, Side::other),
+            },
             organizes: part(mailbox).map_or(!link.traits.invited, |part| part == Part::Organizer),
             follower: part(crm).map_or(link.traits.follower, |part| {
                 part == Part::Attendee || link.traits.follower
@@ -665,10 +686,15 @@ impl Survey<'_> {
     /// Whether a pair has lost its item on this side.
     pub fn has_lost(&self, view: View<'_>, link: &Link, side: Side) -> bool {
         let gone = |id: &ItemId| {
+            let last = view.facts.sides.on(side).merged(id);
             matches!(
-                view.facts.sides.on(side).seen.get(id),
-                Some(Seen::Deleted { merged_into: None } | Seen::Unproved)
-            )
+                view.facts.sides.on(side).seen.get(last),
+                Some(Seen::Deleted { .. } | Seen::Unproved)
+            ) || last != id
+                && self
+                    .sources
+                    .iter()
+                    .any(|source| source.side == side && source.item.id == *last)
         };
         self.lost.on(side).contains(&link.id) || link.id_on(side).is_some_and(gone)
     }

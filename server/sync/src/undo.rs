@@ -411,7 +411,7 @@ impl Undo<'_> {
                 self.leave(deed, LeftReason::NotOwn);
                 continue;
             }
-            if !self.as_written(deed, &now.record) {
+            if !self.as_written(deed, &link, &now) {
                 self.leave(deed, LeftReason::ChangedSince);
                 continue;
             }
@@ -528,7 +528,7 @@ impl Undo<'_> {
                 self.leave(deed, LeftReason::NotOwn);
                 continue;
             }
-            if !self.as_written(deed, &now.record) {
+            if !self.as_written(deed, &link, &now) {
                 self.leave(deed, LeftReason::ChangedSince);
                 continue;
             }
@@ -671,13 +671,22 @@ impl Undo<'_> {
         self.leave(deed, reason);
     }
 
-    /// Whether the item holds what the session wrote.
-    fn as_written(&self, deed: &Deed, now: &Record) -> bool {
+    /// Whether the item holds what the session wrote, and that is what was agreed on last: after an undo, somebody may
+    /// have written the same anew. Of an item that was made, nothing that could not be read then may stand in it.
+    fn as_written(&self, deed: &Deed, link: &Link, now: &Snapshot) -> bool {
+        let masked = deed.side == Side::Mailbox && roles::masked(link, now);
+        let base =
+            Some(link.base.on(deed.side)).filter(|_| link.base.normaliser == normalise::VERSION && !masked);
+        let holds = |(field, wrote): (&Field, &BaseHash)| {
+            let held = self.hasher.of(*field, now.record.get(*field));
+            let agreed = base.and_then(|base| base.get(field)).copied();
+            held == Some(*wrote) && (agreed.is_none() || agreed == held)
+        };
+        let added = |(field, value): (&Field, &FieldValue)| {
+            !deed.wrote.contains_key(field) && matches!(normalise(*field, value), FieldValue::Known(_))
+        };
         mutant::on(Mutant::UndoBlindly)
-            || deed
-                .wrote
-                .iter()
-                .all(|(field, wrote)| self.hasher.of(*field, now.get(*field)) == Some(*wrote))
+            || deed.wrote.iter().all(holds) && !(deed.created && now.record.fields.iter().any(added))
     }
 
     /// Whether the item holds these values already.

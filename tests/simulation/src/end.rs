@@ -1000,6 +1000,8 @@ impl Endpoint for End {
                 world.rename(home, index);
             }
             world.stamp(home, index);
+            let seq = world.seq;
+            world.item_mut(home, index).ours[self.conn] = seq;
             outcomes.push(Outcome::Written {
                 now: Box::new(world.snapshot(home, index, self.conn)),
                 replaced: std::collections::BTreeMap::new(),

@@ -620,6 +620,7 @@ impl World {
                 if self.item(mine, index).event.original_start.is_some() || self.untold(mine, index) {
                     return None;
                 }
+                let marked = self.item(mine, index).marked();
                 let item = self.item_mut(mine, index);
                 item.place = match kind {
                     ItemKind::Contact | ItemKind::Task => {
@@ -632,6 +633,12 @@ impl World {
                 };
                 self.moved(mine, index);
                 self.touch(mine, index);
+                let seq = self.seq;
+                let item = self.item_mut(mine, index);
+                if kind == ItemKind::Email && !marked && item.marked() {
+                    // Our folder says the same as the category.
+                    item.asked = seq;
+                }
             }
             Act::UnmarkItem | Act::MarkItem => {
                 let kind = *dice.pick(&kinds);
@@ -695,6 +702,12 @@ impl World {
                 item.key = from.key;
                 for (field, text) in from.fields {
                     self.write(mine, copy, field, &text);
+                    // No new words: the same, as old as they are, and as far as they had come.
+                    let old = from.held.get(&field).map(|edit| self.truth.edits[*edit].clone());
+                    if let (Some(old), Some(edit)) = (old, self.item(mine, copy).held.get(&field).copied()) {
+                        let new = &mut self.truth.edits[edit];
+                        (new.seq, new.at, new.carried) = (old.seq, old.at, old.carried);
+                    }
                 }
             }
             Act::Restrict => {
@@ -776,6 +789,12 @@ impl World {
                 let index = self.any_of(org, dice, |item| {
                     item.gone.is_some_and(|gone| !gone.purged) && item.merged_into.is_none()
                 })?;
+                // Beside one that was made again, the user has two now, and wants two.
+                let (soul, kind) = (self.item(org, index).soul, self.item(org, index).kind);
+                let again = |other: &usize| self.item(org, *other).kind == kind;
+                if self.of_soul(org, soul).iter().any(again) {
+                    self.blurred.insert(soul);
+                }
                 let item = self.item_mut(org, index);
                 item.gone = None;
                 // From now on it is there because a user wanted it.

@@ -7,7 +7,7 @@ use tandem_types::{IssueCode, Side};
 use super::{Applied, Work, owed, refused, tries};
 use crate::facts::Seen;
 use crate::link::{Link, LinkState};
-use crate::merge::{edited, unread};
+use crate::merge::{holds_more, unread};
 use crate::model::{ItemId, Outcome, Record, Snapshot, Write};
 use crate::mutant::{self, Mutant};
 use crate::plan::{Step, linked, name_of, set_item, title};
@@ -56,7 +56,7 @@ impl Round<'_> {
                     // What was not told before may be an edit, which beats the delete.
                     Some(now)
                         if untold
-                            && edited(
+                            && holds_more(
                                 self.hasher,
                                 &work.job.link.base,
                                 side,
@@ -125,9 +125,9 @@ impl Round<'_> {
             return false;
         };
         let now = shown(link, now);
-        !edited(self.hasher, &link.base, side, &saw.record)
+        !holds_more(self.hasher, &link.base, side, &saw.record)
             && unread(&link.base, side, &saw.record, profile)
-            && (edited(self.hasher, &link.base, side, &now) || unread(&link.base, side, &now, profile))
+            && (holds_more(self.hasher, &link.base, side, &now) || unread(&link.base, side, &now, profile))
     }
 
     fn removed(
@@ -202,6 +202,9 @@ impl Round<'_> {
                 );
                 if retry {
                     self.owe(&job.link, side, commit);
+                } else {
+                    job.link.traits.refused = true;
+                    self.keep(&job.link, commit);
                 }
             }
             Outcome::InDoubt | Outcome::Missing => {

@@ -235,7 +235,8 @@ impl Round<'_> {
                 );
                 if retry {
                     self.owe(&job.link, side, commit);
-                } else if job.dirty {
+                } else {
+                    job.link.traits.refused = kind != ItemKind::Email;
                     commit.journal.append(&mut job.journal);
                     self.keep(&job.link, commit);
                 }
@@ -281,6 +282,7 @@ impl Round<'_> {
             self.in_vain(job, commit, applied);
             job.link = owed(&job.link, side, self.cx.clock.now());
         } else {
+            job.link.traits.refused = job.link.kind != ItemKind::Email;
             let (named, item) = name_of(&job.link);
             let name = Side::BOTH
                 .into_iter()

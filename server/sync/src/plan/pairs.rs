@@ -101,6 +101,15 @@ impl<'a> Planner<'a> {
             self.note_email(case.link, kept, items.mailbox);
             return;
         }
+        let compared = |side: Side| {
+            let item = items.on(side);
+            item.is_some_and(|item| !self.view.quiet(case.link, side, item))
+        };
+        if kept.traits.refused && compared(Side::Mailbox) && compared(Side::Crm) {
+            // Both are as they were agreed on: what was refused was taken back.
+            kept.traits.refused = false;
+            self.solve(case.link, &REFUSALS);
+        }
         // An appointment may have become a meeting, whatever its fields say.
         let register = items.mailbox.and_then(|item| self.register(&mut kept, item));
         if register.is_some() {
@@ -113,14 +122,6 @@ impl<'a> Planner<'a> {
             self.keep(kept, case.link, "");
         }
         self.solve(case.link, &[IssueCode::FateUnknown]);
-        let compared = items
-            .mailbox
-            .is_some_and(|item| !self.view.quiet(case.link, Side::Mailbox, item));
-        if compared {
-            // Compared, and as it was: a change that Salesforce refused was taken back. A version that is known already
-            // says nothing: what was refused may have stood there before.
-            self.solve(case.link, &REFUSALS);
-        }
         if let Some(item) = items.mailbox
             && let Some(event) = item.extra.event.as_deref()
             && (case.link.traits.follower || !self.too_many(item, event.attendees.len()))
@@ -336,6 +337,7 @@ impl<'a> Planner<'a> {
         if merged.to.mailbox.is_empty() && merged.to.crm.is_empty() {
             // Nothing is owed: what was refused before was taken back.
             self.solve(link, &REFUSALS);
+            kept.traits.refused = false;
         }
         self.moved.mailbox |= !merged.to.crm.is_empty();
         self.moved.crm |= !merged.to.mailbox.is_empty();

@@ -6,14 +6,14 @@ use std::str::FromStr;
 use tandem_types::{ItemKind, LinkId, Side};
 
 use crate::decide::{CrmState, MailboxState};
-use crate::facts::{Made, Seen};
+use crate::facts::{MERGES_MAX, Made, Seen};
 use crate::link::{Link, LinkState};
-use crate::merge::{Both, differs, edited, may_write};
+use crate::merge::{Both, differs, holds_more, may_write};
 use crate::model::{Field, ItemId, Scope, Snapshot, When, instant};
 use crate::mutant::{self, Mutant};
 use crate::roles;
 
-use super::{MERGES_MAX, Stand, Survey, View, paired};
+use super::{Stand, Survey, View, paired};
 
 impl<'a> View<'a> {
     pub(super) fn stand(
@@ -61,8 +61,19 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The same version as we have noted: our own write coming back, or a repeated report.
+    /// Nothing new: our own write coming back, or a repeated report. Where a value was refused, both items are compared
+    /// as soon as one of them has anything new.
     pub(crate) fn quiet(self, link: &Link, side: Side, now: &Snapshot) -> bool {
+        let other = || {
+            let other = side.other();
+            let now = self.facts.sides.on(other).here(link.id_on(other)?)?;
+            Some(self.as_noted(link, other, now))
+        };
+        self.as_noted(link, side, now) && !(link.traits.refused && other() == Some(false))
+    }
+
+    /// The same version as we have noted.
+    fn as_noted(self, link: &Link, side: Side, now: &Snapshot) -> bool {
         let version = match side {
             Side::Mailbox => &link.mailbox_version,
             Side::Crm => &link.crm_version,
@@ -91,9 +102,9 @@ impl<'a> View<'a> {
             _ if side == Side::Mailbox && roles::masked(link, now) => {
                 let mut seen = now.record.clone();
                 seen.fields.retain(|field, _| !roles::MASKED.contains(field));
-                edited(self.hasher, &link.base, side, &seen)
+                holds_more(self.hasher, &link.base, side, &seen)
             }
-            _ => edited(self.hasher, &link.base, side, &now.record),
+            _ => holds_more(self.hasher, &link.base, side, &now.record),
         }
     }
 

@@ -632,6 +632,53 @@ fn what_was_merged_since_is_not_deleted_by_the_choice_of_before() {
 }
 
 #[test]
+fn a_copy_beside_a_moved_item_is_not_taken_for_it() {
+    let world = World::new(18);
+    let (mailbox, _) = linked(&world);
+    let key = world.mailbox.here()[0].1.key.clone();
+    let ann = || person("Ann", "Lee", "ann@example.com");
+    let copy = world.mailbox.add(ann(), Scope::In);
+    world.mailbox.touch(&copy, |item| item.key = key);
+    let others = [world.crm.add(ann(), Scope::In), world.crm.add(ann(), Scope::In)];
+    world.settle();
+    assert_eq!(
+        (count(&world, MAILBOX), count(&world, CRM)),
+        (2, 3),
+        "who is who?"
+    );
+    let moved = world.mailbox.file(&mailbox);
+    world.crm.edit(&others[0], Field::Department, "Sales");
+    world.settle();
+    assert_eq!((count(&world, MAILBOX), count(&world, CRM)), (2, 3));
+    assert_eq!(world.links()[0].mailbox_id.as_ref(), Some(&moved));
+}
+
+#[test]
+fn what_was_deleted_on_both_sides_and_restored_is_free_for_its_match() {
+    let world = World::new(19);
+    let (mailbox, crm) = linked(&world);
+    let item = world.mailbox.here()[0].1.clone();
+    world.mailbox.delete(&mailbox);
+    world.crm.delete(&crm);
+    world.settle();
+    assert_eq!(world.links()[0].state, LinkState::Ended(EndReason::DeletedOnBoth));
+    let restored = world.mailbox.add(item.record, Scope::In);
+    world.mailbox.touch(&restored, |now| now.key = item.key);
+    world.settle();
+    assert_eq!(count(&world, CRM), 0, "not made again by itself");
+    let new = world.crm.add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.settle();
+    assert_eq!((count(&world, MAILBOX), count(&world, CRM)), (1, 1));
+    assert!(
+        world
+            .links()
+            .iter()
+            .any(|link| link.state == LinkState::Live && link.crm_id.as_ref() == Some(&new))
+    );
+    world.assert_quiet();
+}
+
+#[test]
 fn the_category_comes_back_unless_the_item_was_filed_elsewhere() {
     let world = World::new(18);
     let (mailbox, crm) = linked(&world);
@@ -906,6 +953,29 @@ fn a_colleagues_record_is_not_doubled_and_not_touched() {
     world.settle();
     assert_eq!(world.links()[0].state, LinkState::Live);
     assert_eq!(world.issues(), [(CRM, IssueCode::Differences)]);
+}
+
+#[test]
+fn who_was_paired_with_what_is_gone_after_a_merge_is_paired_anew() {
+    let world = World::new(59);
+    world
+        .mailbox
+        .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    let crm = world.crm.add(person("Ann", "Ray", "ann@example.com"), Scope::Out);
+    world.settle();
+    assert_eq!(world.links()[0].state, LinkState::Dormant);
+    let winner = world.crm.add(person("Ann", "May", "may@example.com"), Scope::Out);
+    world.crm.merge_into(&crm, &winner);
+    world.settle();
+    world.crm.delete(&winner);
+    world.settle();
+    let new = world.crm.add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.settle();
+    assert_eq!((count(&world, MAILBOX), count(&world, CRM)), (1, 1));
+    assert!(world.links().iter().any(|link| {
+        link.state == LinkState::Live && link.crm_id.as_ref() == Some(&new) && link.mailbox_id.is_some()
+    }));
+    world.assert_quiet();
 }
 
 #[test]
@@ -1704,6 +1774,81 @@ fn a_field_that_turns_unreadable_changes_nothing_and_comes_back() {
     world.minutes(25 * 60);
     world.settle();
     assert_eq!(world.crm.value(&crm, Field::Department), known("Service"));
+}
+
+/// A contact with a department that the user may not see in Salesforce yet.
+fn linked_unseen(world: &World) -> (ItemId, ItemId) {
+    world
+        .crm
+        .with(|state| state.contacts().fields.remove(&Field::Department));
+    let mut ann = person("Ann", "Lee", "ann@example.com");
+    ann.set(Field::Department, known("Sales"));
+    let mailbox = world.mailbox.add(ann, Scope::In);
+    world.settle();
+    let crm = world.crm.here()[0].0.clone();
+    (mailbox, crm)
+}
+
+fn now_seen(world: &World) {
+    world.crm.with(|state| {
+        state
+            .contacts()
+            .fields
+            .insert(Field::Department, FieldRule::default())
+    });
+}
+
+#[test]
+fn a_refusal_is_told_until_both_sides_were_compared() {
+    let world = World::new(57);
+    let (mailbox, crm) = linked_unseen(&world);
+    now_seen(&world);
+    let refusal = Refusal {
+        code: IssueCode::Refused,
+        message: String::new(),
+        fields: Vec::new(),
+        retry: false,
+    };
+    world
+        .crm
+        .with(|state| state.faults.refuse.insert("Lee".to_owned(), refusal));
+    world.minutes(25 * 60);
+    world.session();
+    assert_eq!(world.issues(), [(CRM, IssueCode::Refused)]);
+    // The mailbox item is as it was agreed on: what Salesforce lacks is owed all the same.
+    world.mailbox.touch(&mailbox, |_| {});
+    world.session();
+    assert_eq!(world.issues(), [(CRM, IssueCode::Refused)]);
+    world.assert_quiet();
+    world.mailbox.edit(&mailbox, Field::Department, "");
+    world.settle();
+    assert_eq!(world.issues(), [], "taken back");
+    world.crm.with(|state| state.faults.refuse.clear());
+    world.mailbox.edit(&mailbox, Field::Department, "Service");
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Department), known("Service"));
+    assert_eq!(world.issues(), []);
+}
+
+#[test]
+fn what_was_never_read_beats_a_delete() {
+    for filled in [false, true] {
+        let world = World::new(58);
+        world
+            .crm
+            .with(|state| state.contacts().fields.remove(&Field::Department));
+        let (mailbox, crm) = linked(&world);
+        now_seen(&world);
+        if filled {
+            world.crm.edit(&crm, Field::Department, "Sales");
+        } else {
+            world.crm.touch(&crm, |_| {});
+        }
+        world.mailbox.delete(&mailbox);
+        world.settle();
+        assert_eq!(count(&world, MAILBOX), usize::from(filled));
+        assert_eq!(count(&world, CRM), 1);
+    }
 }
 
 #[test]

@@ -496,6 +496,29 @@ fn made_private_later_only_the_times_stay() {
 }
 
 #[test]
+fn made_private_it_is_no_longer_thrown_away_with_its_record() {
+    for private in [false, true] {
+        let world = World::new(63);
+        let crm = world.crm.add(event("Visit", &span(&world, DAY, HOUR)), Scope::In);
+        world.settle();
+        let mailbox = world.mailbox.here()[0].0.clone();
+        if private {
+            world.mailbox.edit(&mailbox, Field::Private, "yes");
+            world.settle();
+            // Hidden, it is not carried over; and nobody else has it.
+            world.mailbox.edit(&mailbox, Field::Subject, "Doctor");
+            world.settle();
+        }
+        world.crm.delete(&crm);
+        world.settle();
+        assert_eq!(count(&world, MAILBOX), usize::from(private));
+        assert_eq!(state(&world), LinkState::Ended(EndReason::DeletedInCrm));
+        assert!(!private || !is_marked(&world, &mailbox));
+        world.assert_quiet();
+    }
+}
+
+#[test]
 fn saved_while_private_it_keeps_its_flag_and_content() {
     let world = World::new(17);
     let mut record = event("Mine", &span(&world, DAY, HOUR));

@@ -243,6 +243,35 @@ fn what_was_made_and_edited_since_stays() {
 }
 
 #[test]
+fn what_was_made_and_holds_more_by_now_stays() {
+    let mut world = World::new();
+    let (_, session) = came_down(&mut world, 1);
+    // It could not be read when it was made.
+    world.edit(Side::Mailbox, "m1", Field::Department, "mine");
+    let report = run(&mut world, &session);
+    assert_eq!(reasons(&report), [("m1", LeftReason::ChangedSince)]);
+    assert!(world.side(Side::Mailbox).writes.is_empty());
+}
+
+#[test]
+fn the_same_value_written_anew_is_not_undone_a_second_time() {
+    let mut world = World::new();
+    let (_, session) = carried_up(&mut world, 1);
+    let report = run(&mut world, &session);
+    assert_eq!((report.undone, reasons(&report)), (1, vec![]));
+    world.edit(Side::Crm, "c1", Field::JobTitle, "new");
+    let again = run(&mut world, &session);
+    assert_eq!(
+        (again.undone, reasons(&again)),
+        (0, vec![("c1", LeftReason::ChangedSince)])
+    );
+    assert_eq!(
+        world.text(Side::Crm, "c1", Field::JobTitle).as_deref(),
+        Some("new")
+    );
+}
+
+#[test]
 fn what_was_made_and_filed_elsewhere_is_found_by_its_key() {
     let mut world = World::new();
     let (link, session) = came_down(&mut world, 1);

@@ -10,7 +10,7 @@ use tandem_types::{IssueCode, ItemKind, Side};
 use crate::end::is_refused;
 use crate::oracle::private::HIDDEN;
 use crate::truth::{Home, canon, image};
-use crate::world::{World, user_id};
+use crate::world::{Place, World, user_id};
 
 /// Whose open issues there are.
 #[derive(Clone, Debug, Default)]
@@ -341,9 +341,12 @@ impl World {
                 }
                 // Folders that nobody looks at are not looked at for a marked mail either.
                 let unavailable = !self.config.emails;
-                if item.kind == ItemKind::Email
-                    && (unavailable || item.place == crate::world::Place::Elsewhere)
-                {
+                let unseen = match item.place {
+                    Place::Elsewhere => true,
+                    Place::Chosen => self.settings[conn].email_folders.is_empty(),
+                    Place::Ours | Place::Plain | Place::Sent => false,
+                };
+                if item.kind == ItemKind::Email && (unavailable || unseen) {
                     continue;
                 }
                 let links: Vec<&Link> = self.links[conn]

@@ -87,11 +87,12 @@ impl World {
                 if item.mail.draft {
                     return Err("a draft");
                 }
-                if item.place == Place::Chosen && settings.email_folders.is_empty() {
-                    return Err("in a folder that is not looked at");
-                }
+                // Whoever marks one means it, wherever it lies once it was seen.
                 if item.marked() {
                     return Ok(());
+                }
+                if item.place == Place::Chosen && settings.email_folders.is_empty() {
+                    return Err("in a folder that is not looked at");
                 }
                 let first = self
                     .activated

@@ -217,7 +217,11 @@ impl World {
                             || link.id_on(other.side()).is_some_and(|id| {
                                 self.find_ever(other, id)
                                     .map(|at| self.merged(other, at))
-                                    .is_some_and(|at| at != source && self.item(other, at).here())
+                                    // Also where somebody else deletes it while this session runs.
+                                    .is_some_and(|at| {
+                                        let gone = self.item(other, at).gone;
+                                        at != source && gone.is_none_or(|gone| gone.seq >= start)
+                                    })
                             }))
                 });
             if seen && !late && !taken {
@@ -297,10 +301,24 @@ impl World {
             || item.made_seq > fell && item.made_by.is_some_and(|made| self.runs[made].conn != conn);
         let wanted = link.is_some_and(|link| self.has_cured(&link, &[IssueCure::BringBack]));
         let recreated = home == Home::Box(conn) && self.ever_recreate.contains(&(conn, kind));
+        // What was deleted belonged to another item of the same: this one, somebody gave to the user since.
+        let half_of = |link: &tandem_sync::Link, at: Home| {
+            let id = link.id_on(at.side())?;
+            Some(self.merged(at, self.find_ever(at, id)?))
+        };
+        let others = self.links[conn]
+            .values()
+            .filter(|link| {
+                let held = half_of(link, home).map(|at| self.item(home, at));
+                held.is_some_and(|held| held.gone.is_some_and(|gone| gone.seq == fell))
+            })
+            .filter_map(|link| half_of(link, other))
+            .collect::<Vec<_>>();
+        let given = item.user_seq > fell && !others.is_empty() && !others.contains(&source);
         let unnoted = !self.shelf(home).items.iter().any(|gone| {
             gone.gone.is_some_and(|g| g.seq == fell) && self.known_to_links(conn, home, &gone.id)
         });
-        if edited || added || wanted || unnoted || doubted || copied || recreated {
+        if edited || added || given || wanted || unnoted || doubted || copied || recreated {
             self.counters.count("world", "made again");
         } else {
             let text = format!("a {} that a user deleted is made again", kind.as_str());
@@ -455,9 +473,14 @@ impl World {
             Home::Org => Home::Box(conn),
         };
         // What an ended link held may have been paired anew since.
-        let (living, ended): (Vec<_>, Vec<_>) = links
+        let (mut living, ended): (Vec<_>, Vec<_>) = links
             .iter()
             .partition(|link| !matches!(link.state, LinkState::Ended(_)));
+        // One that only seems to be its link says less than the one that holds it.
+        living.sort_by_key(|link| {
+            let id = link.id_on(home.side());
+            id.and_then(|id| self.find_ever(home, id)) != Some(index)
+        });
         let counterpart = living
             .into_iter()
             .chain(ended)
