@@ -533,7 +533,7 @@ async fn numbered() -> SocketAddr {
                     if head.starts_with(b"GET /gzip") {
                         let mut packer =
                             flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-                        packer.write_all(&[b'x'; 50_000]).unwrap();
+                        packer.write_all(&"x".repeat(50_000).into_bytes()).unwrap();
                         body = packer.finish().unwrap();
                         more = "Content-Encoding: gzip\r\n";
                     } else if head.starts_with(b"GET /close") {
