@@ -13,7 +13,9 @@ const IN_THE_CLOUD: u64 = 500;
 const FIRST_IN_THE_CLOUD: u64 = 100_000;
 /// Of a thousand seeds so many may still violate something: what is known to be open (see docs/measurements.md). Only
 /// ever lowered; whoever makes it worse is told here.
-const KNOWN_PER_MILLE: u64 = 10;
+const KNOWN_PER_MILLE: u64 = 2;
+/// The same in Office 365.
+const KNOWN_IN_THE_CLOUD: u64 = 10;
 
 /// What is played.
 #[derive(clap::Args)]
@@ -53,7 +55,10 @@ pub(crate) fn simulate(layout: &Layout, steps: &mut Steps, choice: &Choice) -> R
 
 /// The seeds of a test run: the simulation is built already.
 pub(crate) fn in_tests(layout: &Layout) -> Result<()> {
-    for (seeds, seed) in [(IN_TESTS, None), (IN_THE_CLOUD, Some(FIRST_IN_THE_CLOUD))] {
+    for (seeds, seed, tolerate) in [
+        (IN_TESTS, None, KNOWN_PER_MILLE),
+        (IN_THE_CLOUD, Some(FIRST_IN_THE_CLOUD), KNOWN_IN_THE_CLOUD),
+    ] {
         play(
             layout,
             &Choice {
@@ -62,7 +67,7 @@ pub(crate) fn in_tests(layout: &Layout) -> Result<()> {
                 minutes: None,
                 mutants: false,
                 mutant: None,
-                tolerate: KNOWN_PER_MILLE,
+                tolerate,
             },
         )?;
     }

@@ -848,7 +848,9 @@ mod tests {
 
     #[test]
     fn one_mailbox_has_one_count_however_its_login_is_spelled() {
-        let pane = ConnectionId("c-1".to_owned());
+        let (one, two) = ("1".repeat(32), "2".repeat(32));
+        let pane: ConnectionId = one.parse().unwrap();
+        let here = format!("connection/{one}");
         for login in [
             "nina@contoso.example",
             "NINA@Contoso.Example",
@@ -858,16 +860,17 @@ mod tests {
             " nina ",
         ] {
             let subjects = trial_subjects(&pane, None, login);
-            assert_eq!(subjects[..2], ["connection/c-1", "login/nina"], "{login}");
+            assert_eq!(subjects[..2], [here.as_str(), "login/nina"], "{login}");
         }
         // A name that is unlike the address: the same pane, and the same mailbox where it is known.
         let had = Some("Nina.Berg@contoso.example");
         let mailbox = "mailbox/nina.berg@contoso.example".to_owned();
         let short = trial_subjects(&pane, had, "CORP\\nberg");
-        assert_eq!(short, ["connection/c-1", "login/nberg", &mailbox]);
-        let other = ConnectionId("c-2".to_owned());
+        assert_eq!(short, [here.as_str(), "login/nberg", &mailbox]);
+        let other: ConnectionId = two.parse().unwrap();
+        let there = format!("connection/{two}");
         let long = trial_subjects(&other, None, "nina.berg@contoso.example");
-        assert_eq!(long, ["connection/c-2", "login/nina.berg", &mailbox]);
+        assert_eq!(long, [there.as_str(), "login/nina.berg", &mailbox]);
         let own = trial_subjects(&pane, had, "nina.berg@contoso.example");
         assert_eq!(own.iter().filter(|subject| **subject == mailbox).count(), 1);
     }
