@@ -627,6 +627,8 @@ proptest! {
         let mut damaged = whole[..cut.min(whole.len() - 1)].to_vec();
         prop_assert!(matches!(read::<Item>(&damaged, "GetItem", get_item::payload), Err(CallError::Xml(XmlError::Cut) | CallError::NotExchange)));
         damaged.extend_from_slice(garbage.as_bytes());
+        // What was cut off can be said again by chance.
+        prop_assume!(!damaged.starts_with(&whole));
         prop_assert!(read::<Item>(&damaged, "GetItem", get_item::payload).is_err());
     }
 }
