@@ -23,7 +23,7 @@ use tandem_types::{
 use crate::backend::{Backend, backend};
 use crate::call::{Call, form};
 use crate::page::{Estimate, OtherMailbox, Page, PageData, Told, Undone};
-use crate::shell::{draw, nobody};
+use crate::shell::{draw, language, nobody};
 
 /// Names the page ([`Page::as_str`]) that our script wants as the answer; in the answer, the page that it is.
 pub const PAGE_HEADER: HeaderName = HeaderName::from_static("tandem-page");
@@ -91,6 +91,7 @@ fn say(saying: impl FnOnce() -> Saying) {
 /// field, 429 too often, 503 unavailable. A call that has no page (a ticket) is answered as ever.
 pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) -> Response<Body> {
     let by = Call::of(request.uri().path()).filter(|call| *call != Call::Ticket);
+    let lang = language(None, request.headers());
     let said = Said::default();
     let context = {
         let (backend, said) = (backend.clone(), said.clone());
@@ -124,6 +125,7 @@ pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) 
     let html = draw(&PageData {
         refused,
         search,
+        lang,
         by: Some(by),
         told,
         ..PageData::new(page, view)

@@ -16,6 +16,7 @@ use std::cell::Cell;
 use web_sys::{Element, HtmlElement};
 
 use crate::call::{Call, form};
+use crate::text::{self, Lang};
 
 pub(crate) use sign_in::open;
 
@@ -26,6 +27,10 @@ pub fn hydrate() {
     if dom::page().is_none() {
         return;
     }
+    let lang = dom::document()
+        .document_element()
+        .and_then(|html| html.get_attribute("lang"));
+    text::speak(lang.and_then(|lang| Lang::parse(&lang)).unwrap_or_default());
     islands::hydrate();
     clicks::listen();
     sign_in::start();

@@ -49,25 +49,25 @@ pub fn handover_page(
     );
     let typed = format!(
         "<p>{}</p><p class=\"digits\"><strong>{}</strong></p>",
-        escape(text::HANDOVER_CODE),
+        escape(text::HANDOVER_CODE.get()),
         escape(digits)
     );
     let body = format!(
         "<h1>{}</h1><p>{}</p><div id=\"typed\" hidden>{typed}</div><noscript>{typed}</noscript>",
-        escape(text::HANDOVER_TITLE),
-        escape(text::HANDOVER_LEAD),
+        escape(text::HANDOVER_TITLE.get()),
+        escape(text::HANDOVER_LEAD.get()),
     );
-    document(text::HANDOVER_TITLE, &head, &body)
+    document(text::HANDOVER_TITLE.get(), &head, &body)
 }
 
 /// The page that says why there is nothing to hand over.
 pub fn handover_failed_page(failure: SignInFailure) -> String {
     let body = format!(
         "<h1>{}</h1><p role=\"alert\">{}</p>",
-        escape(text::HANDOVER_FAILED),
+        escape(text::HANDOVER_FAILED.get()),
         escape(text::sign_in_failure(failure))
     );
-    document(text::HANDOVER_FAILED, "", &body)
+    document(text::HANDOVER_FAILED.get(), "", &body)
 }
 
 /// The page that says something of its own, which may name somebody.
@@ -76,7 +76,7 @@ pub fn handover_said_page(said: &str) -> String {
         "<h1>{}</h1><p role=\"alert\">{}</p><p><a href=\"/setup\">{}</a></p>",
         escape(text::PRODUCT),
         escape(said),
-        escape(text::SETUP_TITLE)
+        escape(text::SETUP_TITLE.get())
     );
     document(text::PRODUCT, "", &body)
 }
@@ -85,13 +85,13 @@ pub fn handover_said_page(said: &str) -> String {
 pub fn consent_page(url: &str) -> String {
     let body = format!(
         "<h1>{}</h1><p role=\"alert\">{}</p><p><a class=\"button\" rel=\"noreferrer\" href=\"{}\">{}</a></p><p>{}</p>",
-        escape(text::HANDOVER_FAILED),
-        escape(text::CONSENT_NEEDED),
+        escape(text::HANDOVER_FAILED.get()),
+        escape(text::CONSENT_NEEDED.get()),
         escape(url),
-        escape(text::CONSENT_LINK),
-        escape(text::CONSENT_HINT)
+        escape(text::CONSENT_LINK.get()),
+        escape(text::CONSENT_HINT.get())
     );
-    document(text::HANDOVER_FAILED, "", &body)
+    document(text::HANDOVER_FAILED.get(), "", &body)
 }
 
 fn document(title: &str, head: &str, body: &str) -> String {

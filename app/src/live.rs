@@ -92,7 +92,7 @@ pub(crate) fn door(
             {move || match step() {
                 Step::Idle => None,
                 Step::Insecure => {
-                    Some(Either::Left(view! { <p class="bar attention">{text::SIGN_IN_INSECURE}</p> }))
+                    Some(Either::Left(view! { <p class="bar attention">{text::SIGN_IN_INSECURE.get()}</p> }))
                 }
                 step => Some(Either::Right(opened(door, again.clone(), step == Step::Blocked))),
             }}
@@ -104,14 +104,14 @@ fn opened(door: Door, url: impl Fn() -> String + Drives, blocked: bool) -> impl 
     let said = if blocked {
         Either::Left(view! {
             <p>
-                {text::SIGN_IN_BLOCKED} " "
+                {text::SIGN_IN_BLOCKED.get()} " "
                 <a href=url target="_blank" rel="opener">
-                    {text::SIGN_IN_LINK}
+                    {text::SIGN_IN_LINK.get()}
                 </a>
             </p>
         })
     } else {
-        Either::Right(view! { <p>{text::SIGN_IN_WAITING}</p> })
+        Either::Right(view! { <p>{text::SIGN_IN_WAITING.get()}</p> })
     };
     // Office's form stands in the page already, for browsers without script.
     let code = (door == Door::Salesforce).then(code_form);
@@ -122,8 +122,8 @@ fn opened(door: Door, url: impl Fn() -> String + Drives, blocked: bool) -> impl 
 fn code_form() -> impl IntoView {
     view! {
         <form class="code" data-code=Door::Salesforce.as_str()>
-            <label for="code">{text::CODE_LABEL}</label>
-            <span class="hint" id="code-hint">{text::SIGN_IN_CODE_HINT}</span>
+            <label for="code">{text::CODE_LABEL.get()}</label>
+            <span class="hint" id="code-hint">{text::SIGN_IN_CODE_HINT.get()}</span>
             <div class="row">
                 <input
                     id="code"
@@ -135,7 +135,7 @@ fn code_form() -> impl IntoView {
                     required
                     aria-describedby="code-hint"
                 />
-                <button type="submit" class="button">{text::CODE_SEND}</button>
+                <button type="submit" class="button">{text::CODE_SEND.get()}</button>
             </div>
         </form>
     }
@@ -152,7 +152,7 @@ pub(crate) fn progress(progress: impl Fn() -> Option<Progress> + Drives) -> impl
                     <progress
                         max=known.then_some(progress.total)
                         value=known.then_some(progress.done.min(progress.total))
-                        aria-label=text::SYNC_NOW
+                        aria-label=text::SYNC_NOW.get()
                     ></progress>
                 </section>
             }

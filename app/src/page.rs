@@ -4,6 +4,7 @@ use tandem_types::{
 };
 
 use crate::call::Call;
+use crate::text::Lang;
 use crate::{text, ui};
 
 /// Which of the product's pages.
@@ -37,8 +38,8 @@ impl Page {
     pub fn title(self) -> String {
         match self {
             Self::Pane => text::PRODUCT.to_owned(),
-            Self::Setup => format!("{} · {}", text::SETUP_TITLE, text::PRODUCT),
-            Self::Settings => format!("{} · {}", text::SETTINGS_TITLE, text::PRODUCT),
+            Self::Setup => format!("{} · {}", text::SETUP_TITLE.get(), text::PRODUCT),
+            Self::Settings => format!("{} · {}", text::SETTINGS_TITLE.get(), text::PRODUCT),
         }
     }
 }
@@ -47,6 +48,8 @@ impl Page {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageData {
     pub page: Page,
+    /// What the page is written in.
+    pub lang: Lang,
     pub view: PaneView,
     /// What the last call, or a plain form, was refused for.
     pub refused: Option<ApiError>,
@@ -104,6 +107,7 @@ impl PageData {
     pub const fn new(page: Page, view: PaneView) -> Self {
         Self {
             page,
+            lang: Lang::En,
             view,
             refused: None,
             search: Vec::new(),

@@ -13,6 +13,7 @@ use tandem_types::{ApiError, PaneView, Timestamp, UndoView};
 use crate::api::Refusal;
 use crate::backend::Backend;
 use crate::page::{Estimate, Page, PageData, Told, Undone, app};
+use crate::text::{self, Lang};
 
 /// The address of office.js, in Outlook; by context. Absent in the browser preview.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,11 +30,7 @@ impl fmt::Debug for OfficeScript {
 /// `query` is the request's raw query. A backend that fails gives the signed-out view with the error told.
 pub async fn load(page: Page, backend: &dyn Backend, query: Option<&str>) -> PageData {
     let query = query.unwrap_or_default();
-    let value = |name: &str| {
-        query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
-    };
+    let value = |name: &str| value(query, name);
     let refused = value("__err").map(|err| {
         // Base64 in a query has its padding escaped.
         let told = ServerFnUrlError::<Refusal>::decode_err(&err.replace("%3D", "=").replace("%3d", "="));
@@ -102,7 +99,10 @@ pub async fn render(
     context: impl Fn() + Clone + Send + Sync + 'static,
     request: Request,
 ) -> Response<Body> {
-    let data = load(page, &*backend, request.uri().query()).await;
+    let data = PageData {
+        lang: language(request.uri().query(), request.headers()),
+        ..load(page, &*backend, request.uri().query()).await
+    };
     let respond =
         leptos_axum::render_app_async_with_context(context, move || shell(options.clone(), data.clone()));
     respond(request).await
@@ -110,7 +110,30 @@ pub async fn render(
 
 /// The changing part alone, to be laid over the page that is shown.
 pub fn draw(data: &PageData) -> String {
-    app(data, false).to_html()
+    drawn(data, false)
+}
+
+fn drawn(data: &PageData, loaded: bool) -> String {
+    text::speaking(data.lang, || app(data, loaded).to_html())
+}
+
+/// The language of a request: as it was asked for (`?lang=de`), else Office's own, else the browser's.
+pub(crate) fn language(query: Option<&str>, headers: &http::HeaderMap) -> Lang {
+    let value = |name| value(query.unwrap_or_default(), name);
+    let accepted = || {
+        let header = headers.get(http::header::ACCEPT_LANGUAGE);
+        Lang::accepted(header.and_then(|value| value.to_str().ok()).unwrap_or_default())
+    };
+    value("lang")
+        .and_then(Lang::parse)
+        .or_else(|| Lang::of_host_info(&value("_host_Info")?.replace("%24", "$").replace("%7C", "|")))
+        .unwrap_or_else(accepted)
+}
+
+fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
 }
 
 /// The whole document.
@@ -126,22 +149,20 @@ pub fn shell(options: LeptosOptions, data: PageData) -> impl IntoView {
     let style = stylesheet(&options);
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang=data.lang.as_str()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="referrer" content="same-origin"/>
-                <title>{data.page.title()}</title>
+                <title>{text::speaking(data.lang, || data.page.title())}</title>
                 <link rel="icon" type="image/svg+xml" href="/tandem.svg"/>
                 <link rel="stylesheet" href=style/>
                 {office}
                 <HydrationScripts options=options/>
             </head>
             <body>
-                <div id="tandem">
-                    {app(&data, true)}
-                </div>
+                <div id="tandem" inner_html=drawn(&data, true)></div>
             </body>
         </html>
     }

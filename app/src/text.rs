@@ -10,233 +10,422 @@ use tandem_types::{
     StateReason, SyncState, Timestamp, UndoLeftView, UndoReason,
 };
 
+mod lang;
+
+#[cfg(feature = "hydrate")]
+pub(crate) use lang::speak;
+pub use lang::{Lang, Words, say, speaking, spoken};
+
 pub const PRODUCT: &str = "Tandem";
-pub const PRODUCT_LINE: &str = "Outlook and Salesforce, in step";
+pub const PRODUCT_LINE: Words = Words::new(
+    "Outlook and Salesforce, in step",
+    "Outlook and Salesforce, in step",
+);
 
 // Header and menu.
-pub const MENU: &str = "Menu";
-pub const SET_UP_SYNC: &str = "Set up sync";
-pub const SYNC_SETTINGS: &str = "Sync settings";
-pub const SYNC_NOW: &str = "Sync now";
-pub const PAUSE: &str = "Pause";
-pub const START: &str = "Start";
-pub const DEACTIVATE: &str = "Deactivate";
-pub const SIGN_OUT: &str = "Sign out";
-pub const OPENS_IN_TAB: &str = "opens in a new tab";
+pub const MENU: Words = Words::new("Menu", "Menu");
+pub const SET_UP_SYNC: Words = Words::new("Set up sync", "Set up sync");
+pub const SYNC_SETTINGS: Words = Words::new("Sync settings", "Sync settings");
+pub const SYNC_NOW: Words = Words::new("Sync now", "Sync now");
+pub const PAUSE: Words = Words::new("Pause", "Pause");
+pub const START: Words = Words::new("Start", "Start");
+pub const DEACTIVATE: Words = Words::new("Deactivate", "Deactivate");
+pub const SIGN_OUT: Words = Words::new("Sign out", "Sign out");
+pub const OPENS_IN_TAB: Words = Words::new("opens in a new tab", "opens in a new tab");
 
 // Sign-in.
-pub const SIGN_IN: &str = "Sign in with Salesforce";
-pub const SIGN_IN_AGAIN: &str = "Sign in with Salesforce again";
-pub const SIGN_IN_LEAD: &str = "Tandem keeps the contacts, events and tasks of your mailbox and of Salesforce the same, \
-     and saves your emails there, so that you enter nothing twice.";
-pub const SIGN_IN_NOTE: &str = "You sign in on Salesforce’s own page. Tandem never sees that password.";
-pub const SIGN_IN_WAITING: &str = "Finish signing in in the window that has just opened.";
-pub const SIGN_IN_BLOCKED: &str = "The browser did not let the sign-in window open. Open it with this link:";
-pub const SIGN_IN_LINK: &str = "Open the sign-in page";
-pub const SIGN_IN_INSECURE: &str =
-    "Signing in needs a secure connection: open this page by its https address.";
-pub const SIGN_IN_CODE_HINT: &str = "Does the window show a code? Type it here.";
-pub const CODE_LABEL: &str = "Enter the code";
-pub const CODE_SEND: &str = "Continue";
-pub const TRY_AGAIN: &str = "Try again";
-pub const UNAVAILABLE: &str = "The server did not answer. Try again in a moment.";
-pub const CANCEL: &str = "Cancel";
-pub const CLOSE: &str = "Close";
+pub const SIGN_IN: Words = Words::new("Sign in with Salesforce", "Sign in with Salesforce");
+pub const SIGN_IN_AGAIN: Words = Words::new("Sign in with Salesforce again", "Sign in with Salesforce again");
+pub const SIGN_IN_LEAD: Words = Words::new(
+    "Tandem keeps the contacts, events and tasks of your mailbox and of Salesforce the same, \
+     and saves your emails there, so that you enter nothing twice.",
+    "Tandem keeps the contacts, events and tasks of your mailbox and of Salesforce the same, \
+     and saves your emails there, so that you enter nothing twice.",
+);
+pub const SIGN_IN_NOTE: Words = Words::new(
+    "You sign in on Salesforce’s own page. Tandem never sees that password.",
+    "You sign in on Salesforce’s own page. Tandem never sees that password.",
+);
+pub const SIGN_IN_WAITING: Words = Words::new(
+    "Finish signing in in the window that has just opened.",
+    "Finish signing in in the window that has just opened.",
+);
+pub const SIGN_IN_BLOCKED: Words = Words::new(
+    "The browser did not let the sign-in window open. Open it with this link:",
+    "The browser did not let the sign-in window open. Open it with this link:",
+);
+pub const SIGN_IN_LINK: Words = Words::new("Open the sign-in page", "Open the sign-in page");
+pub const SIGN_IN_INSECURE: Words = Words::new(
+    "Signing in needs a secure connection: open this page by its https address.",
+    "Signing in needs a secure connection: open this page by its https address.",
+);
+pub const SIGN_IN_CODE_HINT: Words = Words::new(
+    "Does the window show a code? Type it here.",
+    "Does the window show a code? Type it here.",
+);
+pub const CODE_LABEL: Words = Words::new("Enter the code", "Enter the code");
+pub const CODE_SEND: Words = Words::new("Continue", "Continue");
+pub const TRY_AGAIN: Words = Words::new("Try again", "Try again");
+pub const UNAVAILABLE: Words = Words::new(
+    "The server did not answer. Try again in a moment.",
+    "The server did not answer. Try again in a moment.",
+);
+pub const CANCEL: Words = Words::new("Cancel", "Cancel");
+pub const CLOSE: Words = Words::new("Close", "Close");
 
 // Activation dialog.
-pub const ACTIVATION_TITLE: &str = "Connect your mailbox";
-pub const ACTIVATION_TITLE_AGAIN: &str = "Your mailbox needs your sign-in";
-pub const ACTIVATION_LEAD: &str =
-    "Tandem tries the login once. Only if your mail server accepts it, it is stored, encrypted.";
-pub const ACTIVATION_LEAD_AGAIN: &str = "Your mail server refuses the stored login. Has your password changed? \
-     Tandem tries the new one once before it stores it.";
-pub const ACTIVATION_LEAD_CLOUD: &str =
-    "Microsoft refuses access to your mailbox. Connect it again, or choose where it is now.";
-pub const SYNCS_WITH: &str = "Will be kept in step with";
-pub const KIND_LEGEND: &str = "Where is your mailbox?";
-pub const KIND_EXCHANGE: &str = "Exchange server";
-pub const KIND_EXCHANGE_HINT: &str = "on your company’s own servers";
-pub const KIND_OFFICE: &str = "Office 365";
-pub const KIND_OFFICE_HINT: &str = "Exchange Online, in Microsoft’s cloud";
-pub const KIND_OFFICE_OFF: &str = "not set up on this server: ask the administrator of Tandem";
-pub const OFFICE_LEAD: &str = "You sign in on Microsoft’s own page. Tandem never sees that password, and asks for no right to send mail.";
-pub const CONNECT_OFFICE: &str = "Connect to Office 365";
-pub const CONNECTING_OFFICE: &str = "Connecting your mailbox …";
-pub const OFFICE_WAITING: &str = "Finish signing in in the window that has just opened.";
-pub const OFFICE_CODE: &str = "Code from Microsoft’s window";
-pub const OFFICE_OTHER_TITLE: &str = "This is another mailbox";
-pub const OFFICE_ANYWAY: &str = "Connect it anyway";
-pub const OFFICE_OTHER_ACCOUNT: &str = "Use another account";
-pub const OFFICE_OTHER_BOX: &str = "Connect it even if it is another mailbox than before";
-pub const CONNECT_AGAIN: &str = "Connect again";
-pub const LOGIN: &str = "Login";
-pub const LOGIN_HINT: &str = "Your e-mail address, or DOMAIN\\user";
-pub const PASSWORD: &str = "Password";
-pub const MORE: &str = "More";
-pub const EWS_URL: &str = "EWS URL";
+pub const ACTIVATION_TITLE: Words = Words::new("Connect your mailbox", "Connect your mailbox");
+pub const ACTIVATION_TITLE_AGAIN: Words = Words::new(
+    "Your mailbox needs your sign-in",
+    "Your mailbox needs your sign-in",
+);
+pub const ACTIVATION_LEAD: Words = Words::new(
+    "Tandem tries the login once. Only if your mail server accepts it, it is stored, encrypted.",
+    "Tandem tries the login once. Only if your mail server accepts it, it is stored, encrypted.",
+);
+pub const ACTIVATION_LEAD_AGAIN: Words = Words::new(
+    "Your mail server refuses the stored login. Has your password changed? \
+     Tandem tries the new one once before it stores it.",
+    "Your mail server refuses the stored login. Has your password changed? \
+     Tandem tries the new one once before it stores it.",
+);
+pub const ACTIVATION_LEAD_CLOUD: Words = Words::new(
+    "Microsoft refuses access to your mailbox. Connect it again, or choose where it is now.",
+    "Microsoft refuses access to your mailbox. Connect it again, or choose where it is now.",
+);
+pub const SYNCS_WITH: Words = Words::new("Will be kept in step with", "Will be kept in step with");
+pub const KIND_LEGEND: Words = Words::new("Where is your mailbox?", "Where is your mailbox?");
+pub const KIND_EXCHANGE: Words = Words::new("Exchange server", "Exchange server");
+pub const KIND_EXCHANGE_HINT: Words =
+    Words::new("on your company’s own servers", "on your company’s own servers");
+pub const KIND_OFFICE: Words = Words::new("Office 365", "Office 365");
+pub const KIND_OFFICE_HINT: Words = Words::new(
+    "Exchange Online, in Microsoft’s cloud",
+    "Exchange Online, in Microsoft’s cloud",
+);
+pub const KIND_OFFICE_OFF: Words = Words::new(
+    "not set up on this server: ask the administrator of Tandem",
+    "not set up on this server: ask the administrator of Tandem",
+);
+pub const OFFICE_LEAD: Words = Words::new(
+    "You sign in on Microsoft’s own page. Tandem never sees that password, and asks for no right to send mail.",
+    "You sign in on Microsoft’s own page. Tandem never sees that password, and asks for no right to send mail.",
+);
+pub const CONNECT_OFFICE: Words = Words::new("Connect to Office 365", "Connect to Office 365");
+pub const CONNECTING_OFFICE: Words = Words::new("Connecting your mailbox …", "Connecting your mailbox …");
+pub const OFFICE_WAITING: Words = Words::new(
+    "Finish signing in in the window that has just opened.",
+    "Finish signing in in the window that has just opened.",
+);
+pub const OFFICE_CODE: Words = Words::new("Code from Microsoft’s window", "Code from Microsoft’s window");
+pub const OFFICE_OTHER_TITLE: Words = Words::new("This is another mailbox", "This is another mailbox");
+pub const OFFICE_ANYWAY: Words = Words::new("Connect it anyway", "Connect it anyway");
+pub const OFFICE_OTHER_ACCOUNT: Words = Words::new("Use another account", "Use another account");
+pub const OFFICE_OTHER_BOX: Words = Words::new(
+    "Connect it even if it is another mailbox than before",
+    "Connect it even if it is another mailbox than before",
+);
+pub const CONNECT_AGAIN: Words = Words::new("Connect again", "Connect again");
+pub const LOGIN: Words = Words::new("Login", "Login");
+pub const LOGIN_HINT: Words = Words::new(
+    "Your e-mail address, or DOMAIN\\user",
+    "Your e-mail address, or DOMAIN\\user",
+);
+pub const PASSWORD: Words = Words::new("Password", "Password");
+pub const MORE: Words = Words::new("More", "More");
+pub const EWS_URL: Words = Words::new("EWS URL", "EWS URL");
 /// Above the steps of a search for the mail server that failed.
-pub const SEARCHED: &str = "Where Tandem has looked for your mail server:";
-pub const EWS_URL_HINT: &str = "Leave it empty: Tandem finds the server by your e-mail address.";
+pub const SEARCHED: Words = Words::new(
+    "Where Tandem has looked for your mail server:",
+    "Where Tandem has looked for your mail server:",
+);
+pub const EWS_URL_HINT: Words = Words::new(
+    "Leave it empty: Tandem finds the server by your e-mail address.",
+    "Leave it empty: Tandem finds the server by your e-mail address.",
+);
 pub const EWS_URL_EXAMPLE: &str = "https://mail.example.com/EWS/Exchange.asmx";
-pub const CONNECT: &str = "Connect to Exchange";
-pub const CONNECTING: &str = "Connecting: looking for your mail server, then trying the login once …";
-pub const SKIP: &str = "Skip";
+pub const CONNECT: Words = Words::new("Connect to Exchange", "Connect to Exchange");
+pub const CONNECTING: Words = Words::new(
+    "Connecting: looking for your mail server, then trying the login once …",
+    "Connecting: looking for your mail server, then trying the login once …",
+);
+pub const SKIP: Words = Words::new("Skip", "Skip");
 
 // After Skip.
-pub const WITHOUT_SYNC: &str = "Sync is not set up";
-pub const WITHOUT_SYNC_LEAD: &str = "Until your mailbox is connected, these are not available:";
-pub const WITHOUT_SYNC_LIST: [&str; 4] = [
-    "saving while you write a message or a meeting",
-    "saving by category or by folder",
-    "saving automatically",
-    "contacts that are the same on both sides",
+pub const WITHOUT_SYNC: Words = Words::new("Sync is not set up", "Sync is not set up");
+pub const WITHOUT_SYNC_LEAD: Words = Words::new(
+    "Until your mailbox is connected, these are not available:",
+    "Until your mailbox is connected, these are not available:",
+);
+pub const WITHOUT_SYNC_LIST: [Words; 4] = [
+    Words::new(
+        "saving while you write a message or a meeting",
+        "saving while you write a message or a meeting",
+    ),
+    Words::new(
+        "saving by category or by folder",
+        "saving by category or by folder",
+    ),
+    Words::new("saving automatically", "saving automatically"),
+    Words::new(
+        "contacts that are the same on both sides",
+        "contacts that are the same on both sides",
+    ),
 ];
 
 // First session.
-pub const PREVIEW_TITLE: &str = "Ready for the first sync";
-pub const PREVIEW_LEAD: &str = "Nothing has been written yet. This is what the first sync will do:";
-pub const PREVIEW_NOTHING: &str =
-    "Both sides agree already, or are empty: there is nothing to write. From now on changes flow.";
-pub const PREVIEW_WAITS: &str =
-    "It waits for you, because it would create or change unusually many items at once.";
-pub const FIRST_TITLE: &str = "Getting ready";
-pub const FIRST_LEAD: &str =
-    "Tandem is looking at both sides. Nothing is written before you have seen what would be.";
+pub const PREVIEW_TITLE: Words = Words::new("Ready for the first sync", "Ready for the first sync");
+pub const PREVIEW_LEAD: Words = Words::new(
+    "Nothing has been written yet. This is what the first sync will do:",
+    "Nothing has been written yet. This is what the first sync will do:",
+);
+pub const PREVIEW_NOTHING: Words = Words::new(
+    "Both sides agree already, or are empty: there is nothing to write. From now on changes flow.",
+    "Both sides agree already, or are empty: there is nothing to write. From now on changes flow.",
+);
+pub const PREVIEW_WAITS: Words = Words::new(
+    "It waits for you, because it would create or change unusually many items at once.",
+    "It waits for you, because it would create or change unusually many items at once.",
+);
+pub const FIRST_TITLE: Words = Words::new("Getting ready", "Getting ready");
+pub const FIRST_LEAD: Words = Words::new(
+    "Tandem is looking at both sides. Nothing is written before you have seen what would be.",
+    "Tandem is looking at both sides. Nothing is written before you have seen what would be.",
+);
 
 // Accounts.
-pub const ACCOUNTS: &str = "Accounts";
-pub const MAILBOX: &str = "Mailbox";
-pub const SALESFORCE: &str = "Salesforce";
-pub const MAILBOX_NONE: &str = "Not connected";
+pub const ACCOUNTS: Words = Words::new("Accounts", "Accounts");
+pub const MAILBOX: Words = Words::new("Mailbox", "Mailbox");
+pub const SALESFORCE: Words = Words::new("Salesforce", "Salesforce");
+pub const MAILBOX_NONE: Words = Words::new("Not connected", "Not connected");
 
 // Brake.
-pub const BRAKE_TITLE: &str = "Stopped, so that you can look";
-pub const BRAKE_LEAD: &str =
-    "This would have changed unusually much at once. Nothing of it has been written.";
-pub const BRAKE_SIDE_EMPTY: &str =
-    "One side is suddenly empty. If nobody emptied it on purpose, choose Cancel.";
-pub const GO_ON: &str = "Go on";
-pub const BRAKE_GO_ON_HINT: &str =
-    "Go on writes these changes once. Cancel writes nothing and pauses the sync.";
+pub const BRAKE_TITLE: Words = Words::new("Stopped, so that you can look", "Stopped, so that you can look");
+pub const BRAKE_LEAD: Words = Words::new(
+    "This would have changed unusually much at once. Nothing of it has been written.",
+    "This would have changed unusually much at once. Nothing of it has been written.",
+);
+pub const BRAKE_SIDE_EMPTY: Words = Words::new(
+    "One side is suddenly empty. If nobody emptied it on purpose, choose Cancel.",
+    "One side is suddenly empty. If nobody emptied it on purpose, choose Cancel.",
+);
+pub const GO_ON: Words = Words::new("Go on", "Go on");
+pub const BRAKE_GO_ON_HINT: Words = Words::new(
+    "Go on writes these changes once. Cancel writes nothing and pauses the sync.",
+    "Go on writes these changes once. Cancel writes nothing and pauses the sync.",
+);
 
 // States.
-pub const PAUSED_TITLE: &str = "Sync is paused";
-pub const PAUSED_LEAD: &str =
-    "Nothing is read or written until you press Start. What changes meanwhile is not lost.";
-pub const OFF_TITLE: &str = "Sync is off";
-pub const OFF_LEAD: &str = "Tandem has given up its access, and what opened your mailbox is destroyed. Every item is where it \
-     was, on both sides.";
-pub const NEEDS_MAIL_TITLE: &str = "Needs your sign-in";
-pub const NEEDS_CRM_TITLE: &str = "Salesforce needs your sign-in";
-pub const NEEDS_CRM_LEAD: &str =
-    "Tandem’s access to Salesforce has ended. Sync stands still until you sign in again; nothing is lost.";
-pub const NEEDS_MICROSOFT_TITLE: &str = "Microsoft needs your sign-in";
-pub const NEEDS_MICROSOFT_LEAD: &str = "Microsoft has ended Tandem’s access to your mailbox. Sync stands still until you \
-     connect it again; nothing is lost.";
-pub const QUOTA_TITLE: &str = "Salesforce’s limit is used up";
-pub const QUOTA_LEAD: &str =
-    "Your organisation’s calls for today are spent. Tandem goes on by itself when there are new ones.";
-pub const ORG_BRAKE_TITLE: &str = "Stopped for your whole organisation";
-pub const ORG_BRAKE_LEAD: &str = "Very many deletions came together within an hour. Nothing more is written for anyone until \
-     your administrator has looked and lets the sync go on.";
-pub const CHECK_LOGIN: &str = "Enter the password";
+pub const PAUSED_TITLE: Words = Words::new("Sync is paused", "Sync is paused");
+pub const PAUSED_LEAD: Words = Words::new(
+    "Nothing is read or written until you press Start. What changes meanwhile is not lost.",
+    "Nothing is read or written until you press Start. What changes meanwhile is not lost.",
+);
+pub const OFF_TITLE: Words = Words::new("Sync is off", "Sync is off");
+pub const OFF_LEAD: Words = Words::new(
+    "Tandem has given up its access, and what opened your mailbox is destroyed. Every item is where it \
+     was, on both sides.",
+    "Tandem has given up its access, and what opened your mailbox is destroyed. Every item is where it \
+     was, on both sides.",
+);
+pub const NEEDS_MAIL_TITLE: Words = Words::new("Needs your sign-in", "Needs your sign-in");
+pub const NEEDS_CRM_TITLE: Words =
+    Words::new("Salesforce needs your sign-in", "Salesforce needs your sign-in");
+pub const NEEDS_CRM_LEAD: Words = Words::new(
+    "Tandem’s access to Salesforce has ended. Sync stands still until you sign in again; nothing is lost.",
+    "Tandem’s access to Salesforce has ended. Sync stands still until you sign in again; nothing is lost.",
+);
+pub const NEEDS_MICROSOFT_TITLE: Words =
+    Words::new("Microsoft needs your sign-in", "Microsoft needs your sign-in");
+pub const NEEDS_MICROSOFT_LEAD: Words = Words::new(
+    "Microsoft has ended Tandem’s access to your mailbox. Sync stands still until you \
+     connect it again; nothing is lost.",
+    "Microsoft has ended Tandem’s access to your mailbox. Sync stands still until you \
+     connect it again; nothing is lost.",
+);
+pub const QUOTA_TITLE: Words = Words::new("Salesforce’s limit is used up", "Salesforce’s limit is used up");
+pub const QUOTA_LEAD: Words = Words::new(
+    "Your organisation’s calls for today are spent. Tandem goes on by itself when there are new ones.",
+    "Your organisation’s calls for today are spent. Tandem goes on by itself when there are new ones.",
+);
+pub const ORG_BRAKE_TITLE: Words = Words::new(
+    "Stopped for your whole organisation",
+    "Stopped for your whole organisation",
+);
+pub const ORG_BRAKE_LEAD: Words = Words::new(
+    "Very many deletions came together within an hour. Nothing more is written for anyone until \
+     your administrator has looked and lets the sync go on.",
+    "Very many deletions came together within an hour. Nothing more is written for anyone until \
+     your administrator has looked and lets the sync go on.",
+);
+pub const CHECK_LOGIN: Words = Words::new("Enter the password", "Enter the password");
 
 // Sessions and issues.
-pub const SESSIONS_TITLE: &str = "Last syncs";
-pub const SESSIONS_EMPTY: &str = "No sync yet. The first one shows here what it did on each side.";
-pub const ISSUES_TITLE: &str = "Needs a look";
-pub const ISSUES_EMPTY: &str = "Nothing needs a look: every item in scope is in step.";
-pub const RUNNING: &str = "running";
-pub const NO_CHANGES: &str = "No changes";
-pub const PICK_LEGEND: &str = "Which one is the same?";
-pub const PAIR: &str = "Pair";
-pub const LINK_LABEL: &str = "Id or link of a Salesforce record";
+pub const SESSIONS_TITLE: Words = Words::new("Last syncs", "Last syncs");
+pub const SESSIONS_EMPTY: Words = Words::new(
+    "No sync yet. The first one shows here what it did on each side.",
+    "No sync yet. The first one shows here what it did on each side.",
+);
+pub const ISSUES_TITLE: Words = Words::new("Needs a look", "Needs a look");
+pub const ISSUES_EMPTY: Words = Words::new(
+    "Nothing needs a look: every item in scope is in step.",
+    "Nothing needs a look: every item in scope is in step.",
+);
+pub const RUNNING: Words = Words::new("running", "running");
+pub const NO_CHANGES: Words = Words::new("No changes", "No changes");
+pub const PICK_LEGEND: Words = Words::new("Which one is the same?", "Which one is the same?");
+pub const PAIR: Words = Words::new("Pair", "Pair");
+pub const LINK_LABEL: Words = Words::new(
+    "Id or link of a Salesforce record",
+    "Id or link of a Salesforce record",
+);
 
 // Undo.
-pub const UNDO: &str = "Undo …";
-pub const UNDO_LEAD: &str = "This takes back what this sync wrote:";
-pub const UNDO_NOTE: &str =
-    "What anybody has changed since then stays as it is, and you are told. The other side keeps what it has.";
-pub const UNDO_DO: &str = "Undo this sync";
-pub const UNDO_DOING: &str = "Undoing …";
-pub const UNDONE_TITLE: &str = "Undone";
-pub const UNDONE_AGAIN: &str = "The undo ended before it had done everything. Once more does the rest.";
+pub const UNDO: Words = Words::new("Undo …", "Undo …");
+pub const UNDO_LEAD: Words = Words::new(
+    "This takes back what this sync wrote:",
+    "This takes back what this sync wrote:",
+);
+pub const UNDO_NOTE: Words = Words::new(
+    "What anybody has changed since then stays as it is, and you are told. The other side keeps what it has.",
+    "What anybody has changed since then stays as it is, and you are told. The other side keeps what it has.",
+);
+pub const UNDO_DO: Words = Words::new("Undo this sync", "Undo this sync");
+pub const UNDO_DOING: Words = Words::new("Undoing …", "Undoing …");
+pub const UNDONE_TITLE: Words = Words::new("Undone", "Undone");
+pub const UNDONE_AGAIN: Words = Words::new(
+    "The undo ended before it had done everything. Once more does the rest.",
+    "The undo ended before it had done everything. Once more does the rest.",
+);
 
 // Back-fill.
-pub const BACKFILL_TITLE: &str = "Save older e-mails";
-pub const BACKFILL_LEAD: &str = "New e-mails are saved as they come. For older ones, say from when to when: those that would be \
-     saved today, by your settings, are saved to Salesforce. Nothing is changed in your mailbox but the mark that it is saved.";
-pub const BACKFILL_OFF: &str =
-    "E-mails are not saved to Salesforce by your settings, so there is nothing to catch up on.";
-pub const FROM: &str = "From";
-pub const TO: &str = "To";
-pub const ESTIMATE: &str = "Estimate";
-pub const BACKFILL_START: &str = "Start saving";
-pub const BACKFILL_CANCEL: &str = "Cancel the saving";
-pub const BACKFILL_CANCEL_HINT: &str = "What is saved already stays saved.";
+pub const BACKFILL_TITLE: Words = Words::new("Save older e-mails", "Save older e-mails");
+pub const BACKFILL_LEAD: Words = Words::new(
+    "New e-mails are saved as they come. For older ones, say from when to when: those that would be \
+     saved today, by your settings, are saved to Salesforce. Nothing is changed in your mailbox but the mark that it is saved.",
+    "New e-mails are saved as they come. For older ones, say from when to when: those that would be \
+     saved today, by your settings, are saved to Salesforce. Nothing is changed in your mailbox but the mark that it is saved.",
+);
+pub const BACKFILL_OFF: Words = Words::new(
+    "E-mails are not saved to Salesforce by your settings, so there is nothing to catch up on.",
+    "E-mails are not saved to Salesforce by your settings, so there is nothing to catch up on.",
+);
+pub const FROM: Words = Words::new("From", "From");
+pub const TO: Words = Words::new("To", "To");
+pub const ESTIMATE: Words = Words::new("Estimate", "Estimate");
+pub const BACKFILL_START: Words = Words::new("Start saving", "Start saving");
+pub const BACKFILL_CANCEL: Words = Words::new("Cancel the saving", "Cancel the saving");
+pub const BACKFILL_CANCEL_HINT: Words = Words::new(
+    "What is saved already stays saved.",
+    "What is saved already stays saved.",
+);
 
 // Settings and setup.
-pub const SETTINGS_TITLE: &str = "Sync settings";
-pub const STATE: &str = "State";
-pub const WHAT_SYNCS: &str = "What is synced";
-pub const WHAT_SYNCS_NOTE: &str = "These are the values in use. They cannot be changed here yet.";
-pub const SETTING: &str = "Setting";
-pub const VALUE: &str = "Value";
-pub const SETUP_TITLE: &str = "Set up Tandem";
-pub const MAIL_SERVER: &str = "Mail server";
-pub const ACCOUNT: &str = "Account";
-pub const KIND: &str = "Kind";
-pub const HOST: &str = "Server";
-pub const USER: &str = "User";
-pub const ORGANISATION: &str = "Organisation";
-pub const LAST_ACCEPTED: &str = "Last accepted sync";
-pub const NEVER: &str = "None yet";
-pub const REFUSALS: &str = "Refusals in a row";
-pub const NEXT_SYNC: &str = "Next sync";
-pub const LINKED: &str = "Linked contacts";
-pub const CHANGE: &str = "Change";
-pub const CHANGE_SALESFORCE: &str = "Change: Salesforce account";
-pub const CHANGE_SALESFORCE_HINT: &str = "Refresh renews the access of this account. Change lets your mailbox go on with another one; the pairs of this one \
-     are kept, and come back if you change back.";
-pub const REFRESH: &str = "Refresh";
-pub const CONNECTED_SINCE: &str = "Connected since";
-pub const SIGNED_IN_AS: &str = "Signed in as";
+pub const SETTINGS_TITLE: Words = Words::new("Sync settings", "Sync settings");
+pub const STATE: Words = Words::new("State", "State");
+pub const WHAT_SYNCS: Words = Words::new("What is synced", "What is synced");
+pub const WHAT_SYNCS_NOTE: Words = Words::new(
+    "These are the values in use. They cannot be changed here yet.",
+    "These are the values in use. They cannot be changed here yet.",
+);
+pub const SETTING: Words = Words::new("Setting", "Setting");
+pub const VALUE: Words = Words::new("Value", "Value");
+pub const SETUP_TITLE: Words = Words::new("Set up Tandem", "Set up Tandem");
+pub const MAIL_SERVER: Words = Words::new("Mail server", "Mail server");
+pub const ACCOUNT: Words = Words::new("Account", "Account");
+pub const KIND: Words = Words::new("Kind", "Kind");
+pub const HOST: Words = Words::new("Server", "Server");
+pub const USER: Words = Words::new("User", "User");
+pub const ORGANISATION: Words = Words::new("Organisation", "Organisation");
+pub const LAST_ACCEPTED: Words = Words::new("Last accepted sync", "Last accepted sync");
+pub const NEVER: Words = Words::new("None yet", "None yet");
+pub const REFUSALS: Words = Words::new("Refusals in a row", "Refusals in a row");
+pub const NEXT_SYNC: Words = Words::new("Next sync", "Next sync");
+pub const LINKED: Words = Words::new("Linked contacts", "Linked contacts");
+pub const CHANGE: Words = Words::new("Change", "Change");
+pub const CHANGE_SALESFORCE: Words = Words::new("Change: Salesforce account", "Change: Salesforce account");
+pub const CHANGE_SALESFORCE_HINT: Words = Words::new(
+    "Refresh renews the access of this account. Change lets your mailbox go on with another one; the pairs of this one \
+     are kept, and come back if you change back.",
+    "Refresh renews the access of this account. Change lets your mailbox go on with another one; the pairs of this one \
+     are kept, and come back if you change back.",
+);
+pub const REFRESH: Words = Words::new("Refresh", "Refresh");
+pub const CONNECTED_SINCE: Words = Words::new("Connected since", "Connected since");
+pub const SIGNED_IN_AS: Words = Words::new("Signed in as", "Signed in as");
 
 // Deactivate.
-pub const DEACTIVATE_TITLE: &str = "Deactivate the sync?";
-pub const DEACTIVATE_LEAD: &str = "This is what happens:";
-pub const DEACTIVATE_LIST: [&str; 4] = [
-    "Tandem gives its access to Salesforce back: it is revoked there.",
-    "The stored password of your mailbox, or Microsoft’s permission, is destroyed.",
-    "The sync stops. A running one ends first.",
-    "Every item stays: nothing is deleted in your mailbox or in Salesforce.",
+pub const DEACTIVATE_TITLE: Words = Words::new("Deactivate the sync?", "Deactivate the sync?");
+pub const DEACTIVATE_LEAD: Words = Words::new("This is what happens:", "This is what happens:");
+pub const DEACTIVATE_LIST: [Words; 4] = [
+    Words::new(
+        "Tandem gives its access to Salesforce back: it is revoked there.",
+        "Tandem gives its access to Salesforce back: it is revoked there.",
+    ),
+    Words::new(
+        "The stored password of your mailbox, or Microsoft’s permission, is destroyed.",
+        "The stored password of your mailbox, or Microsoft’s permission, is destroyed.",
+    ),
+    Words::new(
+        "The sync stops. A running one ends first.",
+        "The sync stops. A running one ends first.",
+    ),
+    Words::new(
+        "Every item stays: nothing is deleted in your mailbox or in Salesforce.",
+        "Every item stays: nothing is deleted in your mailbox or in Salesforce.",
+    ),
 ];
-pub const DEACTIVATE_AFTER: &str = "You can set up the sync again at any time.";
+pub const DEACTIVATE_AFTER: Words = Words::new(
+    "You can set up the sync again at any time.",
+    "You can set up the sync again at any time.",
+);
 /// Microsoft takes nothing back by itself.
 pub const CONSENT_PAGE: &str = "https://myapps.microsoft.com";
-pub const CONSENT_PAGE_HINT: &str =
-    "Microsoft still lists Tandem among your apps. You can take it off there:";
-pub const CONSENT_PAGE_LINK: &str = "My Apps at Microsoft";
-pub const KEEP_SYNC: &str = "Keep the sync";
+pub const CONSENT_PAGE_HINT: Words = Words::new(
+    "Microsoft still lists Tandem among your apps. You can take it off there:",
+    "Microsoft still lists Tandem among your apps. You can take it off there:",
+);
+pub const CONSENT_PAGE_LINK: Words = Words::new("My Apps at Microsoft", "My Apps at Microsoft");
+pub const KEEP_SYNC: Words = Words::new("Keep the sync", "Keep the sync");
 
 // Tables of counts.
-pub const COL_WHAT: &str = "Direction";
-pub const COL_NEW: &str = "New";
-pub const COL_CHANGED: &str = "Changed";
-pub const COL_DELETED: &str = "Deleted";
-pub const COL_SKIPPED: &str = "Skipped";
+pub const COL_WHAT: Words = Words::new("Direction", "Direction");
+pub const COL_NEW: Words = Words::new("New", "New");
+pub const COL_CHANGED: Words = Words::new("Changed", "Changed");
+pub const COL_DELETED: Words = Words::new("Deleted", "Deleted");
+pub const COL_SKIPPED: Words = Words::new("Skipped", "Skipped");
 
 // The page at the end of the sign-in window.
-pub const HANDOVER_TITLE: &str = "Signed in";
-pub const HANDOVER_LEAD: &str = "You can close this window and go back to Outlook.";
-pub const HANDOVER_CODE: &str = "Type this code in the sidebar:";
-pub const HANDOVER_FAILED: &str = "Not signed in";
-pub const CONSENT_NEEDED: &str = "Your organisation lets only an administrator agree to what Tandem asks for. Ask yours to open this link, once \
-     for the whole organisation; then connect again.";
-pub const CONSENT_LINK: &str = "For administrators: agree for the organisation";
-pub const CONSENT_HINT: &str = "You can copy the link and send it.";
-pub const CONSENT_GIVEN: &str = "Agreed for your organisation. Its people can connect their mailboxes now.";
-pub const CONSENT_NOT_GIVEN: &str = "Not agreed: nothing has changed for your organisation.";
+pub const HANDOVER_TITLE: Words = Words::new("Signed in", "Signed in");
+pub const HANDOVER_LEAD: Words = Words::new(
+    "You can close this window and go back to Outlook.",
+    "You can close this window and go back to Outlook.",
+);
+pub const HANDOVER_CODE: Words =
+    Words::new("Type this code in the sidebar:", "Type this code in the sidebar:");
+pub const HANDOVER_FAILED: Words = Words::new("Not signed in", "Not signed in");
+pub const CONSENT_NEEDED: Words = Words::new(
+    "Your organisation lets only an administrator agree to what Tandem asks for. Ask yours to open this link, once \
+     for the whole organisation; then connect again.",
+    "Your organisation lets only an administrator agree to what Tandem asks for. Ask yours to open this link, once \
+     for the whole organisation; then connect again.",
+);
+pub const CONSENT_LINK: Words = Words::new(
+    "For administrators: agree for the organisation",
+    "For administrators: agree for the organisation",
+);
+pub const CONSENT_HINT: Words = Words::new(
+    "You can copy the link and send it.",
+    "You can copy the link and send it.",
+);
+pub const CONSENT_GIVEN: Words = Words::new(
+    "Agreed for your organisation. Its people can connect their mailboxes now.",
+    "Agreed for your organisation. Its people can connect their mailboxes now.",
+);
+pub const CONSENT_NOT_GIVEN: Words = Words::new(
+    "Not agreed: nothing has changed for your organisation.",
+    "Not agreed: nothing has changed for your organisation.",
+);
 
 /// Why the sign-in window could not hand anything over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,7 +458,7 @@ pub enum SignInFailure {
 }
 
 /// What the sign-in window says then.
-pub const fn sign_in_failure(failure: SignInFailure) -> &'static str {
+pub fn sign_in_failure(failure: SignInFailure) -> &'static str {
     match failure {
         SignInFailure::Cancelled => {
             "Salesforce says that the sign-in was cancelled. Close this window and try again."
@@ -361,7 +550,7 @@ fn span(seconds: i64) -> (i64, &'static str, &'static str) {
     }
 }
 
-fn spoken(seconds: i64) -> String {
+fn length(seconds: i64) -> String {
     let (n, one, many) = span(seconds);
     count(u32::try_from(n).unwrap_or(u32::MAX), one, many)
 }
@@ -376,15 +565,15 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
 }
 
 fn ago_of(seconds: i64) -> String {
-    format!("{} ago", spoken(seconds))
+    format!("{} ago", length(seconds))
 }
 
 /// `in a moment`, `in 5 minutes`.
 pub fn until(then: Timestamp, now: Timestamp) -> String {
     match then.seconds_since(now) {
         ..30 => "in a moment".to_owned(),
-        seconds @ 30..60 => format!("in {}", spoken(seconds.max(60))),
-        seconds => format!("in {}", spoken(seconds)),
+        seconds @ 30..60 => format!("in {}", length(seconds.max(60))),
+        seconds => format!("in {}", length(seconds)),
     }
 }
 
@@ -392,7 +581,7 @@ pub fn until(then: Timestamp, now: Timestamp) -> String {
 pub fn took(started: Timestamp, ended: Timestamp) -> String {
     match ended.seconds_since(started) {
         ..1 => "under a second".to_owned(),
-        seconds => spoken(seconds),
+        seconds => length(seconds),
     }
 }
 
@@ -459,7 +648,7 @@ impl Moment {
     const ALL: [Self; 3] = [Self::Ago, Self::Until, Self::Countdown];
 
     /// The word in the page, by which the browser keeps it true.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Ago => "ago",
             Self::Until => "until",
@@ -559,7 +748,7 @@ pub fn status(connection: &ConnectionView, progress: Option<Progress>, now: Time
     }
 }
 
-const fn needs(reason: Option<StateReason>) -> &'static str {
+fn needs(reason: Option<StateReason>) -> &'static str {
     match reason {
         Some(StateReason::SalesforceSignInEnded) => "Needs your Salesforce sign-in",
         Some(StateReason::MicrosoftSignInEnded) => "Needs your Microsoft sign-in",
@@ -668,7 +857,7 @@ pub fn refused_cloud_lead(rejections: u32, next_due: Option<Timestamp>) -> Sente
 }
 
 /// Why *Connect to Exchange* did not connect, and what to do.
-pub const fn activation_failure(failure: ActivationFailure) -> &'static str {
+pub fn activation_failure(failure: ActivationFailure) -> &'static str {
     match failure {
         ActivationFailure::Address => {
             "No Exchange server was found. Check the login, or paste the EWS URL under More."
@@ -726,7 +915,7 @@ pub const fn activation_failure(failure: ActivationFailure) -> &'static str {
 }
 
 /// What is wrong with a field.
-pub const fn invalid_field(field: InvalidField) -> &'static str {
+pub fn invalid_field(field: InvalidField) -> &'static str {
     match field {
         InvalidField::Login => "Enter your e-mail address, or DOMAIN\\user.",
         InvalidField::Password => "Enter the password of your mailbox.",
@@ -748,15 +937,15 @@ pub fn api_error(error: ApiError) -> String {
         ApiError::Activation(failure) => activation_failure(failure).to_owned(),
         ApiError::WrongState => "That is not possible now: something has changed meanwhile.".to_owned(),
         ApiError::TooOften(seconds) => {
-            let wait = spoken(i64::from(seconds.max(1)));
+            let wait = length(i64::from(seconds.max(1)));
             format!("That was a little often. Try again in {wait}.")
         }
-        ApiError::Unavailable => UNAVAILABLE.to_owned(),
+        ApiError::Unavailable => UNAVAILABLE.get().to_owned(),
     }
 }
 
 /// Why an item is not synced.
-pub const fn issue(code: IssueCode) -> &'static str {
+pub fn issue(code: IssueCode) -> &'static str {
     match code {
         IssueCode::LastNameMissing => {
             "It has no last name, and Salesforce wants one. Add it in your mailbox."
@@ -845,7 +1034,7 @@ pub const fn issue(code: IssueCode) -> &'static str {
     }
 }
 
-pub const fn cure(cure: IssueCure) -> &'static str {
+pub fn cure(cure: IssueCure) -> &'static str {
     match cure {
         IssueCure::Retry => "Try again",
         IssueCure::Ignore => "Ignore",
@@ -871,7 +1060,7 @@ pub fn issues_more(shown: usize, total: u32) -> Option<String> {
     (hidden > 0).then(|| format!("and {} more", number(hidden)))
 }
 
-pub const fn kind(kind: ItemKind) -> &'static str {
+pub fn kind(kind: ItemKind) -> &'static str {
     match kind {
         ItemKind::Contact => "Contacts",
         ItemKind::Event => "Events",
@@ -881,7 +1070,7 @@ pub const fn kind(kind: ItemKind) -> &'static str {
 }
 
 /// One of a kind, or several.
-const fn noun(kind: ItemKind, n: u32) -> &'static str {
+fn noun(kind: ItemKind, n: u32) -> &'static str {
     match (kind, n) {
         (ItemKind::Contact, 1) => "contact",
         (ItemKind::Contact, _) => "contacts",
@@ -954,7 +1143,7 @@ pub fn undo_lines(session: &SessionView) -> Vec<String> {
 
 /// `Undo … 2 minutes ago`, for screen readers: which session.
 pub fn undo_name(started: Timestamp) -> String {
-    format!("{UNDO} {}", iso(started))
+    format!("{} {}", UNDO.get(), iso(started))
 }
 
 pub fn undone(n: u32) -> String {
@@ -1047,10 +1236,10 @@ pub fn backfill_line(backfill: &BackfillView) -> String {
     )
 }
 
-pub const fn side(side: Side) -> &'static str {
+pub fn side(side: Side) -> &'static str {
     match side {
-        Side::Mailbox => MAILBOX,
-        Side::Crm => SALESFORCE,
+        Side::Mailbox => MAILBOX.get(),
+        Side::Crm => SALESFORCE.get(),
     }
 }
 
@@ -1103,7 +1292,7 @@ pub fn overwritten(n: u32) -> String {
     )
 }
 
-pub const fn outcome(outcome: SessionOutcome) -> &'static str {
+pub fn outcome(outcome: SessionOutcome) -> &'static str {
     match outcome {
         SessionOutcome::Done => "done",
         SessionOutcome::Partial => "goes on in the next",
@@ -1159,12 +1348,12 @@ pub fn session_lines(session: &SessionView) -> Vec<String> {
         lines.push(count(session.issues, "item needs a look", "items need a look"));
     }
     if lines.is_empty() && session.outcome == Some(SessionOutcome::Done) {
-        lines.push(NO_CHANGES.to_owned());
+        lines.push(NO_CHANGES.get().to_owned());
     }
     lines
 }
 
-pub const fn mailbox_server(server: MailboxServer) -> &'static str {
+pub fn mailbox_server(server: MailboxServer) -> &'static str {
     match server {
         MailboxServer::Exchange => "Exchange",
         MailboxServer::Office365 => "Office 365",
@@ -1214,7 +1403,7 @@ pub fn settings_rows(settings: &Settings) -> Vec<(&'static str, String)> {
     rows
 }
 
-const fn direction(direction: Direction) -> &'static str {
+fn direction(direction: Direction) -> &'static str {
     match direction {
         Direction::TwoWay => "both ways",
         Direction::ToCrm => "only to Salesforce",
@@ -1223,7 +1412,7 @@ const fn direction(direction: Direction) -> &'static str {
     }
 }
 
-const fn conflicts(policy: ConflictPolicy) -> &'static str {
+fn conflicts(policy: ConflictPolicy) -> &'static str {
     match policy {
         ConflictPolicy::Newest => "the newest change wins",
         ConflictPolicy::Mailbox => "the mailbox wins",
@@ -1232,7 +1421,7 @@ const fn conflicts(policy: ConflictPolicy) -> &'static str {
     }
 }
 
-const fn deleted(deleted: DeletedInMailbox) -> &'static str {
+fn deleted(deleted: DeletedInMailbox) -> &'static str {
     match deleted {
         DeletedInMailbox::Ask => "kept in Salesforce, you are asked",
         DeletedInMailbox::Recreate => "created again in the mailbox",

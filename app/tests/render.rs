@@ -69,7 +69,7 @@ async fn each_state_shows_what_it_must() {
             "signed-out",
             "Signed out",
             vec!["sign-in"],
-            vec![text::SIGN_IN, text::SIGN_IN_LEAD],
+            vec![text::SIGN_IN.get(), text::SIGN_IN_LEAD.get()],
         ),
         (
             "first-start",
@@ -81,13 +81,13 @@ async fn each_state_shows_what_it_must() {
             "skipped",
             "Sync is not set up",
             vec!["state"],
-            vec![text::WITHOUT_SYNC_LIST[0], text::SET_UP_SYNC],
+            vec![text::WITHOUT_SYNC_LIST[0].get(), text::SET_UP_SYNC.get()],
         ),
         (
             "getting-ready",
             "Reading changes …",
             vec!["progress", "preview"],
-            vec![text::FIRST_TITLE],
+            vec![text::FIRST_TITLE.get()],
         ),
         (
             "preview",
@@ -105,7 +105,7 @@ async fn each_state_shows_what_it_must() {
             "preview-waits",
             "Ready for the first sync",
             vec!["countdown"],
-            vec![text::PREVIEW_WAITS],
+            vec![text::PREVIEW_WAITS.get()],
         ),
         (
             "progress",
@@ -117,13 +117,13 @@ async fn each_state_shows_what_it_must() {
             "in-step",
             "All in step, 2 minutes ago",
             vec!["sessions", "accounts"],
-            vec![text::ISSUES_EMPTY],
+            vec![text::ISSUES_EMPTY.get()],
         ),
         (
             "in-step-empty",
             "All in step, 2 minutes ago",
             vec!["sessions"],
-            vec![text::SESSIONS_EMPTY],
+            vec![text::SESSIONS_EMPTY.get()],
         ),
         (
             "issues",
@@ -141,7 +141,7 @@ async fn each_state_shows_what_it_must() {
             "In step except 3 items, 2 minutes ago",
             vec!["issues"],
             vec![
-                text::PICK_LEGEND,
+                text::PICK_LEGEND.get(),
                 "value=\"003000000000002AAA\"",
                 "Augusta Ada King, Countess of Lovelace, in Salesforce",
                 "The one in Salesforce whose id ends in 00003AAA",
@@ -149,7 +149,7 @@ async fn each_state_shows_what_it_must() {
                 "value=\"keep_mine\"",
                 "value=\"keep_theirs\"",
                 "value=\"link_to\"",
-                text::LINK_LABEL,
+                text::LINK_LABEL.get(),
                 "aria-label=\"This is the same: Ada Lovelace\"",
             ],
         ),
@@ -160,7 +160,7 @@ async fn each_state_shows_what_it_must() {
             vec![
                 "187",
                 "31 fields would be",
-                text::BRAKE_SIDE_EMPTY,
+                text::BRAKE_SIDE_EMPTY.get(),
                 "/api/release",
                 "/api/hold",
             ],
@@ -169,13 +169,13 @@ async fn each_state_shows_what_it_must() {
             "paused",
             "Paused",
             vec!["state"],
-            vec![text::PAUSED_TITLE, "/api/start"],
+            vec![text::PAUSED_TITLE.get(), "/api/start"],
         ),
         (
             "refused-once",
             "Needs your sign-in",
             vec!["state"],
-            vec![text::CHECK_LOGIN, "tries again in 28 minutes"],
+            vec![text::CHECK_LOGIN.get(), "tries again in 28 minutes"],
         ),
         (
             "needs-sign-in",
@@ -187,13 +187,13 @@ async fn each_state_shows_what_it_must() {
             "salesforce-ended",
             "Needs your Salesforce sign-in",
             vec!["sign-in"],
-            vec![text::SIGN_IN_AGAIN],
+            vec![text::SIGN_IN_AGAIN.get()],
         ),
         (
             "quota",
             "Waiting: Salesforce’s limit is used up",
             vec!["state"],
-            vec![text::QUOTA_LEAD],
+            vec![text::QUOTA_LEAD.get()],
         ),
         (
             "failing",
@@ -205,7 +205,7 @@ async fn each_state_shows_what_it_must() {
             "deactivated",
             "Sync is off",
             vec!["state"],
-            vec![text::OFF_TITLE, text::SET_UP_SYNC],
+            vec![text::OFF_TITLE.get(), text::SET_UP_SYNC.get()],
         ),
     ] {
         assert!(states::NAMES.contains(&name));
@@ -251,26 +251,34 @@ async fn the_menu_offers_what_is_possible() {
     for (name, there, absent) in [
         (
             "skipped",
-            vec![text::SET_UP_SYNC, text::SIGN_OUT],
-            vec![text::SYNC_NOW, text::PAUSE, text::DEACTIVATE],
+            vec![text::SET_UP_SYNC.get(), text::SIGN_OUT.get()],
+            vec![text::SYNC_NOW.get(), text::PAUSE.get(), text::DEACTIVATE.get()],
         ),
         (
             "in-step",
             vec![
-                text::SYNC_SETTINGS,
-                text::SYNC_NOW,
-                text::PAUSE,
-                text::DEACTIVATE,
-                text::SIGN_OUT,
+                text::SYNC_SETTINGS.get(),
+                text::SYNC_NOW.get(),
+                text::PAUSE.get(),
+                text::DEACTIVATE.get(),
+                text::SIGN_OUT.get(),
             ],
-            vec![text::SET_UP_SYNC, text::START],
+            vec![text::SET_UP_SYNC.get(), text::START.get()],
         ),
         (
             "paused",
-            vec![text::SYNC_SETTINGS, text::START, text::DEACTIVATE],
-            vec![text::PAUSE, text::SYNC_NOW],
+            vec![
+                text::SYNC_SETTINGS.get(),
+                text::START.get(),
+                text::DEACTIVATE.get(),
+            ],
+            vec![text::PAUSE.get(), text::SYNC_NOW.get()],
         ),
-        ("deactivated", vec![text::SET_UP_SYNC], vec![text::DEACTIVATE]),
+        (
+            "deactivated",
+            vec![text::SET_UP_SYNC.get()],
+            vec![text::DEACTIVATE.get()],
+        ),
     ] {
         let html = pane(name).await;
         let menu = shown(&html)
@@ -355,11 +363,11 @@ async fn every_page_is_labelled_and_fits_the_policy() {
 async fn setup_and_settings_say_all_that_is_known() {
     let setup = page("refused-once", Page::Setup, "/setup", None).await;
     for word in [
-        text::MAIL_SERVER,
+        text::MAIL_SERVER.get(),
         "mail.acme-analytics.example",
         "Exchange",
-        text::REFUSALS,
-        text::CHANGE,
+        text::REFUSALS.get(),
+        text::CHANGE.get(),
     ] {
         assert!(shown(&setup).contains(word), "{word}");
     }
@@ -371,13 +379,13 @@ async fn setup_and_settings_say_all_that_is_known() {
         "332",
         "looked only",
         "&lt;b&gt;Bobby&lt;/b&gt; &amp; sons",
-        text::DEACTIVATE_LIST[3],
+        text::DEACTIVATE_LIST[3].get(),
         "action=\"/api/deactivate\"",
     ] {
         assert!(shown(&settings).contains(word), "{word}");
     }
     let out = page("signed-out", Page::Settings, "/settings", None).await;
-    assert!(shown(&out).contains(text::SIGN_IN) && !shown(&out).contains(text::WHAT_SYNCS));
+    assert!(shown(&out).contains(text::SIGN_IN.get()) && !shown(&out).contains(text::WHAT_SYNCS.get()));
 }
 
 /// The forms of a page that go to this call.
@@ -443,8 +451,8 @@ async fn an_undo_says_what_it_will_do_and_what_it_did() {
         "1 contact created in your mailbox goes to Deleted Items",
         "2 contacts changed in your mailbox get their former values back",
         "1 contact changed in Salesforce gets its former values back",
-        text::UNDO_NOTE,
-        text::UNDO_DO,
+        text::UNDO_NOTE.get(),
+        text::UNDO_DO.get(),
     ] {
         assert!(undos[0].contains(words), "{words}");
     }
@@ -817,14 +825,14 @@ async fn office_365_is_connected_without_script_too() {
         "{link}"
     );
     assert!(seen.contains("name=\"confirmed\""));
-    assert!(seen.contains(text::NEEDS_MICROSOFT_LEAD) && seen.contains(text::CONNECTED_SINCE));
+    assert!(seen.contains(text::NEEDS_MICROSOFT_LEAD.get()) && seen.contains(text::CONNECTED_SINCE.get()));
     assert!(seen.contains("as=refresh") && seen.contains("as=change"));
 
     // Where the operator has not set it up the radio says so.
     let html = page("first-start", Page::Pane, "/", None).await;
     let seen = shown(&html);
     assert!(element(seen, "kind-office").unwrap().contains("disabled"));
-    assert!(seen.contains(text::KIND_OFFICE_OFF));
+    assert!(seen.contains(text::KIND_OFFICE_OFF.get()));
 }
 
 #[tokio::test]

@@ -437,7 +437,7 @@ async fn a_bearer_serves_the_pane_and_never_the_settings() {
     assert_eq!(server.get("/settings", &both).await.status, StatusCode::FORBIDDEN);
     let by_cookie = server.get("/settings", &both[1..]).await;
     assert_eq!(by_cookie.status, StatusCode::OK);
-    assert!(by_cookie.text().contains(tandem_app::text::WHAT_SYNCS));
+    assert!(by_cookie.text().contains(tandem_app::text::WHAT_SYNCS.get()));
     // Nor as the answer to a call.
     let asking = |page: &'static str| [by_bearer[0], ("tandem-page", page)];
     let answer = server.call("/api/pane", &asking("settings"), "").await;
@@ -545,7 +545,10 @@ async fn without_a_database_every_page_says_so() {
         let page = server.get(path, &[("cookie", &cookie)]).await;
         assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert!(page.text().contains("</html>"), "{path}: {}", page.text());
-        assert!(page.text().contains(tandem_app::text::UNAVAILABLE), "{path}");
+        assert!(
+            page.text().contains(tandem_app::text::UNAVAILABLE.get()),
+            "{path}"
+        );
         assert!(page.header(CONTENT_SECURITY_POLICY).contains("'nonce-"), "{path}");
         // Nobody is looked up who shows nothing.
         assert_eq!(server.get(path, &[]).await.status, StatusCode::OK, "{path}");

@@ -169,7 +169,7 @@ pub(super) fn point() {
 
 /// No page of ours came back.
 pub(super) fn unavailable() {
-    refuse(text::UNAVAILABLE);
+    refuse(text::UNAVAILABLE.get());
 }
 
 /// Says why something was not done, where refusals are told.

@@ -7,6 +7,7 @@ use web_sys::Element;
 
 use super::dom;
 use crate::call::Call;
+use crate::text;
 
 thread_local! {
     /// In memory only: for hosts whose browser keeps no cookie of ours.
@@ -99,6 +100,7 @@ async fn send(path: &str, content_type: &str, page: Option<&str>, body: String) 
         .header("accept", "application/json")
         .header("content-type", content_type)
         .header("tandem-request", "1")
+        .header("accept-language", text::spoken().as_str())
         .credentials(web_sys::RequestCredentials::Include);
     if let Some(page) = page {
         request = request.header("tandem-page", page);

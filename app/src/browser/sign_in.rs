@@ -18,7 +18,9 @@ use crate::call::{Call, office_url};
 use crate::live::{Door, Step};
 use crate::text;
 
-const WRONG_CODE: &str = text::invalid_field(InvalidField::Code);
+fn wrong_code() -> &'static str {
+    text::invalid_field(InvalidField::Code)
+}
 
 /// What only the pane knows.
 #[derive(Clone)]
@@ -192,7 +194,7 @@ pub(super) fn send(door: Door, mut fields: Vec<(String, String)>, by: Option<Htm
         }
     }
     match door {
-        _ if code.len() != 6 => dialogs::refuse(WRONG_CODE),
+        _ if code.len() != 6 => dialogs::refuse(wrong_code()),
         Door::Salesforce => trade(code),
         Door::Office => connect(fields, by),
     }
@@ -292,7 +294,7 @@ fn trade(code: String) {
                 refresh();
             }
             // The window stays open, and a typed code can be corrected.
-            Err(true) => dialogs::refuse(WRONG_CODE),
+            Err(true) => dialogs::refuse(wrong_code()),
             Err(false) => dialogs::unavailable(),
         }
     });

@@ -18,26 +18,26 @@ pub(crate) fn activation_dialog(p: &PageData, loaded: bool) -> impl IntoView + u
             .map(|step| view! { <li>{format!("{}: {}", step.asked, step.answer)}</li> })
             .collect();
         view! {
-            <p id="search-title" class="hint">{text::SEARCHED}</p>
+            <p id="search-title" class="hint">{text::SEARCHED.get()}</p>
             <ol id="search" class="search hint" aria-labelledby="search-title">{lines}</ol>
         }
     });
     let title = if p.again() {
-        text::ACTIVATION_TITLE_AGAIN
+        text::ACTIVATION_TITLE_AGAIN.get()
     } else {
-        text::ACTIVATION_TITLE
+        text::ACTIVATION_TITLE.get()
     };
     let lead = match (p.microsoft_ended(), p.again()) {
-        (true, _) => text::NEEDS_MICROSOFT_LEAD,
-        (false, true) if p.in_the_cloud() => text::ACTIVATION_LEAD_CLOUD,
-        (false, true) => text::ACTIVATION_LEAD_AGAIN,
-        (false, false) => text::ACTIVATION_LEAD,
+        (true, _) => text::NEEDS_MICROSOFT_LEAD.get(),
+        (false, true) if p.in_the_cloud() => text::ACTIVATION_LEAD_CLOUD.get(),
+        (false, true) => text::ACTIVATION_LEAD_AGAIN.get(),
+        (false, false) => text::ACTIVATION_LEAD.get(),
     };
     let first = !p.microsoft_ended() && !p.again();
     let partner = p.view.viewer.as_ref().map(|viewer| {
         view! {
             <p class="partner">
-                <span class="hint">{text::SYNCS_WITH}</span>
+                <span class="hint">{text::SYNCS_WITH.get()}</span>
                 <strong>{viewer.crm.username.clone()}</strong>
                 <span class="hint">{text::crm_host(&viewer.crm)}</span>
             </p>
@@ -49,7 +49,11 @@ pub(crate) fn activation_dialog(p: &PageData, loaded: bool) -> impl IntoView + u
         .and_then(|c| c.mailbox.as_ref())
         .filter(|mailbox| mailbox.server == MailboxServer::Exchange)
         .map(|mailbox| mailbox.address.clone());
-    let skip = if p.skips() { text::SKIP } else { text::CANCEL };
+    let skip = if p.skips() {
+        text::SKIP.get()
+    } else {
+        text::CANCEL.get()
+    };
     view! {
         <dialog
             id="activation"
@@ -67,7 +71,7 @@ pub(crate) fn activation_dialog(p: &PageData, loaded: bool) -> impl IntoView + u
             <form id="activation-form" class="for-exchange" method="post" action=Call::ConnectExchange.path()>
                 {form_token(p)}
                 <div class="field">
-                    <label for="login">{text::LOGIN}</label>
+                    <label for="login">{text::LOGIN.get()}</label>
                     <input
                         id="login"
                         name="login"
@@ -79,10 +83,10 @@ pub(crate) fn activation_dialog(p: &PageData, loaded: bool) -> impl IntoView + u
                         aria-describedby="login-hint activation-error"
                         aria-invalid=wrong(InvalidField::Login)
                     />
-                    <span id="login-hint" class="hint">{text::LOGIN_HINT}</span>
+                    <span id="login-hint" class="hint">{text::LOGIN_HINT.get()}</span>
                 </div>
                 <div class="field">
-                    <label for="password">{text::PASSWORD}</label>
+                    <label for="password">{text::PASSWORD.get()}</label>
                     <input
                         id="password"
                         name="password"
@@ -94,9 +98,9 @@ pub(crate) fn activation_dialog(p: &PageData, loaded: bool) -> impl IntoView + u
                     />
                 </div>
                 <details id="more" class="more" open=wrong(InvalidField::EwsUrl).is_some()>
-                    <summary>{text::MORE}</summary>
+                    <summary>{text::MORE.get()}</summary>
                     <div class="field">
-                        <label for="ews-url">{text::EWS_URL}</label>
+                        <label for="ews-url">{text::EWS_URL.get()}</label>
                         <input
                             id="ews-url"
                             name="ews_url"
@@ -107,7 +111,7 @@ pub(crate) fn activation_dialog(p: &PageData, loaded: bool) -> impl IntoView + u
                             aria-describedby="ews-url-hint activation-error"
                             aria-invalid=wrong(InvalidField::EwsUrl)
                         />
-                        <span id="ews-url-hint" class="hint">{text::EWS_URL_HINT}</span>
+                        <span id="ews-url-hint" class="hint">{text::EWS_URL_HINT.get()}</span>
                     </div>
                     {steps}
                 </details>
@@ -116,13 +120,13 @@ pub(crate) fn activation_dialog(p: &PageData, loaded: bool) -> impl IntoView + u
                 </div>
                 <div aria-live="polite">
                     <div class="when-busy" hidden>
-                        <p class="hint">{text::CONNECTING}</p>
-                        <progress aria-label=text::CONNECT></progress>
+                        <p class="hint">{text::CONNECTING.get()}</p>
+                        <progress aria-label=text::CONNECT.get()></progress>
                     </div>
                 </div>
                 <div class="buttons">
                     <button id="connect" type="submit" class="button primary">
-                        {text::CONNECT}
+                        {text::CONNECT.get()}
                     </button>
                     <button id="skip" type="submit" class="button" form="skip-form">
                         {skip}

@@ -34,9 +34,9 @@ fn offer(c: &ConnectionView) -> Offer {
 pub(crate) fn backfill_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoView + use<>> {
     let offer = offer(c);
     let lead = if offer == Offer::Off {
-        text::BACKFILL_OFF
+        text::BACKFILL_OFF.get()
     } else {
-        text::BACKFILL_LEAD
+        text::BACKFILL_LEAD.get()
     };
     let way = match offer {
         Offer::Running => Some(Either::Left(cancel(p))),
@@ -46,7 +46,7 @@ pub(crate) fn backfill_card(p: &PageData, c: &ConnectionView) -> Option<impl Int
     (offer != Offer::Nothing).then(|| {
         view! {
             <section class="card" id="backfill" aria-labelledby="backfill-title">
-                <h2 id="backfill-title">{text::BACKFILL_TITLE}</h2>
+                <h2 id="backfill-title">{text::BACKFILL_TITLE.get()}</h2>
                 <p class="hint">{lead}</p>
                 <div aria-live="polite" class="stack">
                     {c.backfill.as_ref().map(told)}
@@ -66,7 +66,7 @@ fn told(backfill: &BackfillView) -> impl IntoView + use<> {
             <progress
                 max=known.then_some(total)
                 value=known.then_some(done)
-                aria-label=text::BACKFILL_TITLE
+                aria-label=text::BACKFILL_TITLE.get()
             ></progress>
         }
     });
@@ -79,9 +79,9 @@ fn told(backfill: &BackfillView) -> impl IntoView + use<> {
 fn cancel(p: &PageData) -> impl IntoView + use<> {
     view! {
         <div class="buttons">
-            {act(p, Call::CancelBackfill, text::BACKFILL_CANCEL, Look::Plain, None, Vec::new())}
+            {act(p, Call::CancelBackfill, text::BACKFILL_CANCEL.get(), Look::Plain, None, Vec::new())}
         </div>
-        <p class="hint">{text::BACKFILL_CANCEL_HINT}</p>
+        <p class="hint">{text::BACKFILL_CANCEL_HINT.get()}</p>
     }
 }
 
@@ -98,11 +98,11 @@ fn form(p: &PageData) -> impl IntoView + use<> {
             {form_token(p)}
             <div class="days">
                 <div class="field">
-                    <label for="backfill-from">{text::FROM}</label>
+                    <label for="backfill-from">{text::FROM.get()}</label>
                     <input id="backfill-from" name="from" type="date" value=first max=today.clone() required/>
                 </div>
                 <div class="field">
-                    <label for="backfill-to">{text::TO}</label>
+                    <label for="backfill-to">{text::TO.get()}</label>
                     <input id="backfill-to" name="to" type="date" value=last max=today required/>
                 </div>
             </div>
@@ -111,10 +111,10 @@ fn form(p: &PageData) -> impl IntoView + use<> {
             </p>
             <div class="buttons">
                 <button type="submit" class=Look::Plain.class() formaction=Call::EstimateBackfill.path()>
-                    {text::ESTIMATE}
+                    {text::ESTIMATE.get()}
                 </button>
                 <button type="submit" class=Look::Primary.class()>
-                    {text::BACKFILL_START}
+                    {text::BACKFILL_START.get()}
                 </button>
             </div>
         </form>

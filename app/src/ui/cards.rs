@@ -13,7 +13,7 @@ use super::sign_in::sign_in_button;
 use crate::call::Call;
 use crate::live;
 use crate::page::PageData;
-use crate::text::{self, Moment, Tone};
+use crate::text::{self, Moment, Tone, Words};
 
 /// How many issues and sessions the sidebar lists; the settings page has all.
 const PANE_ISSUES: usize = 5;
@@ -46,7 +46,7 @@ fn first(c: &ConnectionView) -> bool {
 pub(crate) fn accounts_card(crm: &CrmAccount, mailbox: Option<&MailboxAccount>) -> impl IntoView + use<> {
     view! {
         <section class="card" id="accounts" aria-labelledby="accounts-title">
-            <h2 id="accounts-title">{text::ACCOUNTS}</h2>
+            <h2 id="accounts-title">{text::ACCOUNTS.get()}</h2>
             {accounts(crm, mailbox)}
         </section>
     }
@@ -62,65 +62,75 @@ enum Offer {
 
 /// The state, where it is more than the status line can say.
 pub(crate) fn state_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoView + use<>> {
-    let mut list: &'static [&'static str] = &[];
+    let mut list: &'static [Words] = &[];
     let mut refused = false;
     let cloud = p.in_the_cloud();
     let again = if cloud {
-        text::CONNECT_AGAIN
+        text::CONNECT_AGAIN.get()
     } else {
-        text::CHECK_LOGIN
+        text::CHECK_LOGIN.get()
     };
     let (tone, title, lead, offer) = match (c.state, c.reason) {
         (SyncState::Deactivated, _) => (
             Tone::Quiet,
-            text::OFF_TITLE,
-            text::OFF_LEAD,
-            Offer::Activate(text::SET_UP_SYNC),
+            text::OFF_TITLE.get(),
+            text::OFF_LEAD.get(),
+            Offer::Activate(text::SET_UP_SYNC.get()),
         ),
         (SyncState::NotActivated, _) => {
             list = &text::WITHOUT_SYNC_LIST;
-            let offer = Offer::Activate(text::SET_UP_SYNC);
-            (Tone::Quiet, text::WITHOUT_SYNC, text::WITHOUT_SYNC_LEAD, offer)
+            let offer = Offer::Activate(text::SET_UP_SYNC.get());
+            (
+                Tone::Quiet,
+                text::WITHOUT_SYNC.get(),
+                text::WITHOUT_SYNC_LEAD.get(),
+                offer,
+            )
         }
         (_, Some(StateReason::SalesforceSignInEnded)) => (
             Tone::Attention,
-            text::NEEDS_CRM_TITLE,
-            text::NEEDS_CRM_LEAD,
+            text::NEEDS_CRM_TITLE.get(),
+            text::NEEDS_CRM_LEAD.get(),
             Offer::SignIn,
         ),
         (_, Some(StateReason::MicrosoftSignInEnded)) => (
             Tone::Attention,
-            text::NEEDS_MICROSOFT_TITLE,
-            text::NEEDS_MICROSOFT_LEAD,
-            Offer::Activate(text::CONNECT_AGAIN),
+            text::NEEDS_MICROSOFT_TITLE.get(),
+            text::NEEDS_MICROSOFT_LEAD.get(),
+            Offer::Activate(text::CONNECT_AGAIN.get()),
         ),
         (SyncState::NeedsActivation, _) | (_, Some(StateReason::MailServerRefused)) => {
             refused = true;
             (
                 Tone::Attention,
-                text::NEEDS_MAIL_TITLE,
+                text::NEEDS_MAIL_TITLE.get(),
                 "",
                 Offer::Activate(again),
             )
         }
-        (SyncState::Paused, _) => (Tone::Quiet, text::PAUSED_TITLE, text::PAUSED_LEAD, Offer::Start),
+        (SyncState::Paused, _) => (
+            Tone::Quiet,
+            text::PAUSED_TITLE.get(),
+            text::PAUSED_LEAD.get(),
+            Offer::Start,
+        ),
         (_, Some(StateReason::Quota)) => (
             Tone::Attention,
-            text::QUOTA_TITLE,
-            text::QUOTA_LEAD,
+            text::QUOTA_TITLE.get(),
+            text::QUOTA_LEAD.get(),
             Offer::Nothing,
         ),
         (_, Some(StateReason::OrgBrake)) => (
             Tone::Attention,
-            text::ORG_BRAKE_TITLE,
-            text::ORG_BRAKE_LEAD,
+            text::ORG_BRAKE_TITLE.get(),
+            text::ORG_BRAKE_LEAD.get(),
             Offer::Nothing,
         ),
         (_, None) if c.rejections > 0 => {
             refused = true;
             (
                 Tone::Attention,
-                text::NEEDS_MAIL_TITLE,
+                text::NEEDS_MAIL_TITLE.get(),
                 "",
                 Offer::Activate(again),
             )
@@ -142,9 +152,9 @@ pub(crate) fn state_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoVi
             view! { <div class="buttons">{open_activation(label, Look::Primary)}</div> },
         )),
         Offer::Start => Some(EitherOf3::B(view! {
-            <div class="buttons">{act(p, Call::Start, text::START, Look::Primary, None, Vec::new())}</div>
+            <div class="buttons">{act(p, Call::Start, text::START.get(), Look::Primary, None, Vec::new())}</div>
         })),
-        Offer::SignIn => Some(EitherOf3::C(sign_in_button(p, text::SIGN_IN_AGAIN))),
+        Offer::SignIn => Some(EitherOf3::C(sign_in_button(p, text::SIGN_IN_AGAIN.get()))),
         Offer::Nothing => None,
     };
     Some(view! {
@@ -155,7 +165,7 @@ pub(crate) fn state_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoVi
                 .then(|| {
                     view! {
                         <ul class="plain">
-                            {list.iter().map(|line| view! { <li>{*line}</li> }).collect_view()}
+                            {list.iter().map(|line| view! { <li>{line.get()}</li> }).collect_view()}
                         </ul>
                     }
                 })}
@@ -205,11 +215,11 @@ fn counts_table(caption: &'static str, counts: &[Counts]) -> Option<impl IntoVie
                 <caption class="unseen">{caption}</caption>
                 <thead>
                     <tr>
-                        <th scope="col">{text::COL_WHAT}</th>
-                        <th scope="col">{text::COL_NEW}</th>
-                        <th scope="col">{text::COL_CHANGED}</th>
-                        {deletes.then(|| view! { <th scope="col">{text::COL_DELETED}</th> })}
-                        {skips.then(|| view! { <th scope="col">{text::COL_SKIPPED}</th> })}
+                        <th scope="col">{text::COL_WHAT.get()}</th>
+                        <th scope="col">{text::COL_NEW.get()}</th>
+                        <th scope="col">{text::COL_CHANGED.get()}</th>
+                        {deletes.then(|| view! { <th scope="col">{text::COL_DELETED.get()}</th> })}
+                        {skips.then(|| view! { <th scope="col">{text::COL_SKIPPED.get()}</th> })}
                     </tr>
                 </thead>
                 <tbody>
@@ -237,15 +247,15 @@ fn counts_table(caption: &'static str, counts: &[Counts]) -> Option<impl IntoVie
 fn brake_card(p: &PageData, brake: &BrakeView) -> impl IntoView + use<> {
     view! {
         <section class="card state attention" id="brake" aria-labelledby="brake-title">
-            <h2 id="brake-title">{text::BRAKE_TITLE}</h2>
-            <p>{text::BRAKE_LEAD}</p>
-            {brake.side_empty.then(|| view! { <p><strong>{text::BRAKE_SIDE_EMPTY}</strong></p> })}
-            {counts_table(text::BRAKE_LEAD, &brake.counts)}
+            <h2 id="brake-title">{text::BRAKE_TITLE.get()}</h2>
+            <p>{text::BRAKE_LEAD.get()}</p>
+            {brake.side_empty.then(|| view! { <p><strong>{text::BRAKE_SIDE_EMPTY.get()}</strong></p> })}
+            {counts_table(text::BRAKE_LEAD.get(), &brake.counts)}
             {(brake.overwritten > 0).then(|| view! { <p>{text::overwritten(brake.overwritten)}</p> })}
-            <p class="hint">{text::BRAKE_GO_ON_HINT}</p>
+            <p class="hint">{text::BRAKE_GO_ON_HINT.get()}</p>
             <div class="buttons">
-                {act(p, Call::Release, text::GO_ON, Look::Danger, None, Vec::new())}
-                {act(p, Call::Hold, text::CANCEL, Look::Plain, None, Vec::new())}
+                {act(p, Call::Release, text::GO_ON.get(), Look::Danger, None, Vec::new())}
+                {act(p, Call::Hold, text::CANCEL.get(), Look::Plain, None, Vec::new())}
             </div>
         </section>
     }
@@ -255,9 +265,9 @@ fn brake_card(p: &PageData, brake: &BrakeView) -> impl IntoView + use<> {
 fn first_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoView + use<>> {
     first(c).then(|| {
         let title = if c.preview.is_some() {
-            text::PREVIEW_TITLE
+            text::PREVIEW_TITLE.get()
         } else {
-            text::FIRST_TITLE
+            text::FIRST_TITLE.get()
         };
         view! {
             <section class="card state busy" id="preview" aria-labelledby="preview-title">
@@ -265,7 +275,7 @@ fn first_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoView + use<>>
                 {accounts(&c.crm, c.mailbox.as_ref())}
                 {match &c.preview {
                     Some(preview) => Either::Left(preview_body(p, preview)),
-                    None => Either::Right(view! { <p>{text::FIRST_LEAD}</p> }),
+                    None => Either::Right(view! { <p>{text::FIRST_LEAD.get()}</p> }),
                 }}
             </section>
         }
@@ -274,11 +284,11 @@ fn first_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoView + use<>>
 
 fn preview_body(p: &PageData, preview: &PreviewView) -> impl IntoView + use<> {
     let adopted: u32 = preview.counts.iter().map(|c| c.adopted).sum();
-    let table = counts_table(text::PREVIEW_LEAD, &preview.counts);
+    let table = counts_table(text::PREVIEW_LEAD.get(), &preview.counts);
     let lead = if table.is_some() || adopted > 0 {
-        text::PREVIEW_LEAD
+        text::PREVIEW_LEAD.get()
     } else {
-        text::PREVIEW_NOTHING
+        text::PREVIEW_NOTHING.get()
     };
     view! {
         <p>{lead}</p>
@@ -291,9 +301,9 @@ fn preview_body(p: &PageData, preview: &PreviewView) -> impl IntoView + use<> {
         <p id="countdown" class="hint">
             {match preview.starts_at {
                 Some(at) => Either::Left(time(p, Moment::Countdown, at)),
-                None => Either::Right(text::PREVIEW_WAITS),
+                None => Either::Right(text::PREVIEW_WAITS.get()),
             }}
         </p>
-        <div class="buttons">{act(p, Call::Release, text::START, Look::Primary, None, Vec::new())}</div>
+        <div class="buttons">{act(p, Call::Release, text::START.get(), Look::Primary, None, Vec::new())}</div>
     }
 }

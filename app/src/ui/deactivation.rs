@@ -9,13 +9,13 @@ use crate::text;
 pub(crate) fn deactivation_dialog(p: &PageData) -> impl IntoView + use<> {
     view! {
         <dialog id="deactivation" aria-labelledby="deactivation-title">
-            <h2 id="deactivation-title">{text::DEACTIVATE_TITLE}</h2>
+            <h2 id="deactivation-title">{text::DEACTIVATE_TITLE.get()}</h2>
             {what_happens(p)}
             <div class="buttons">
                 <button type="button" class="button" data-closes="">
-                    {text::KEEP_SYNC}
+                    {text::KEEP_SYNC.get()}
                 </button>
-                {act(p, Call::Deactivate, text::DEACTIVATE, Look::Danger, None, Vec::new())}
+                {act(p, Call::Deactivate, text::DEACTIVATE.get(), Look::Danger, None, Vec::new())}
             </div>
         </dialog>
     }
@@ -26,17 +26,17 @@ pub(crate) fn what_happens(p: &PageData) -> impl IntoView + use<> {
     let consent = p.in_the_cloud().then(|| {
         view! {
             <p>
-                {text::CONSENT_PAGE_HINT} " "
-                <a href=text::CONSENT_PAGE target="_blank" rel="noreferrer">{text::CONSENT_PAGE_LINK}</a>
+                {text::CONSENT_PAGE_HINT.get()} " "
+                <a href=text::CONSENT_PAGE target="_blank" rel="noreferrer">{text::CONSENT_PAGE_LINK.get()}</a>
             </p>
         }
     });
     view! {
-        <p>{text::DEACTIVATE_LEAD}</p>
+        <p>{text::DEACTIVATE_LEAD.get()}</p>
         <ul class="plain">
-            {text::DEACTIVATE_LIST.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
+            {text::DEACTIVATE_LIST.into_iter().map(|line| view! { <li>{line.get()}</li> }).collect_view()}
         </ul>
         {consent}
-        <p>{text::DEACTIVATE_AFTER}</p>
+        <p>{text::DEACTIVATE_AFTER.get()}</p>
     }
 }

@@ -62,38 +62,38 @@ fn menu(p: &PageData, c: &ConnectionView) -> impl IntoView + use<> {
     let settings = (p.page != Page::Settings).then(|| {
         view! {
             <a class="item" href="/settings" target="_blank" rel="noopener">
-                {text::SYNC_SETTINGS}
-                <span class="away" role="img" aria-label=text::OPENS_IN_TAB>"↗"</span>
+                {text::SYNC_SETTINGS.get()}
+                <span class="away" role="img" aria-label=text::OPENS_IN_TAB.get()>"↗"</span>
             </a>
         }
     });
     let item = |call, label| act(p, call, label, Look::Item, None, Vec::new());
     let pause = match c.state {
-        SyncState::Active => Some(item(Call::Pause, text::PAUSE)),
-        SyncState::Paused => Some(item(Call::Start, text::START)),
+        SyncState::Active => Some(item(Call::Pause, text::PAUSE.get())),
+        SyncState::Paused => Some(item(Call::Start, text::START.get())),
         _ => None,
     };
     let off = matches!(c.state, SyncState::NotActivated | SyncState::Deactivated);
     view! {
         <details id="menu" class="menu">
-            <summary class="button" aria-label=text::MENU>
+            <summary class="button" aria-label=text::MENU.get()>
                 <span aria-hidden="true" class="dots">"⋯"</span>
-                <span class="word">{text::MENU}</span>
+                <span class="word">{text::MENU.get()}</span>
             </summary>
-            <nav class="sheet" aria-label=text::MENU>
+            <nav class="sheet" aria-label=text::MENU.get()>
                 {if before {
-                    Either::Left(open_activation(text::SET_UP_SYNC, Look::Item))
+                    Either::Left(open_activation(text::SET_UP_SYNC.get(), Look::Item))
                 } else {
                     Either::Right(settings)
                 }}
-                {(c.state == SyncState::Active).then(|| item(Call::SyncNow, text::SYNC_NOW))}
+                {(c.state == SyncState::Active).then(|| item(Call::SyncNow, text::SYNC_NOW.get()))}
                 {pause}
                 {(!off)
                     .then(|| {
-                        dialog_link("deactivation", "/settings#deactivate", text::DEACTIVATE, Look::Item)
+                        dialog_link("deactivation", "/settings#deactivate", text::DEACTIVATE.get(), Look::Item)
                     })}
                 <hr/>
-                {item(Call::SignOut, text::SIGN_OUT)}
+                {item(Call::SignOut, text::SIGN_OUT.get())}
             </nav>
         </details>
     }

@@ -32,10 +32,10 @@ pub(crate) fn issues_card(
         view! {
             <section class="card" id="issues" aria-labelledby="issues-title">
                 <h2 id="issues-title">
-                    {text::ISSUES_TITLE}
+                    {text::ISSUES_TITLE.get()}
                     {(total > 0).then(|| view! { <span class="badge">{text::number(total)}</span> })}
                 </h2>
-                {c.issues.is_empty().then(|| view! { <p class="hint">{text::ISSUES_EMPTY}</p> })}
+                {c.issues.is_empty().then(|| view! { <p class="hint">{text::ISSUES_EMPTY.get()}</p> })}
                 <ul class="rows">
                     {c.issues.iter().take(shown).map(|issue| issue_row(p, c, issue)).collect_view()}
                 </ul>
@@ -102,7 +102,7 @@ fn open_link(url: String, title: &str) -> impl IntoView + use<> {
     let name = format!(
         "{}, {}",
         text::cure_name(IssueCure::OpenInSalesforce, title),
-        text::OPENS_IN_TAB
+        text::OPENS_IN_TAB.get()
     );
     view! {
         <a class=Look::Subtle.class() href=url target="_blank" rel="noopener" aria-label=name>
@@ -134,7 +134,7 @@ fn pick_form(
         <form class="choose" method="post" action=Call::Cure.path()>
             {hidden(p, id, IssueCure::PickMatch)}
             <fieldset class="choices">
-                <legend>{text::PICK_LEGEND}</legend>
+                <legend>{text::PICK_LEGEND.get()}</legend>
                 {choices
                     .iter()
                     .map(|choice| {
@@ -162,7 +162,7 @@ fn pick_form(
                     class=Look::Plain.class()
                     aria-label=name
                 >
-                    {text::PAIR}
+                    {text::PAIR.get()}
                 </button>
             </div>
         </form>
@@ -176,7 +176,7 @@ fn link_form(p: &PageData, id: &str, title: &str) -> impl IntoView + use<> {
     view! {
         <form class="choose" method="post" action=Call::Cure.path()>
             {hidden(p, id, IssueCure::LinkTo)}
-            <label for=field.clone()>{text::LINK_LABEL}</label>
+            <label for=field.clone()>{text::LINK_LABEL.get()}</label>
             <div class="row">
                 <input id=field name="choice" autocomplete="off" spellcheck="false" maxlength="1024" required/>
                 <button

@@ -18,13 +18,13 @@ pub(super) fn kinds(p: &PageData) -> impl IntoView + use<> {
     // Nothing is connected: Outlook may say which kind it shows.
     let free = there && p.connection().is_some_and(|c| c.mailbox.is_none());
     let hint = if there {
-        text::KIND_OFFICE_HINT
+        text::KIND_OFFICE_HINT.get()
     } else {
-        text::KIND_OFFICE_OFF
+        text::KIND_OFFICE_OFF.get()
     };
     view! {
         <fieldset class="kinds" data-free=free.then_some("")>
-            <legend>{text::KIND_LEGEND}</legend>
+            <legend>{text::KIND_LEGEND.get()}</legend>
             <label class="kind">
                 <input
                     type="radio"
@@ -33,7 +33,7 @@ pub(super) fn kinds(p: &PageData) -> impl IntoView + use<> {
                     value="exchange"
                     checked=first == MailboxServer::Exchange
                 />
-                <span>{text::KIND_EXCHANGE}<span class="hint">{text::KIND_EXCHANGE_HINT}</span></span>
+                <span>{text::KIND_EXCHANGE.get()}<span class="hint">{text::KIND_EXCHANGE_HINT.get()}</span></span>
             </label>
             <label class="kind">
                 <input
@@ -45,7 +45,7 @@ pub(super) fn kinds(p: &PageData) -> impl IntoView + use<> {
                     disabled=!there
                 />
                 <span>
-                    {text::KIND_OFFICE}
+                    {text::KIND_OFFICE.get()}
                     <span class="hint">{hint}</span>
                 </span>
             </label>
@@ -61,27 +61,31 @@ pub(super) fn office_part(p: &PageData) -> impl IntoView + use<> {
         .as_ref()
         .map_or("", |(_, challenge)| challenge.as_str());
     let url = office_url(challenge, office.hint.as_deref(), office.claims.as_deref());
-    let skip = if p.skips() { text::SKIP } else { text::CANCEL };
+    let skip = if p.skips() {
+        text::SKIP.get()
+    } else {
+        text::CANCEL.get()
+    };
     let other = match &p.told {
         Some(Told::OtherMailbox(other)) => Some(other_mailbox(p, other)),
         _ => None,
     };
     view! {
         <div class="for-office" id="office">
-            <p>{text::OFFICE_LEAD}</p>
+            <p>{text::OFFICE_LEAD.get()}</p>
             <div
                 class="sign-in"
                 data-live=Door::Office.as_str()
-                data-label=text::CONNECT_OFFICE
+                data-label=text::CONNECT_OFFICE.get()
                 data-hint=office.hint.clone()
                 data-claims=office.claims.clone()
             >
-                {door(Door::Office, text::CONNECT_OFFICE.to_owned(), move || url.clone(), || Step::Idle)}
+                {door(Door::Office, text::CONNECT_OFFICE.get().to_owned(), move || url.clone(), || Step::Idle)}
             </div>
             <div aria-live="polite">
                 <div class="when-busy" hidden>
-                    <p class="hint">{text::CONNECTING_OFFICE}</p>
-                    <progress aria-label=text::CONNECT_OFFICE></progress>
+                    <p class="hint">{text::CONNECTING_OFFICE.get()}</p>
+                    <progress aria-label=text::CONNECT_OFFICE.get()></progress>
                 </div>
             </div>
             <div role="alert" id="office-error" data-stays="">
@@ -103,7 +107,7 @@ fn other_mailbox(p: &PageData, other: &OtherMailbox) -> impl IntoView + use<> {
     view! {
         <div class="bar attention" id="office-other">
             <p>
-                <strong>{text::OFFICE_OTHER_TITLE}</strong>
+                <strong>{text::OFFICE_OTHER_TITLE.get()}</strong>
             </p>
             <p>{text::other_mailbox(&other.account, &other.expected)}</p>
             <div class="buttons">
@@ -113,11 +117,11 @@ fn other_mailbox(p: &PageData, other: &OtherMailbox) -> impl IntoView + use<> {
                     <input type="hidden" name="code" value=other.code.clone()/>
                     <input type="hidden" name="confirmed" value="1"/>
                     <button type="submit" class="button" id="office-anyway">
-                        {text::OFFICE_ANYWAY}
+                        {text::OFFICE_ANYWAY.get()}
                     </button>
                 </form>
                 <button type="button" class="button" id="office-again" data-door=Door::Office.as_str()>
-                    {text::OFFICE_OTHER_ACCOUNT}
+                    {text::OFFICE_OTHER_ACCOUNT.get()}
                 </button>
             </div>
         </div>
@@ -133,7 +137,7 @@ fn code_form(p: &PageData) -> impl IntoView + use<> {
     let before = office.is_some_and(|office| office.hint.is_some());
     view! {
         <details class="more">
-            <summary>{text::SIGN_IN_CODE_HINT}</summary>
+            <summary>{text::SIGN_IN_CODE_HINT.get()}</summary>
             <form
                 id="office-form"
                 class="code"
@@ -143,7 +147,7 @@ fn code_form(p: &PageData) -> impl IntoView + use<> {
             >
                 {form_token(p)}
                 <input type="hidden" name="nonce" value=nonce/>
-                <label for="office-code">{text::OFFICE_CODE}</label>
+                <label for="office-code">{text::OFFICE_CODE.get()}</label>
                 <div class="row">
                     <input
                         id="office-code"
@@ -154,14 +158,14 @@ fn code_form(p: &PageData) -> impl IntoView + use<> {
                         pattern="[0-9]{6}"
                         required
                     />
-                    <button type="submit" class="button">{text::CODE_SEND}</button>
+                    <button type="submit" class="button">{text::CODE_SEND.get()}</button>
                 </div>
                 {before
                     .then(|| {
                         view! {
                             <label class="plain-only" for="office-confirmed">
                                 <input id="office-confirmed" type="checkbox" name="confirmed" value="1"/>
-                                {text::OFFICE_OTHER_BOX}
+                                {text::OFFICE_OTHER_BOX.get()}
                             </label>
                         }
                     })}

@@ -81,7 +81,7 @@ pub(crate) fn open_activation(label: &'static str, look: Look) -> impl IntoView 
 /// Empties what stays.
 pub(crate) fn close() -> impl IntoView {
     view! {
-        <button type="button" class="button subtle scripted" aria-label=text::CLOSE data-closes="">
+        <button type="button" class="button subtle scripted" aria-label=text::CLOSE.get() data-closes="">
             "✕"
         </button>
     }
@@ -153,16 +153,16 @@ pub(crate) fn lines(class: &'static str, lines: Vec<String>) -> Option<impl Into
 pub(crate) fn accounts(crm: &CrmAccount, mailbox: Option<&MailboxAccount>) -> impl IntoView + use<> {
     let (address, host) = match mailbox {
         Some(account) => (account.address.clone(), Some(text::mailbox_host(account))),
-        None => (text::MAILBOX_NONE.to_owned(), None),
+        None => (text::MAILBOX_NONE.get().to_owned(), None),
     };
     view! {
         <dl class="accounts">
             <div class="account">
-                <dt>{text::MAILBOX}</dt>
+                <dt>{text::MAILBOX.get()}</dt>
                 <dd><strong>{address}</strong>{host.map(|host| view! { <span class="hint">{host}</span> })}</dd>
             </div>
             <div class="account">
-                <dt>{text::SALESFORCE}</dt>
+                <dt>{text::SALESFORCE.get()}</dt>
                 <dd><strong>{crm.username.clone()}</strong><span class="hint">{text::crm_host(crm)}</span></dd>
             </div>
         </dl>

@@ -23,11 +23,11 @@ pub(crate) fn sessions_card(
     (tell_empty || !c.sessions.is_empty()).then(|| {
         view! {
             <section class="card" id="sessions" aria-labelledby="sessions-title">
-                <h2 id="sessions-title">{text::SESSIONS_TITLE}</h2>
+                <h2 id="sessions-title">{text::SESSIONS_TITLE.get()}</h2>
                 <div class="alerts" aria-live="polite" id="undo-told" data-stays="">
                     {undone}
                 </div>
-                {c.sessions.is_empty().then(|| view! { <p class="hint">{text::SESSIONS_EMPTY}</p> })}
+                {c.sessions.is_empty().then(|| view! { <p class="hint">{text::SESSIONS_EMPTY.get()}</p> })}
                 <ul class="rows">
                     {c.sessions.iter().take(shown).map(|session| session_row(p, session, open)).collect_view()}
                 </ul>
@@ -43,11 +43,11 @@ fn undone_bar(Undone { view, left }: &Undone) -> impl IntoView + use<> {
     view! {
         <div class=class id="undone">
             <div class="told">
-                <p><strong>{text::UNDONE_TITLE}</strong></p>
+                <p><strong>{text::UNDONE_TITLE.get()}</strong></p>
                 <p>{text::undone(view.undone)}</p>
                 {text::undo_left(*left).map(|said| view! { <p>{said}</p> })}
                 {lines("plain", text::undo_left_lines(&view.left))}
-                {again.then(|| view! { <p>{text::UNDONE_AGAIN}</p> })}
+                {again.then(|| view! { <p>{text::UNDONE_AGAIN.get()}</p> })}
             </div>
             {close()}
         </div>
@@ -62,7 +62,7 @@ fn session_row(p: &PageData, session: &SessionView, open: bool) -> impl IntoView
             <div class="line">
                 <strong>{when(p, session.started)}</strong>
                 <span class="hint">{took}</span>
-                <span class=format!("outcome {tone}")>{session.outcome.map_or(text::RUNNING, text::outcome)}</span>
+                <span class=format!("outcome {tone}")>{session.outcome.map_or(text::RUNNING.get(), text::outcome)}</span>
             </div>
             {lines("plain hint", text::session_lines(session))}
             {(open && text::wrote(session)).then(|| undo_form(p, session))}
@@ -74,16 +74,16 @@ fn session_row(p: &PageData, session: &SessionView, open: bool) -> impl IntoView
 fn undo_form(p: &PageData, session: &SessionView) -> impl IntoView + use<> {
     view! {
         <details class="more">
-            <summary aria-label=text::undo_name(session.started)>{text::UNDO}</summary>
+            <summary aria-label=text::undo_name(session.started)>{text::UNDO.get()}</summary>
             <form class="choose" method="post" action=Call::UndoSession.path()>
                 {form_token(p)}
                 <input type="hidden" name="session" value=session.id.to_string()/>
-                <p>{text::UNDO_LEAD}</p>
+                <p>{text::UNDO_LEAD.get()}</p>
                 {lines("plain", text::undo_lines(session))}
-                <p>{text::UNDO_NOTE}</p>
+                <p>{text::UNDO_NOTE.get()}</p>
                 <div class="buttons">
-                    <button type="submit" class=Look::Danger.class() data-doing=text::UNDO_DOING>
-                        {text::UNDO_DO}
+                    <button type="submit" class=Look::Danger.class() data-doing=text::UNDO_DOING.get()>
+                        {text::UNDO_DO.get()}
                     </button>
                 </div>
             </form>

@@ -9,10 +9,10 @@ pub(crate) fn sign_in_page(p: &PageData) -> impl IntoView + use<> {
     view! {
         <section class="calm" aria-labelledby="sign-in-title">
             <img src="/tandem.svg" alt="" width="72" height="72"/>
-            <h2 id="sign-in-title">{text::PRODUCT_LINE}</h2>
-            <p>{text::SIGN_IN_LEAD}</p>
-            {sign_in_button(p, text::SIGN_IN)}
-            <p class="hint">{text::SIGN_IN_NOTE}</p>
+            <h2 id="sign-in-title">{text::PRODUCT_LINE.get()}</h2>
+            <p>{text::SIGN_IN_LEAD.get()}</p>
+            {sign_in_button(p, text::SIGN_IN.get())}
+            <p class="hint">{text::SIGN_IN_NOTE.get()}</p>
         </section>
     }
 }

@@ -285,9 +285,9 @@ fn consent_answer(app: &App, params: &CallbackParams) -> Response {
             .as_deref()
             .is_some_and(|given| given.eq_ignore_ascii_case("true"));
     let text = if given {
-        tandem_app::text::CONSENT_GIVEN
+        tandem_app::text::CONSENT_GIVEN.get()
     } else {
-        tandem_app::text::CONSENT_NOT_GIVEN
+        tandem_app::text::CONSENT_NOT_GIVEN.get()
     };
     notice::said(app, StatusCode::OK, text)
 }
