@@ -502,7 +502,7 @@ async fn older_mails_are_saved_from_a_day_to_a_day() {
         "/settings?from=2026-01-01&to=2026-02-01&mails=1200#backfill"
     );
     let html = settings("in-step", "/settings?from=2026-01-01&to=2026-02-01&mails=1200").await;
-    assert!(shown(&html).contains("From 2026-01-01 to 2026-02-01: about 1,200 e-mails to look at."));
+    assert!(shown(&html).contains("From 1 January 2026 to 1 February 2026: about 1,200 e-mails to look at."));
     assert!(
         shown(&html).contains("value=\"2026-02-01\""),
         "the days stay in the form"
@@ -852,4 +852,134 @@ async fn another_mailbox_is_an_error_to_a_plain_form_and_an_answer_to_a_script()
     let confirmed = "code=123456&nonce=ab&outlook=b%40acme.example&confirmed=1&form_token=x";
     let done = call("cloud-first", Call::ConnectOffice, confirmed, "application/json").await;
     assert!(body(done).await.starts_with("{\"connected\":{"));
+}
+
+/// The page as a German reader gets it.
+async fn german(name: &str, page: Page, path: &str) -> String {
+    let _ = any_spawner::Executor::init_tokio();
+    let backend: Arc<dyn Backend> = Arc::new(states::Fake::new(name));
+    let request = Request::get(path)
+        .header(header::ACCEPT_LANGUAGE, "de-AT,de;q=0.9,en;q=0.5")
+        .body(Body::empty())
+        .expect("a page");
+    body(render(options(), page, backend, || (), request).await).await
+}
+
+/// What a page says to a reader, in the order in which it stands there: texts, names, hints.
+fn says(html: &str) -> Vec<String> {
+    let mut said = Vec::new();
+    for part in shown(html).split('<').skip(1) {
+        let (tag, text) = part.split_once('>').unwrap_or((part, ""));
+        for name in ["aria-label", "title", "placeholder", "data-label", "data-doing"] {
+            said.extend(attribute(tag, name).map(str::to_owned));
+        }
+        if !tag.starts_with("script") && !tag.starts_with("!--") {
+            said.push(text.trim().to_owned());
+        } else if let Some(text) = tag.starts_with("!--").then(|| text.trim()) {
+            said.push(text.to_owned());
+        }
+    }
+    said.retain(|text| text.chars().filter(|c| c.is_alphabetic()).count() > 1);
+    said
+}
+
+/// What the states' records are called and say.
+const DATA: &[&str] = &[
+    "&lt;b&gt;Bobby&lt;/b&gt; &amp; sons",
+    "Acme Analytics",
+    "Ada Lovelace",
+    "Augusta Ada King, Countess of Lovelace",
+    "Cher",
+    "Grace Hopper",
+    "Jean-Baptiste Grandgousier-Montmorency de la Fontaine",
+    "Kick-off &lt;Q3&gt;",
+    "Phone: the organisation wants +CC NNN NNN",
+    "Title, MobilePhone",
+    "acme-analytics.my.salesforce.com",
+    "graph.microsoft.com",
+    "أحمد الفارسي",
+    "林 美咲",
+];
+
+/// What is called the same in both languages.
+const NO_LANGUAGE: &[&str] = &[
+    "Tandem",
+    "Salesforce",
+    "Office 365",
+    "Exchange",
+    "Server",
+    "Organisation",
+];
+
+#[tokio::test]
+async fn a_german_reader_finds_no_english() {
+    let mut compared = 0;
+    let mut left = std::collections::BTreeSet::new();
+    for name in states::NAMES {
+        for (kind, path) in [
+            (Page::Pane, "/"),
+            (Page::Setup, "/setup?activate=1"),
+            (Page::Settings, "/settings"),
+        ] {
+            let english = says(&page(name, kind, path, None).await);
+            let html = german(name, kind, path).await;
+            assert!(html.contains("<html lang=\"de\">"), "{name} {path}");
+            let german = says(&html);
+            assert_eq!(
+                english.len(),
+                german.len(),
+                "{name} {path}: the same page in both"
+            );
+            for (english, german) in english.iter().zip(&german) {
+                compared += 1;
+                let data = |text: &str| {
+                    let text = text.trim_end_matches(", in Salesforce");
+                    let parts: Vec<&str> = text.split(" · ").collect();
+                    parts.iter().all(|part| {
+                        NO_LANGUAGE.contains(part) || DATA.contains(part) || part.contains("example")
+                    })
+                };
+                if english == german && !data(german) {
+                    left.insert(german.clone());
+                }
+            }
+        }
+    }
+    assert!(left.is_empty(), "the same in both languages: {left:#?}");
+    assert!(compared > 2_000, "{compared}");
+}
+
+#[tokio::test]
+async fn the_language_is_the_one_asked_for_else_of_office_else_of_the_browser() {
+    for (path, accepted, lang) in [
+        ("/", "", "en"),
+        ("/", "de", "de"),
+        ("/?lang=de", "en", "de"),
+        ("/?lang=fr", "de", "de"),
+        ("/?_host_Info=Outlook$Web$16.01$de-DE$$$$0", "en", "de"),
+        (
+            "/?_host_Info=Outlook%24Web%2416.01%24en-US%24%24%24%240",
+            "de",
+            "en",
+        ),
+        ("/?lang=en&_host_Info=Outlook$Web$16.01$de-DE$$$$0", "de", "en"),
+    ] {
+        let _ = any_spawner::Executor::init_tokio();
+        let backend: Arc<dyn Backend> = Arc::new(states::Fake::new("in-step"));
+        let request = Request::get(path)
+            .header(header::ACCEPT_LANGUAGE, accepted)
+            .body(Body::empty())
+            .expect("a page");
+        let html = body(render(options(), Page::Pane, backend, || (), request).await).await;
+        assert!(
+            html.contains(&format!("<html lang=\"{lang}\">")),
+            "{path} {accepted}"
+        );
+        let status = if lang == "de" {
+            "Alles abgeglichen"
+        } else {
+            "All in step"
+        };
+        assert!(shown(&html).contains(status), "{path} {accepted}");
+    }
 }

@@ -1,5 +1,10 @@
 use super::*;
-use tandem_types::{ConnectionId, Counts, OrgId, PreviewView, SessionId};
+use tandem_types::{
+    ActivationFailure, ApiError, BackfillView, ConnectionId, ConnectionView, Counts, CrmAccount, Direction,
+    InvalidField, IssueChoice, IssueCode, ItemKind, OpCounts, OrgId, PreviewView, Progress, ProgressPhase,
+    SessionId, SessionOutcome, SessionView, Settings, Side, StateReason, SyncState, Timestamp, UndoLeftView,
+    UndoReason,
+};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -502,17 +507,17 @@ fn a_backfill_tells_the_days_that_were_meant() {
     };
     assert_eq!(
         backfill_line(&backfill),
-        "2026-01-01 to 2026-01-31: 30 of about 30 looked at, 4 saved",
+        "1 January 2026 to 31 January 2026: 30 of about 30 looked at, 4 saved",
         "the estimate was too low"
     );
     backfill.finished = true;
     assert_eq!(
         backfill_line(&backfill),
-        "2026-01-01 to 2026-01-31: ended, 30 e-mails looked at, 4 saved"
+        "1 January 2026 to 31 January 2026: ended, 30 e-mails looked at, 4 saved"
     );
     assert_eq!(
         estimate("2026-01-01", "2026-01-02", 1),
-        "From 2026-01-01 to 2026-01-02: about 1 e-mail to look at."
+        "From 1 January 2026 to 2 January 2026: about 1 e-mail to look at."
     );
 }
 
@@ -531,4 +536,186 @@ fn a_candidate_without_a_name_is_told_by_its_id() {
         "The one in your mailbox whose id ends in Töpfe+89"
     );
     assert_eq!(candidate("", "AA"), "The one in your mailbox whose id ends in AA");
+}
+
+/// What is called the same in both languages.
+const NO_LANGUAGE: &[&str] = &["Salesforce", "Office 365", "Server", "Organisation"];
+
+/// Each `Words::new(…)` and `say(…)` of the catalogue's sources: file, and both texts as they are written.
+fn written() -> Vec<(String, String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/text");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        if file == "tests.rs" || file == "lang.rs" {
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        for start in ["Words::new(", "say("] {
+            for (at, _) in source.match_indices(start) {
+                // A method, or the function itself.
+                if source[..at].ends_with(['.', '_']) || source[..at].ends_with("fn ") {
+                    continue;
+                }
+                let mut rest = source[at + start.len()..].trim_start();
+                let mut texts = Vec::new();
+                while let Some(literal) = rest.strip_prefix('"') {
+                    let end = literal
+                        .char_indices()
+                        .scan(false, |escaped, (at, c)| {
+                            let here = c == '"' && !*escaped;
+                            *escaped = c == '\\' && !*escaped;
+                            Some((at, here))
+                        })
+                        .find_map(|(at, here)| here.then_some(at))
+                        .expect("a literal ends");
+                    texts.push(literal[..end].to_owned());
+                    rest = literal[end + 1..].trim_start_matches([',', ' ', '\n']);
+                }
+                let [en, de] = <[String; 2]>::try_from(texts)
+                    .unwrap_or_else(|texts| panic!("{file}: two literals: {texts:?}"));
+                found.push((file.clone(), en, de));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_text_has_a_german_of_its_own() {
+    let written = written();
+    assert!(written.len() > 300, "{}", written.len());
+    for (file, en, de) in written {
+        assert!(!de.is_empty() || en.is_empty(), "{file}: {en}");
+        let words = en.chars().any(char::is_alphabetic);
+        assert!(
+            en != de || !words || NO_LANGUAGE.contains(&en.as_str()),
+            "{file}: {en}"
+        );
+        // What is typed without a typographer's keyboard.
+        assert!(!de.contains("\\\"") && !de.contains('\''), "{file}: {de}");
+        let (opened, closed) = (de.matches('„').count(), de.matches('“').count());
+        assert_eq!(opened, closed, "{file}: {de}");
+        assert!(!en.contains('„') && !en.contains("\\\""), "{file}: {en}");
+    }
+}
+
+/// Both languages of what depends on a value.
+fn both(say: impl Fn() -> String) -> [String; 2] {
+    [Lang::En, Lang::De].map(|lang| speaking(lang, &say))
+}
+
+#[test]
+fn what_depends_on_a_value_is_told_in_german() {
+    speaking(Lang::De, || {
+        assert_eq!(number(1_234_567), "1.234.567");
+        let ago = |seconds: i64| ago(NOW.plus_seconds(-seconds), NOW);
+        assert_eq!(ago(3), "gerade eben");
+        assert_eq!(ago(50), "vor 1 Minute");
+        assert_eq!(ago(7_200), "vor 2 Stunden");
+        assert_eq!(ago(86_400), "vor 1 Tag");
+        assert_eq!(ago(2 * 86_400), "vor 2 Tagen");
+        assert_eq!(until(NOW.plus_seconds(3 * 86_400), NOW), "in 3 Tagen");
+        assert_eq!(took(NOW, NOW.plus_seconds(3 * 86_400)), "3 Tage");
+        assert_eq!(
+            countdown(NOW.plus_seconds(103), NOW),
+            "Beginnt von selbst in 1:43"
+        );
+        assert_eq!(date(NOW), "15. Januar 2027");
+        assert_eq!(date_and_time(NOW), "15. Januar 2027, 08:00 UTC");
+        assert_eq!(date_of("2026-13-01"), "2026-13-01", "no day is told as it is");
+        assert_eq!(
+            estimate("2026-03-01", "2026-05-02", 1_200),
+            "Vom 1. März 2026 bis zum 2. Mai 2026: etwa 1.200 E-Mails anzusehen."
+        );
+        let mut c = connection(SyncState::Active, None);
+        c.last_success = Some(NOW.plus_seconds(-120));
+        c.sessions = vec![session(Some(SessionOutcome::Done))];
+        assert_eq!(line(&c).1, "Alles abgeglichen, vor 2 Minuten");
+        c.issues_total = 1_200;
+        assert_eq!(line(&c).1, "Abgeglichen bis auf 1.200 Einträge, vor 2 Minuten");
+        assert_eq!(
+            refused_lead(2, Some(NOW.plus_seconds(3_600))).at(NOW),
+            "Ihr Mailserver hat die gespeicherte Anmeldung 2 Mal nacheinander abgelehnt. Tandem versucht es in 1 Stunde \
+             wieder. Nichts geht verloren."
+        );
+        assert_eq!(
+            api_error(ApiError::TooOften(2 * 86_400)),
+            "Das war etwas oft. Versuchen Sie es in 2 Tagen noch einmal."
+        );
+        let mut done = session(Some(SessionOutcome::Done));
+        done.counts = vec![Counts {
+            kind: ItemKind::Contact,
+            mailbox: OpCounts {
+                created: 1,
+                deleted: 2,
+                ..OpCounts::default()
+            },
+            crm: OpCounts {
+                created: 3,
+                changed: 1,
+                ..OpCounts::default()
+            },
+            adopted: 7,
+        }];
+        assert_eq!(
+            session_lines(&done),
+            [
+                "Postfach, Kontakte: 1 angelegt, 2 gelöscht",
+                "Salesforce, Kontakte: 3 angelegt, 1 geändert",
+                "7 verknüpft, die auf beiden Seiten waren",
+            ]
+        );
+        assert_eq!(
+            undo_lines(&done),
+            [
+                "1 Kontakt, in Ihrem Postfach angelegt: kommt nach „Gelöschte Elemente“",
+                "2 Kontakte, in Ihrem Postfach gelöscht: kommen aus „Gelöschte Elemente“ zurück",
+                "3 Kontakte, in Salesforce angelegt: kommen in den Papierkorb",
+                "1 Kontakt, in Salesforce geändert: erhält die früheren Werte zurück",
+            ]
+        );
+    });
+}
+
+#[test]
+fn no_function_forgets_a_language() {
+    let mut said: Vec<[String; 2]> = vec![
+        both(|| other_mailbox("a", "b")),
+        both(|| other_salesforce_user("a", "b")),
+        both(|| salesforce_user_has_a_mailbox("a")),
+        both(|| estimate("2026-01-01", "2026-01-02", 0)),
+        both(|| api_error(ApiError::TooOften(1))),
+    ];
+    for n in [0, 1, 2] {
+        said.push(both(|| undone(n)));
+        said.push(both(|| adopted(n)));
+        said.push(both(|| possible_duplicates(n)));
+        said.push(both(|| overwritten(n)));
+        said.push(both(|| refused_lead(n, None).at(NOW)));
+        said.push(both(|| refused_cloud_lead(n, Some(NOW)).at(NOW)));
+        if n > 0 {
+            said.push(both(|| undo_left(n).unwrap()));
+            said.push(both(|| issues_more(0, n).unwrap()));
+        }
+    }
+    for finished in [true, false] {
+        said.push(both(|| {
+            backfill_line(&BackfillView {
+                from: NOW,
+                to: NOW.plus_seconds(86_400),
+                done: 1,
+                total: 2,
+                saved: 1,
+                finished,
+            })
+        }));
+    }
+    for code in IssueCode::ALL {
+        said.push(both(|| issue(code).to_owned()));
+    }
+    for [en, de] in said {
+        assert_ne!(en, de);
+    }
 }

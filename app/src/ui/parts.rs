@@ -119,7 +119,7 @@ pub(crate) fn refused_bar(error: Option<ApiError>) -> Option<impl IntoView> {
 /// A point in time, told relative to now; the browser keeps it true.
 pub(crate) fn time(p: &PageData, moment: Moment, at: Timestamp) -> impl IntoView + use<> {
     view! {
-        <time datetime=text::iso(at) title=text::iso(at) data-at=at.seconds().to_string() data-moment=moment.as_str()>
+        <time datetime=text::iso(at) title=text::date_and_time(at) data-at=at.seconds().to_string() data-moment=moment.as_str()>
             {moment.say(at, p.view.now)}
         </time>
     }
