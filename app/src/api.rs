@@ -5,6 +5,8 @@
 //! afterwards ([`call_page`]). The field `form_token` is checked by the server before a function is reached, and ignored
 //! here.
 
+mod item;
+
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -16,8 +18,8 @@ use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use serde::{Deserialize, Serialize};
 use tandem_types::{
-    ActivateExchange, ActivationFailure, ApiError, ConnectOffice, IssueCure, IssueId, OfficeAnswer, PaneView,
-    Refused, SessionId, Ticket, UndoView,
+    ActivateExchange, ActivationFailure, ApiError, ConnectOffice, IssueCure, IssueId, ItemView, OfficeAnswer,
+    PaneView, Refused, SessionId, Ticket, UndoView,
 };
 
 use crate::backend::{Backend, backend};
@@ -74,6 +76,7 @@ struct Said(Arc<Mutex<Option<Saying>>>);
 enum Saying {
     View(Box<PaneView>),
     Told(Told),
+    Item(Box<ItemView>),
     Refused(Refused),
 }
 
@@ -107,13 +110,15 @@ pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) 
         return response;
     };
     let saying = said.0.lock().ok().and_then(|mut said| said.take());
-    let (view, told, refused) = match saying {
-        Some(Saying::View(view)) => (Some(*view), None, None),
-        Some(Saying::Told(told)) => (None, Some(told), None),
-        Some(Saying::Refused(refused)) => (None, None, Some(refused)),
+    let (mut view, mut told, mut item, mut refused) = (None, None, None, None);
+    match saying {
+        Some(Saying::View(said)) => view = Some(*said),
+        Some(Saying::Told(said)) => told = Some(said),
+        Some(Saying::Item(said)) => item = Some(*said),
+        Some(Saying::Refused(said)) => refused = Some(said),
         // The form was not understood.
-        None => (None, None, Some(ApiError::Forbidden.into())),
-    };
+        None => refused = Some(ApiError::Forbidden.into()),
+    }
     let view = match view {
         Some(view) => view,
         None => backend.pane().await.unwrap_or_else(|_| nobody()),
@@ -128,6 +133,7 @@ pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) 
         lang,
         by: Some(by),
         told,
+        item,
         ..PageData::new(page, view)
     });
     let (mut parts, _) = response.into_parts();

@@ -1,3 +1,5 @@
+mod item;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -6,13 +8,15 @@ use tandem_types::{
     SessionId, Ticket, UndoView,
 };
 
+pub use item::ItemBackend;
+
 /// The only door from the user interface to the server.
 ///
 /// One value per request, bound to the web session that the request proved; the server provides it by context. All
 /// calls but [`Backend::pane`] answer [`ApiError::SignedOut`] without such a session, and all that change something
 /// return the view as it is afterwards.
 #[async_trait]
-pub trait Backend: Send + Sync {
+pub trait Backend: ItemBackend + Send + Sync {
     /// What the pane shows. Without a web session: the signed-out view, never an error for that reason.
     async fn pane(&self) -> Result<PaneView, ApiError>;
 

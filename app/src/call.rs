@@ -20,10 +20,24 @@ pub enum Call {
     CancelBackfill,
     SignOut,
     Ticket,
+    // The open item.
+    Item,
+    ItemWhole,
+    ItemSearch,
+    SaveItem,
+    UnsaveItem,
+    BlockAddress,
+    UnblockAddress,
+    DraftPerson,
+    CreatePerson,
+    EditRecord,
+    LogCall,
+    AddTask,
+    RecordDetail,
 }
 
 impl Call {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 30] = [
         Self::Pane,
         Self::ConnectExchange,
         Self::ConnectOffice,
@@ -41,6 +55,19 @@ impl Call {
         Self::CancelBackfill,
         Self::SignOut,
         Self::Ticket,
+        Self::Item,
+        Self::ItemWhole,
+        Self::ItemSearch,
+        Self::SaveItem,
+        Self::UnsaveItem,
+        Self::BlockAddress,
+        Self::UnblockAddress,
+        Self::DraftPerson,
+        Self::CreatePerson,
+        Self::EditRecord,
+        Self::LogCall,
+        Self::AddTask,
+        Self::RecordDetail,
     ];
 
     /// The call at this path.
@@ -67,6 +94,19 @@ impl Call {
             Self::CancelBackfill => "/api/cancel_backfill",
             Self::SignOut => "/api/sign_out",
             Self::Ticket => "/api/ticket",
+            Self::Item => "/api/item",
+            Self::ItemWhole => "/api/item_whole",
+            Self::ItemSearch => "/api/item_search",
+            Self::SaveItem => "/api/save_item",
+            Self::UnsaveItem => "/api/unsave_item",
+            Self::BlockAddress => "/api/block_address",
+            Self::UnblockAddress => "/api/unblock_address",
+            Self::DraftPerson => "/api/draft_person",
+            Self::CreatePerson => "/api/create_person",
+            Self::EditRecord => "/api/edit_record",
+            Self::LogCall => "/api/log_call",
+            Self::AddTask => "/api/add_task",
+            Self::RecordDetail => "/api/record_detail",
         }
     }
 }

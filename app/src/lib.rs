@@ -33,7 +33,7 @@ pub use call::Call;
 #[cfg(feature = "ssr")]
 pub use api::{PAGE_HEADER, Refusal, call_page};
 #[cfg(feature = "ssr")]
-pub use backend::{Backend, backend};
+pub use backend::{Backend, ItemBackend, backend};
 #[cfg(feature = "hydrate")]
 pub use browser::hydrate;
 #[cfg(feature = "ssr")]

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 use tandem_types::{
-    ApiError, ConnectionView, MailboxServer, PaneView, SearchStep, StateReason, SyncState, UndoView,
+    ApiError, ConnectionView, ItemView, MailboxServer, PaneView, SearchStep, StateReason, SyncState, UndoView,
 };
 
 use crate::call::Call;
@@ -61,6 +61,8 @@ pub struct PageData {
     pub activate: bool,
     /// What the last call, or a plain form, was answered.
     pub told: Option<Told>,
+    /// The item that is open in Outlook; `None`: the page says nothing about it.
+    pub item: Option<ItemView>,
 }
 
 /// The answer to a call that is no view.
@@ -114,6 +116,7 @@ impl PageData {
             by: None,
             activate: false,
             told: None,
+            item: None,
         }
     }
 

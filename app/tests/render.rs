@@ -1,5 +1,7 @@
 //! Renders each state as the server does, and reads the HTML.
 
+#[path = "../examples/gallery/item.rs"]
+mod item;
 #[path = "../examples/gallery/states.rs"]
 mod states;
 
@@ -659,6 +661,33 @@ async fn scripted(name: &str, page: Page, what: Call, form: &'static str) -> Res
     tandem_app::call_page(page, Arc::new(states::Fake::new(name)), request).await
 }
 
+/// The item that is open, as a form carries it.
+macro_rules! item {
+    () => {
+        "form_token=x&item=%7B%22kind%22%3A%22email%22%2C%22mailbox%22%3A%22nina%40contoso.example%22%2C%22people%22%3A%5B%7B%22address%22%3A%22ada%40northwind.example%22%2C%22role%22%3A%22from%22%7D%5D%2C%22attachments%22%3A%5B%7B%22id%22%3A%22a%22%2C%22name%22%3A%22a.pdf%22%7D%2C%7B%22id%22%3A%22b%22%2C%22name%22%3A%22b.pdf%22%7D%5D%7D"
+    };
+}
+
+/// What an item's call answers.
+const fn answers_item(what: Call) -> bool {
+    matches!(
+        what,
+        Call::Item
+            | Call::ItemWhole
+            | Call::ItemSearch
+            | Call::SaveItem
+            | Call::UnsaveItem
+            | Call::BlockAddress
+            | Call::UnblockAddress
+            | Call::DraftPerson
+            | Call::CreatePerson
+            | Call::EditRecord
+            | Call::LogCall
+            | Call::AddTask
+            | Call::RecordDetail
+    )
+}
+
 /// A form that the call understands.
 const fn form_of(what: Call) -> &'static str {
     match what {
@@ -667,6 +696,18 @@ const fn form_of(what: Call) -> &'static str {
         Call::Cure => "issue=00000000000000000000000000000001&cure=bring_back&form_token=x",
         Call::UndoSession => "session=00000000000000000000000000000085&form_token=x",
         Call::EstimateBackfill | Call::StartBackfill => "from=2026-01-01&to=2026-02-01&form_token=x",
+        Call::SaveItem => concat!(
+            item!(),
+            "&who%5B%5D=003000000000001AAA&who%5B%5D=003000000000002AAA&what=006000000000001AAA&attachments%5B%5D=a&thread=1"
+        ),
+        Call::ItemSearch => concat!(item!(), "&query=north&to=what"),
+        Call::BlockAddress | Call::UnblockAddress => concat!(item!(), "&blocked=%40northwind.example"),
+        Call::DraftPerson => concat!(item!(), "&address=bo%40fabrikam.example&kind=lead"),
+        Call::CreatePerson => concat!(item!(), "&kind=lead&last_name=Ek&company=Fabrikam"),
+        Call::EditRecord => concat!(item!(), "&record=003000000000001AAA&field=Phone&value=1"),
+        Call::LogCall | Call::AddTask => concat!(item!(), "&record=003000000000001AAA&subject=Call+back"),
+        Call::RecordDetail => concat!(item!(), "&record=003000000000001AAA"),
+        Call::Item | Call::ItemWhole | Call::UnsaveItem => item!(),
         _ => "form_token=x",
     }
 }
@@ -720,6 +761,13 @@ async fn every_call_of_the_browser_is_answered() {
                     ApiError::TooOften(40)
                 );
             }
+            what if answers_item(what) => {
+                let view: tandem_types::ItemView = serde_json::from_str(&text).unwrap();
+                assert_eq!(view.item.mailbox, "nina@contoso.example", "{what:?}");
+                if what == Call::SaveItem {
+                    assert_eq!(view.chosen.without, ["b"], "the box that is not ticked");
+                }
+            }
             _ => assert!(
                 serde_json::from_str::<PaneView>(&text).is_ok(),
                 "{what:?}: {text}"
@@ -732,6 +780,25 @@ async fn every_call_of_the_browser_is_answered() {
         StatusCode::OK,
         "the browser's script sends no token in the form"
     );
+}
+
+#[tokio::test]
+async fn an_open_item_that_outlook_could_not_send_is_refused() {
+    let huge = format!("item={}", "x".repeat(50_000));
+    for form in [
+        "item=nonsense",
+        "item=%7B%22kind%22%3A%22contact%22%2C%22mailbox%22%3A%22a%22%7D",
+        "item=%7B%22kind%22%3A%22email%22%7D",
+        &huge,
+    ] {
+        let form: &'static str = form.to_owned().leak();
+        let answer = call("issues", Call::Item, form, "application/json").await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(
+            serde_json::from_str::<ApiError>(&body(answer).await).unwrap(),
+            ApiError::Invalid(InvalidField::Item)
+        );
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! [SITE]`, then open `/state/<name>`, `/state/<name>/settings` or `/state/<name>/setup`. With the folder of a built
 //! site (`hash.txt` beside `pkg/`) the pages hydrate, and clicks move the fake connection from state to state.
 
+mod item;
 mod states;
 
 use std::net::Ipv4Addr;

@@ -215,6 +215,14 @@ pub fn invalid_field(field: InvalidField) -> &'static str {
             "Das ist weder Id noch Link eines Datensatzes in Salesforce. Kopieren Sie ihn aus der Adresszeile des \
              Browsers.",
         ),
+        InvalidField::Item => say(
+            "Outlook says something about this item that Tandem does not understand. Open it again.",
+            "Outlook sagt über dieses Element etwas, das Tandem nicht versteht. Öffnen Sie es noch einmal.",
+        ),
+        InvalidField::Value => say(
+            "Something in this form is missing, or is too long.",
+            "In diesem Formular fehlt etwas, oder etwas ist zu lang.",
+        ),
         InvalidField::Code => say(
             "This code is not right, or has expired. Sign in again for a new one.",
             "Dieser Code stimmt nicht oder ist abgelaufen. Melden Sie sich noch einmal an, dann gibt es einen neuen.",

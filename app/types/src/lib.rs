@@ -3,16 +3,24 @@
 //! Everything here is plain data (serde only, wasm-safe). Newtypes parse: a value of the type is valid.
 
 mod ids;
+mod item;
 mod reason;
 mod request;
+mod save;
 mod settings;
 mod state;
 mod time;
 mod view;
 
 pub use ids::{ConnectionId, IssueId, LinkId, OrgId, ParseIdError, SessionId, UserId};
+pub use item::{
+    Blocked, FieldView, FileView, Found, ItemLinks, ItemState, ItemTrouble, ItemView, LinkTo, OpenAttachment,
+    OpenItem, OpenMode, OpenPerson, PersonDraft, PersonKind, PersonRole, PersonView, RecordDetail, RecordRef,
+    RecordView, RelatedKind, RelatedList, SaveOrder, TimelineEntry,
+};
 pub use reason::{ActivationFailure, ApiError, InvalidField, IssueCode, IssueCure, Refused, SearchStep};
 pub use request::{ActivateExchange, ConnectOffice, HandoverReply, HandoverRequest, Ticket};
+pub use save::{NotSaved, SaveRule};
 pub use settings::{
     AttachmentRules, BrakeLimits, ConflictPolicy, ContactScope, DeletedInMailbox, Direction, Settings,
     SettingsError,

@@ -275,4 +275,8 @@ pub enum InvalidField {
     Dates,
     /// A record of Salesforce.
     Record,
+    /// The item that is open in Outlook.
+    Item,
+    /// A name, an address, a text of the open item's forms.
+    Value,
 }
