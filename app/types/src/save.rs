@@ -47,6 +47,10 @@ pub enum NotSaved {
     NoMessageId,
     /// Another item of the mailbox stands for the same meeting already.
     Double,
+    /// It was saved, and the user took it out of the CRM again.
+    TakenOut,
+    /// It was saved, and somebody deleted it in the CRM.
+    DeletedThere,
 }
 
 impl SaveRule {
@@ -75,7 +79,7 @@ impl SaveRule {
 }
 
 impl NotSaved {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::OutOfWindow,
         Self::Private,
         Self::InternalOnly,
@@ -95,6 +99,8 @@ impl NotSaved {
         Self::OutOfScope,
         Self::NoMessageId,
         Self::Double,
+        Self::TakenOut,
+        Self::DeletedThere,
     ];
 
     /// The reason, for the user.
@@ -120,6 +126,8 @@ impl NotSaved {
             Self::NoMessageId => {
                 "it has no Message-ID, so it could be saved twice: save it with the category Salesforce"
             }
+            Self::TakenOut => "you have taken it out of Salesforce",
+            Self::DeletedThere => "it was saved, and its record was deleted in Salesforce",
             Self::Double => "another event of the mailbox is linked to the record of this meeting already",
         }
     }
@@ -139,7 +147,9 @@ impl NotSaved {
             | Self::AutoSaveOff
             | Self::OutOfScope
             | Self::NoMessageId
-            | Self::Unsync => true,
+            | Self::Unsync
+            | Self::TakenOut
+            | Self::DeletedThere => true,
             Self::OutOfWindow
             | Self::Cancelled
             | Self::Blocklisted
@@ -175,7 +185,9 @@ impl NotSaved {
             | Self::Unsync
             | Self::AutoSaveOff
             | Self::OutOfScope
-            | Self::NoMessageId => None,
+            | Self::NoMessageId
+            | Self::TakenOut
+            | Self::DeletedThere => None,
         }
     }
 }

@@ -123,6 +123,11 @@ impl Rest {
         Ok(path)
     }
 
+    /// Where the organisation is.
+    pub(crate) async fn instance(&self) -> Result<Url, Failure> {
+        Ok(self.access().await?.instance_url)
+    }
+
     /// Several requests in one API call, in this order; each answers for itself.
     ///
     /// <https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_composite_composite.htm>

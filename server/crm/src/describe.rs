@@ -11,6 +11,7 @@ use tandem_sync::model::{Access, Field, FieldRule, Profile, Profiles};
 use tandem_types::{ItemKind, OrgId, Timestamp, UserId};
 
 use crate::map::{contact, email, event, task};
+use crate::panel::Shapes;
 
 /// What organisations and their users can see, kept between sessions, shared by all connections: API versions per
 /// instance, and the descriptions of objects per organisation and user (field security differs between users).
@@ -23,6 +24,7 @@ pub struct DescribeCache {
 struct Inner {
     versions: HashMap<String, String>,
     users: HashMap<(OrgId, UserId), Arc<Described>>,
+    shapes: HashMap<(OrgId, UserId), Arc<Shapes>>,
 }
 
 impl Default for DescribeCache {
@@ -67,6 +69,19 @@ impl DescribeCache {
         (Self::age(&known, now) < self.ttl.saturating_mul(2)).then_some(known)
     }
 
+    /// What stands on the cards of the pane.
+    pub(crate) fn shapes(&self, org: &OrgId, user: &UserId, now: Timestamp) -> Option<Arc<Shapes>> {
+        let known = self.lock().shapes.get(&(org.clone(), user.clone())).cloned()?;
+        (Self::since(known.read, now) < self.ttl).then_some(known)
+    }
+
+    pub(crate) fn put_shapes(&self, org: &OrgId, user: &UserId, shapes: Shapes) -> Arc<Shapes> {
+        let shapes = Arc::new(shapes);
+        let key = (org.clone(), user.clone());
+        self.lock().shapes.insert(key, Arc::clone(&shapes));
+        shapes
+    }
+
     pub(crate) fn is_stale(&self, known: &Described, now: Timestamp) -> bool {
         Self::age(known, now) >= self.ttl
     }
@@ -86,7 +101,11 @@ impl DescribeCache {
     /// A clock that was set back makes no entry immortal: one from the future counts as old. A moment is no future:
     /// whoever asks may have looked at the clock before the entry was made.
     fn age(known: &Described, now: Timestamp) -> Duration {
-        match now.seconds_since(known.read) {
+        Self::since(known.read, now)
+    }
+
+    fn since(read: Timestamp, now: Timestamp) -> Duration {
+        match now.seconds_since(read) {
             -60..0 => Duration::ZERO,
             seconds => u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs),
         }

@@ -285,7 +285,7 @@ pub(crate) fn describes() -> Vec<SubRequest> {
 pub(crate) const BATCH: usize = 200;
 
 /// Reads leave nothing behind, whatever became of their answer.
-fn read_fault(failure: Failure) -> Fault {
+pub(crate) fn read_fault(failure: Failure) -> Fault {
     let mut fault = Fault::from(failure);
     fault.in_doubt = false;
     fault
