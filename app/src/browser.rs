@@ -7,13 +7,14 @@ mod dialogs;
 mod dom;
 mod events;
 mod islands;
+mod item;
 mod lay;
 mod request;
 mod sign_in;
 
 use leptos::task::spawn_local;
 use std::cell::Cell;
-use web_sys::{Element, HtmlElement};
+use web_sys::{Element, HtmlElement, HtmlFormElement};
 
 use crate::call::{Call, form};
 use crate::text::{self, Lang};
@@ -37,6 +38,7 @@ pub fn hydrate() {
     events::close_when_left();
     clock::start();
     settle();
+    item::start();
     // The browser tests wait for it, and the style sheet hides what only works without script.
     if let Some(html) = dom::document().document_element() {
         dom::set(&html, "data-hydrated", "");
@@ -69,6 +71,7 @@ fn settle() {
         sign_in::forget();
     }
     clock::arrived();
+    item::settle();
     sign_in::aim();
     dialogs::open_by_itself();
 }
@@ -88,39 +91,62 @@ fn take(new: &Element, answer: bool) {
 
 /// Makes a call whose answer is the page as it is afterwards. One at a time. `by`: what was pressed.
 fn post(path: String, fields: Vec<(String, String)>, by: Option<HtmlElement>) {
+    if !busy() {
+        spawn_local(async {
+            send(path, fields, None, by).await;
+        });
+    }
+}
+
+/// [`post`], and whether it was done. `of`: the form that is sent.
+async fn send(
+    path: String,
+    mut fields: Vec<(String, String)>,
+    of: Option<HtmlFormElement>,
+    by: Option<HtmlElement>,
+) -> bool {
     if BUSY.replace(true) {
-        return;
+        return false;
     }
     dom::empty("alerts");
     let pressed = clicks::press(by.as_ref());
     let page = dom::page().and_then(|page| page.get_attribute("data-page"));
-    spawn_local(async move {
-        let body = form(fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let answer = request::page(&path, page.as_deref().unwrap_or_default(), body).await;
-        BUSY.set(false);
-        clicks::release(pressed);
-        match answer {
-            Ok((new, ok)) => {
-                // Another mailbox than the one that is shown: asked about first.
-                let asks = matches!(new.query_selector("#office-other"), Ok(Some(_)));
-                let done = ok && !asks;
-                if done {
-                    dialogs::done(&path);
-                }
-                if path == Call::ConnectOffice.path() {
-                    sign_in::answered(done);
-                }
-                take(&new, true);
-                if !done {
-                    dialogs::point();
+    let showing = item::showing();
+    if let Some(of) = &of {
+        item::complete(of, &mut fields).await;
+    }
+    let body = form(fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let answer = request::page(&path, page.as_deref().unwrap_or_default(), body).await;
+    BUSY.set(false);
+    clicks::release(pressed);
+    let mut done = false;
+    match answer {
+        Ok((new, ok)) => {
+            // Another mailbox than the one that is shown: asked about first.
+            let asks = matches!(new.query_selector("#office-other"), Ok(Some(_)));
+            done = ok && !asks;
+            if done {
+                dialogs::done(&path);
+                // What was typed has arrived: the page that comes says how it is now.
+                if let Some(of) = of.filter(|of| of.has_attribute("data-edits")) {
+                    of.reset();
                 }
             }
-            Err(()) => dialogs::unavailable(),
+            if path == Call::ConnectOffice.path() {
+                sign_in::answered(done);
+            }
+            item::sift(&new, showing);
+            take(&new, true);
+            if !done {
+                dialogs::point();
+            }
         }
-        if FETCHING.replace((false, false)).1 {
-            refresh();
-        }
-    });
+        Err(()) => dialogs::unavailable(),
+    }
+    if FETCHING.replace((false, false)).1 {
+        refresh();
+    }
+    done
 }
 
 /// Fetches the page again; asked for while something is under way, once more after that.
@@ -134,12 +160,9 @@ fn refresh() {
     spawn_local(async move {
         loop {
             let page = dom::page().and_then(|page| page.get_attribute("data-page"));
-            let answer = request::page(
-                Call::Pane.path(),
-                page.as_deref().unwrap_or_default(),
-                String::new(),
-            )
-            .await;
+            let showing = item::showing();
+            let (path, body) = item::question();
+            let answer = request::page(path, page.as_deref().unwrap_or_default(), body).await;
             if busy() {
                 // The call's answer is newer.
                 FETCHING.set((false, true));
@@ -147,6 +170,7 @@ fn refresh() {
             }
             // The stream tells again when there is something new.
             if let Ok((new, _)) = answer {
+                item::sift(&new, showing);
                 take(&new, false);
             }
             if !FETCHING.replace((true, false)).1 {

@@ -20,6 +20,8 @@ mod call;
 mod handover;
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
 mod live;
+#[cfg(feature = "hydrate")]
+mod office;
 #[cfg(feature = "ssr")]
 mod page;
 #[cfg(feature = "ssr")]

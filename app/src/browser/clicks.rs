@@ -5,7 +5,7 @@ use leptos::leptos_dom::helpers::window_event_listener;
 use leptos::wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, Event, FormData, HtmlDetailsElement, HtmlElement, HtmlFormElement, Node};
 
-use super::{busy, dialogs, dom, post, sign_in};
+use super::{busy, dialogs, dom, item, send, sign_in};
 use crate::call::Call;
 use crate::live::Door;
 
@@ -69,6 +69,8 @@ fn click(event: &Event) {
         if let Some(door) = door.and_then(|door| Door::parse(&door)) {
             sign_in::open(door);
         }
+    } else if let Some(decision) = around(event, "button[data-decides]") {
+        item::decide(&decision.get_attribute("data-decides").unwrap_or_default());
     }
 }
 
@@ -136,12 +138,14 @@ fn submit(event: &web_sys::SubmitEvent) {
         if path == Call::ConnectExchange.path() {
             dom::empty("activation-error");
         }
-        post(path, fields, by);
+        leptos::task::spawn_local(async {
+            send(path, fields, Some(form), by).await;
+        });
     }
 }
 
 /// What a form holds.
-fn fields(form: &HtmlFormElement) -> Vec<(String, String)> {
+pub(super) fn fields(form: &HtmlFormElement) -> Vec<(String, String)> {
     let Ok(data) = FormData::new_with_form(form) else {
         return Vec::new();
     };
