@@ -112,8 +112,13 @@ async fn send(
     let pressed = clicks::press(by.as_ref());
     let page = dom::page().and_then(|page| page.get_attribute("data-page"));
     let showing = item::showing();
-    if let Some(of) = &of {
-        item::complete(of, &mut fields).await;
+    if let Some(of) = &of
+        && let Err(why) = item::complete(of, &mut fields).await
+    {
+        BUSY.set(false);
+        clicks::release(pressed);
+        dialogs::refuse(&why);
+        return false;
     }
     let body = form(fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let answer = request::page(&path, page.as_deref().unwrap_or_default(), body).await;
@@ -122,14 +127,14 @@ async fn send(
     let mut done = false;
     match answer {
         Ok((new, ok)) => {
-            // Another mailbox than the one that is shown: asked about first.
-            let asks = matches!(new.query_selector("#office-other"), Ok(Some(_)));
-            done = ok && !asks;
+            // Another mailbox than the one that is shown: asked about first. What Salesforce refuses is no error of ours.
+            let told = new.query_selector("#office-other, #item-told > .attention");
+            done = ok && !matches!(told, Ok(Some(_)));
             if done {
                 dialogs::done(&path);
                 // What was typed has arrived: the page that comes says how it is now.
-                if let Some(of) = of.filter(|of| of.has_attribute("data-edits")) {
-                    of.reset();
+                if let Some(of) = &of {
+                    item::done(of);
                 }
             }
             if path == Call::ConnectOffice.path() {

@@ -209,6 +209,8 @@ pub(crate) fn app(p: &PageData, loaded: bool) -> impl IntoView + use<> {
         Page::Pane => "page pane",
         Page::Setup | Page::Settings => "page wide",
     };
+    // The other pages are none of Outlook's.
+    let has_panel = p.page == Page::Pane && p.connection().is_some();
     view! {
         <div
             class=class
@@ -220,8 +222,10 @@ pub(crate) fn app(p: &PageData, loaded: bool) -> impl IntoView + use<> {
             {ui::header(p)}
             {ui::activation_dialog(p, loaded)}
             {ui::deactivation_dialog(p)}
+            {has_panel.then(ui::changed_dialog)}
             <main id="main" tabindex="-1">
                 {ui::refused(p)}
+                {has_panel.then(|| ui::item_panel(p))}
                 {ui::body(p)}
             </main>
         </div>

@@ -6,6 +6,7 @@
 mod activation;
 mod backfill;
 mod issues;
+pub mod item;
 mod lang;
 mod menu;
 mod sessions;

@@ -10,6 +10,14 @@
 //! | `data-opens`, `data-closes` | opens the dialog of this id; closes the dialog around it, or empties what stays |
 //! | `data-doing` | what a button says while its call is under way |
 //! | `data-code` | a form whose code ends a sign-in: of `salesforce` or `office` |
+//! | `data-loads` | a form that is sent by itself once it is shown |
+//! | `data-edits` | a form that holds what must not be lost |
+//! | `data-keeps` | a list whose ticked rows stay, also where a newer page has them no more |
+//! | `data-shuts` | closes when a form in it was done |
+//! | `data-text` | a form that Outlook's text of the item is sent along with |
+//! | `data-marks`, `data-unmarked` | a form that gives the open item this category first; what is said if that cannot be |
+//! | `data-decides` | what is to become of what was typed: `save`, `discard`, or `show` the open item |
+//! | `data-awaits` | an answer that fills it is under way |
 
 mod activation;
 mod backfill;
@@ -17,6 +25,7 @@ mod cards;
 mod deactivation;
 mod header;
 mod issues;
+mod item;
 mod office;
 mod parts;
 mod sessions;
@@ -26,6 +35,7 @@ mod sign_in;
 pub(crate) use activation::activation_dialog;
 pub(crate) use deactivation::deactivation_dialog;
 pub(crate) use header::header;
+pub(crate) use item::{changed_dialog, item_panel};
 pub(crate) use parts::refused;
 
 use leptos::either::{Either, EitherOf3};

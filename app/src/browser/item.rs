@@ -3,7 +3,7 @@
 use leptos::task::spawn_local;
 use leptos::wasm_bindgen::JsCast as _;
 use std::cell::{Cell, RefCell};
-use web_sys::{Element, HtmlElement, HtmlFormElement};
+use web_sys::{Element, HtmlDetailsElement, HtmlElement, HtmlFormElement};
 
 use super::{busy, clicks, dialogs, dom, lay, refresh, request, send, take};
 use crate::call::{Call, form};
@@ -200,11 +200,15 @@ fn about() -> Option<(String, String)> {
     SHOWN.with_borrow(|shown| shown.as_ref().map(|open| ("item".to_owned(), open.json())))
 }
 
-/// The fields of a form of the panel, with what Outlook adds to them. `of`: the form.
-pub(super) async fn complete(of: &HtmlFormElement, fields: &mut Vec<(String, String)>) {
+/// The fields of a form of the panel, with what Outlook adds to them. `of`: the form. An error: why it cannot be sent.
+pub(super) async fn complete(
+    of: &HtmlFormElement,
+    fields: &mut Vec<(String, String)>,
+) -> Result<(), String> {
     if !matches!(of.closest("#item"), Ok(Some(_))) {
-        return;
+        return Ok(());
     }
+    dom::empty("item-told");
     if !HELD.get() {
         // The signature, to read a name and a telephone number from.
         if of.has_attribute("data-text") {
@@ -216,8 +220,9 @@ pub(super) async fn complete(of: &HtmlFormElement, fields: &mut Vec<(String, Str
             });
         }
         if let Some(category) = of.get_attribute("data-marks") {
-            let marked = office::mark(&category).await;
-            fields.push(("marked".to_owned(), if marked { "1" } else { "" }.to_owned()));
+            if !office::mark(&category).await {
+                return Err(of.get_attribute("data-unmarked").unwrap_or_default());
+            }
             // Marking may have saved the draft, which has an id then.
             if let Some(open) = office::read().await {
                 SHOWN.set(Some(open));
@@ -230,13 +235,29 @@ pub(super) async fn complete(of: &HtmlFormElement, fields: &mut Vec<(String, Str
             open.put("text", None);
         }
     });
+    Ok(())
+}
+
+/// A form of the panel was done: what it was in closes, and what was typed in it is no longer unsaved.
+pub(super) fn done(of: &HtmlFormElement) {
+    if of.has_attribute("data-edits") {
+        of.reset();
+    }
+    if let Ok(Some(around)) = of.closest("details[data-shuts]")
+        && let Some(around) = around.dyn_ref::<HtmlDetailsElement>()
+    {
+        around.set_open(false);
+        if let Ok(Some(summary)) = around.query_selector("summary") {
+            dom::focus(&summary);
+        }
+    }
 }
 
 /// The forms of the panel that hold something that was not sent.
 fn edited() -> Vec<HtmlFormElement> {
     dom::here("#item form[data-edits]")
         .into_iter()
-        .filter(|form| dom::all(form, "input, textarea, option").iter().any(is_edited))
+        .filter(|form| dom::all(form, "input:not([form]), textarea, option").iter().any(is_edited))
         .filter_map(|form| form.dyn_into().ok())
         .collect()
 }

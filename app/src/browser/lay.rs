@@ -9,13 +9,17 @@ use super::dom;
 /// `answer`: to what the user did, so that what is marked as wrong may change too.
 pub(super) fn lay(shown: &Element, new: &Element, answer: bool) {
     let focused = dom::document().active_element();
+    let around = focused.as_ref().and_then(|focused| focused.parent_element());
+    let around: Vec<Element> = std::iter::successors(around, |one| one.parent_element()).collect();
     element(shown, new, answer);
-    // What had the focus is gone: the next key goes on from the top of the content.
-    if let Some(focused) = focused
-        && !focused.is_connected()
-        && let Some(main) = dom::by_id("main")
-    {
-        dom::focus(&main);
+    // What had the focus is gone: the next key goes on from the part that it was in, or from the top of the content.
+    if focused.is_some_and(|focused| !focused.is_connected()) {
+        let left = around
+            .into_iter()
+            .find(|one| one.is_connected() && one.get_attribute("tabindex").is_some());
+        if let Some(left) = left.or_else(|| dom::by_id("main")) {
+            dom::focus(&left);
+        }
     }
 }
 
@@ -74,7 +78,15 @@ fn nodes(parent: &Element) -> impl Iterator<Item = Node> + use<> {
 }
 
 fn children(shown: &Element, new: &Element, answer: bool) {
-    let wanted: Vec<String> = nodes(new).filter_map(|node| key(&node)).collect();
+    let mut wanted: Vec<String> = nodes(new).filter_map(|node| key(&node)).collect();
+    // What is ticked was meant, also where a newer page does not offer it.
+    if shown.has_attribute("data-keeps") {
+        let ticked = |node: &Node| {
+            let row = node.dyn_ref::<Element>();
+            row.is_some_and(|row| matches!(row.query_selector(":checked"), Ok(Some(_))))
+        };
+        wanted.extend(nodes(shown).filter(ticked).filter_map(|node| key(&node)));
+    }
     let mut at = shown.first_child();
     let mut next = new.first_child();
     while let Some(node) = next {
@@ -111,6 +123,8 @@ fn children(shown: &Element, new: &Element, answer: bool) {
     }
     while let Some(old) = at {
         at = old.next_sibling();
-        let _ = shown.remove_child(&old);
+        if key(&old).is_none_or(|key| !wanted.contains(&key)) {
+            let _ = shown.remove_child(&old);
+        }
     }
 }

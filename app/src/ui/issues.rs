@@ -45,7 +45,7 @@ pub(crate) fn issues_card(
     })
 }
 
-fn issue_row(p: &PageData, c: &ConnectionView, issue: &IssueView) -> impl IntoView + use<> {
+pub(crate) fn issue_row(p: &PageData, c: &ConnectionView, issue: &IssueView) -> impl IntoView + use<> {
     let id = issue.id.to_string();
     let title = issue.title.clone();
     let has = |cure| issue.cures.contains(&cure);
