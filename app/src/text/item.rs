@@ -245,6 +245,14 @@ pub fn not_saved(why: NotSaved) -> &'static str {
             "It has no Message-ID, so it could be saved twice.",
             "Es hat keine Message-ID und könnte deshalb doppelt gespeichert werden.",
         ),
+        NotSaved::TakenOut => say(
+            "You took it out of Salesforce.",
+            "Sie haben es aus Salesforce entfernt.",
+        ),
+        NotSaved::DeletedThere => say(
+            "It was saved, and its record was deleted in Salesforce.",
+            "Es war gespeichert, und sein Datensatz wurde in Salesforce gelöscht.",
+        ),
         NotSaved::Double => say(
             "Another event of your mailbox stands for this meeting already.",
             "Ein anderer Termin Ihres Postfachs steht schon für diese Besprechung.",
