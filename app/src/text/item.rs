@@ -409,10 +409,15 @@ pub fn named(action: &str, name: &str) -> String {
     format!("{action}: {name}")
 }
 
-pub fn edit(label: &str, name: &str) -> String {
+/// The button that opens a field: with what stands in it.
+pub fn edit(label: &str, value: &str) -> String {
+    let value = match value.trim() {
+        "" => EMPTY.get(),
+        value => value,
+    };
     match spoken() {
-        Lang::En => format!("Change {label}: {name}"),
-        Lang::De => format!("{label} ändern: {name}"),
+        Lang::En => format!("Change {label}: {value}"),
+        Lang::De => format!("{label} ändern: {value}"),
     }
 }
 

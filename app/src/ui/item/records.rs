@@ -50,6 +50,8 @@ fn id(what: &str, rec: &RecordRef, field: &str) -> String {
 
 /// One field; changed in place where Salesforce allows it.
 fn field(p: &PageData, rec: &RecordRef, field: &FieldView) -> impl IntoView + use<> {
+    // Who hears the button hears the value with it.
+    let name = words::edit(&field.label, &field.value);
     let value = if field.value.trim().is_empty() {
         Either::Left(view! { <span class="hint">{words::EMPTY.get()}</span> })
     } else {
@@ -59,7 +61,7 @@ fn field(p: &PageData, rec: &RecordRef, field: &FieldView) -> impl IntoView + us
         let id = id("edit", rec, &field.api);
         Either::Left(view! {
             <details class="edit" data-shuts="">
-                <summary aria-label=words::edit(&field.label, &rec.name)>
+                <summary aria-label=name>
                     <span>{value}</span>
                     <span class="pen" aria-hidden="true">"✎"</span>
                 </summary>

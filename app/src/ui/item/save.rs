@@ -229,7 +229,7 @@ fn found(view: &ItemView, to: LinkTo, offered: &[&RecordView]) -> impl IntoView 
     // Saved: what was found and chosen is offered above now.
     let over = (answer.is_none() && view.chosen.by_user).then(|| view! { <li hidden></li> });
     view! {
-        <ul class="picks" id=place(to).1 role="status" data-stays="" data-keeps="">
+        <ul class="picks" id=place(to).1 aria-live="polite" data-stays="" data-keeps="">
             {said}
             {over}
         </ul>
