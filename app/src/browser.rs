@@ -64,6 +64,7 @@ fn settle() {
     let before = FOLLOWED.replace(signed);
     if signed && !before {
         events::follow();
+        item::signed_in();
     } else if !signed && before {
         // Signed out, by us or by time.
         request::forget();

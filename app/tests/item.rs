@@ -11,8 +11,8 @@ use tandem_app::text::{self, Lang, item as words};
 use tandem_app::{Call, Page, PageData, draw};
 use tandem_types::{
     Blocked, Found, IssueCode, IssueCure, IssueView, ItemKind, ItemState, ItemTrouble, ItemView, LinkTo,
-    NotSaved, OpenAttachment, OpenItem, OpenMode, OpenPerson, PersonDraft, PersonKind, PersonRole, RecordDetail,
-    SaveRule,
+    NotSaved, OpenAttachment, OpenItem, OpenMode, OpenPerson, PersonDraft, PersonKind, PersonRole,
+    RecordDetail, SaveRule,
 };
 
 use item::{record, whole};
@@ -195,7 +195,12 @@ fn each_state_says_how_it_stands_and_what_can_be_done() {
     };
     let save = |words: text::Words| Some(words.get());
     for (state, said, button, more) in [
-        (saved, "Saved in Salesforce, <time", save(words::SAVE_CHANGES), "2 hours ago"),
+        (
+            saved,
+            "Saved in Salesforce, <time",
+            save(words::SAVE_CHANGES),
+            "2 hours ago",
+        ),
         (ItemState::Saving, words::SAVING.get(), None, ""),
         (
             ItemState::WillBeSaved(SaveRule::MailWithMatch),
@@ -221,8 +226,18 @@ fn each_state_says_how_it_stands_and_what_can_be_done() {
             None,
             "STORAGE_LIMIT_EXCEEDED",
         ),
-        (ItemState::Unknown, words::UNKNOWN.get(), save(words::SAVE), words::UNKNOWN_LEAD.get()),
-        (ItemState::SyncOff, words::SYNC_OFF.get(), None, text::SET_UP_SYNC.get()),
+        (
+            ItemState::Unknown,
+            words::UNKNOWN.get(),
+            save(words::SAVE),
+            words::UNKNOWN_LEAD.get(),
+        ),
+        (
+            ItemState::SyncOff,
+            words::SYNC_OFF.get(),
+            None,
+            text::SET_UP_SYNC.get(),
+        ),
         (other, words::OTHER_MAILBOX.get(), None, "sales@contoso.example"),
     ] {
         let html = panel(in_state(state.clone()));
@@ -248,7 +263,9 @@ fn a_draft_is_marked_before_it_is_ordered() {
             state: ItemState::NotSaved(NotSaved::Draft),
             ..whole(item)
         });
-        let save = forms(&html).into_iter().find(|(tag, _)| attribute(tag, "id") == Some("save-form"));
+        let save = forms(&html)
+            .into_iter()
+            .find(|(tag, _)| attribute(tag, "id") == Some("save-form"));
         let marks = save.and_then(|(tag, _)| attribute(tag, "data-marks"));
         assert_eq!(marks, marked.then_some("Salesforce"), "{html}");
         assert_eq!(html.contains(words::SAVE_WHEN_SENT.get()), marked);
@@ -266,8 +283,18 @@ fn what_is_not_known_yet_is_asked_for_and_leaves_the_rest_as_it_is() {
     assert_eq!(attribute(loads[0].0, "action"), Some(Call::ItemWhole.path()));
     for silent in ["item-people", "item-save", "item-told"] {
         let rest = html.split(&format!("id=\"{silent}\"")).nth(1).expect(silent);
-        let inside = rest.split_once('>').expect(silent).1.split("</div>").next().expect(silent);
-        assert_eq!(inside.replace("<!>", "").trim(), "", "{silent} says something: {html}");
+        let inside = rest
+            .split_once('>')
+            .expect(silent)
+            .1
+            .split("</div>")
+            .next()
+            .expect(silent);
+        assert_eq!(
+            inside.replace("<!>", "").trim(),
+            "",
+            "{silent} says something: {html}"
+        );
     }
     // Asked again only by a press, once a provider has not answered.
     let tired = panel(ItemView {
@@ -282,22 +309,45 @@ fn what_is_not_known_yet_is_asked_for_and_leaves_the_rest_as_it_is() {
 fn a_page_that_knows_of_no_item_says_nothing_of_it() {
     let html = page_of(None, Lang::En);
     let rest = html.split("<section id=\"item\"").nth(1).expect("a panel");
-    let inside = rest.split_once('>').expect("a panel").1.split("</section>").next();
-    assert_eq!(inside.map(|inside| inside.replace("<!>", "")).as_deref(), Some(""), "{html}");
-    for (page, name) in [(Page::Settings, "in-step"), (Page::Setup, "in-step"), (Page::Pane, "signed-out")] {
+    let inside = rest
+        .split_once('>')
+        .expect("a panel")
+        .1
+        .split("</section>")
+        .next();
+    assert_eq!(
+        inside.map(|inside| inside.replace("<!>", "")).as_deref(),
+        Some(""),
+        "{html}"
+    );
+    for (page, name) in [
+        (Page::Settings, "in-step"),
+        (Page::Setup, "in-step"),
+        (Page::Pane, "signed-out"),
+    ] {
         let html = draw(&PageData::new(page, states::view(name)));
-        assert!(!html.contains("id=\"item\"") && !html.contains("item-changed"), "{page:?}");
+        assert!(
+            !html.contains("id=\"item\"") && !html.contains("item-changed"),
+            "{page:?}"
+        );
     }
 }
 
 #[test]
 fn all_of_it_is_plain_forms_with_names() {
-    for view in [full(), in_state(ItemState::Issue(Box::new(issue()))), ItemView::new(mail(), ItemState::Unknown)] {
+    for view in [
+        full(),
+        in_state(ItemState::Issue(Box::new(issue()))),
+        ItemView::new(mail(), ItemState::Unknown),
+    ] {
         let html = panel(view);
         assert!(!html.contains(" style=") && !html.contains("<script"), "{html}");
         for (tag, inside) in forms(&html) {
             let action = attribute(tag, "action").unwrap_or_default();
-            assert!(Call::of(action).is_some() && attribute(tag, "method") == Some("post"), "{tag}");
+            assert!(
+                Call::of(action).is_some() && attribute(tag, "method") == Some("post"),
+                "{tag}"
+            );
             assert!(inside.contains("name=\"form_token\""), "{tag}");
         }
         let labels: BTreeSet<_> = tags(&html).filter_map(|tag| attribute(tag, "for")).collect();
@@ -311,7 +361,10 @@ fn all_of_it_is_plain_forms_with_names() {
             // A box stands in its label.
             if is_field && !matches!(kind, "hidden" | "checkbox" | "radio") {
                 let labelled = attribute(tag, "id").is_some_and(|id| labels.contains(id));
-                assert!(labelled || attribute(tag, "aria-label").is_some(), "no name: {tag}");
+                assert!(
+                    labelled || attribute(tag, "aria-label").is_some(),
+                    "no name: {tag}"
+                );
             }
             if tag.starts_with("a ") && tag.contains("_blank") {
                 assert_eq!(attribute(tag, "rel"), Some("noopener"), "{tag}");
@@ -350,11 +403,22 @@ fn a_full_answer_shows_all_of_its_parts() {
         assert!(html.contains(words), "no {words}");
     }
     // What is offered already is not found once more.
-    assert_eq!(html.matches("name=\"what\" value=\"001000000000001AAA\"").count(), 1, "{html}");
-    assert_eq!(html.matches("name=\"what\" value=\"001000000000002AAA\"").count(), 1, "{html}");
+    assert_eq!(
+        html.matches("name=\"what\" value=\"001000000000001AAA\"").count(),
+        1,
+        "{html}"
+    );
+    assert_eq!(
+        html.matches("name=\"what\" value=\"001000000000002AAA\"").count(),
+        1,
+        "{html}"
+    );
     // A picture of the text is saved with it, but not asked about.
     assert!(!html.contains("image001.png"), "{html}");
-    assert!(html.contains("type=\"hidden\" name=\"attachments[]\" value=\"picture-1\""), "{html}");
+    assert!(
+        html.contains("type=\"hidden\" name=\"attachments[]\" value=\"picture-1\""),
+        "{html}"
+    );
     // A colleague needs no record.
     let max = html.split("person max@contoso.example").nth(1).expect("Max");
     assert!(!max.contains(Call::DraftPerson.path()), "{max}");
@@ -390,7 +454,15 @@ fn the_panel_speaks_german() {
     ] {
         assert!(html.contains(words), "no {words}");
     }
-    for english in ["Log a call", "Add a task", "Save now", "Open in Salesforce", "Do not sync", ">Search<", "Related to"] {
+    for english in [
+        "Log a call",
+        "Add a task",
+        "Save now",
+        "Open in Salesforce",
+        "Do not sync",
+        ">Search<",
+        "Related to",
+    ] {
         assert!(!html.contains(english), "English: {english}");
     }
 }

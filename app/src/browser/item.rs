@@ -34,8 +34,11 @@ pub(super) fn start() {
         }
         looks();
         language();
-        if dom::by_id(PANEL).is_some() {
-            office::listen(|| changed(false), looks);
+        // The other pages are opened from here, and are about no item.
+        if dom::page().is_some_and(|page| page.get_attribute("data-page").as_deref() == Some("pane")) {
+            // There may be none then.
+            office::listen("ItemChanged", false, || changed(false));
+            office::listen("OfficeThemeChanged", false, looks);
             changed(false);
         }
     });
@@ -50,7 +53,7 @@ fn looks() {
 
 /// The browser's language was a guess.
 fn language() {
-    let lang = office::language().and_then(|tag| Lang::parse(&tag));
+    let lang = Lang::parse(&office::language());
     if let (Some(html), Some(lang)) = (dom::document().document_element(), lang)
         && lang != text::spoken()
     {
@@ -63,13 +66,14 @@ fn language() {
 /// Outlook shows another item, or (`same`) the same one is no longer as it was.
 fn changed(same: bool) {
     ask_outlook(move |open| {
-        let again = same
-            || SHOWN.with_borrow(|shown| match (shown, &open) {
-                (Some(shown), Some(open)) => shown.is(open),
-                (None, None) => true,
-                _ => false,
-            });
-        if again {
+        let again = SHOWN.with_borrow(|shown| match (shown, &open) {
+            (Some(shown), Some(open)) => shown.is(open) || same && shown.composed && open.composed,
+            (None, None) => true,
+            _ => false,
+        });
+        if again && open.is_none() {
+            // Nothing was open, and nothing is.
+        } else if again {
             // Also where the user comes back to what he stayed with.
             if !same {
                 hold(false);
@@ -102,7 +106,8 @@ fn ask_outlook(then: impl FnOnce(Option<Open>) + 'static) {
 fn show(open: Option<Open>) {
     SHOWING.set(SHOWING.get() + 1);
     if open.as_ref().is_some_and(|open| open.composed) {
-        office::listen_to_people(|| changed(true));
+        // From requirement set 1.7 on.
+        office::listen("RecipientsChanged", true, || changed(true));
     }
     hold(false);
     if let Some(panel) = dom::by_id(PANEL) {
@@ -122,11 +127,20 @@ fn hold(held: bool) {
     }
 }
 
-/// What asks for the page again: with the open item, where there is one.
+/// Somebody has signed in: the page that came does not know of the item.
+pub(super) fn signed_in() {
+    if SHOWN.with_borrow(Option::is_some) {
+        refresh();
+    }
+}
+
+/// What asks for the page again: with the open item, where there is one, and somebody to whom it may be shown.
 pub(super) fn question() -> (&'static str, String) {
     SHOWN.with_borrow(|shown| match shown {
-        Some(open) => (Call::Item.path(), form([("item", open.json().as_str())])),
-        None => (Call::Pane.path(), String::new()),
+        Some(open) if dom::by_id(PANEL).is_some() => {
+            (Call::Item.path(), form([("item", open.json().as_str())]))
+        }
+        _ => (Call::Pane.path(), String::new()),
     })
 }
 
@@ -185,7 +199,10 @@ async fn load(loads: &HtmlFormElement, showing: u32) {
         return;
     };
     let panel = new.query_selector("#item").ok().flatten();
-    match (dom::by_id(PANEL), panel.filter(|panel| panel.child_element_count() > 0)) {
+    match (
+        dom::by_id(PANEL),
+        panel.filter(|panel| panel.child_element_count() > 0),
+    ) {
         // The rest of the page may be newer already.
         (Some(shown), Some(panel)) => {
             lay::lay(&shown, &panel, false);
@@ -201,10 +218,7 @@ fn about() -> Option<(String, String)> {
 }
 
 /// The fields of a form of the panel, with what Outlook adds to them. `of`: the form. An error: why it cannot be sent.
-pub(super) async fn complete(
-    of: &HtmlFormElement,
-    fields: &mut Vec<(String, String)>,
-) -> Result<(), String> {
+pub(super) async fn complete(of: &HtmlFormElement, fields: &mut Vec<(String, String)>) -> Result<(), String> {
     if !matches!(of.closest("#item"), Ok(Some(_))) {
         return Ok(());
     }
@@ -212,30 +226,25 @@ pub(super) async fn complete(
     if !HELD.get() {
         // The signature, to read a name and a telephone number from.
         if of.has_attribute("data-text") {
-            let text = office::text().await;
-            SHOWN.with_borrow(|shown| {
-                if let Some(open) = shown {
-                    open.put("text", text);
-                }
-            });
+            put_text(&office::text().await);
         }
-        if let Some(category) = of.get_attribute("data-marks") {
-            if !office::mark(&category).await {
-                return Err(of.get_attribute("data-unmarked").unwrap_or_default());
-            }
-            // Marking may have saved the draft, which has an id then.
-            if let Some(open) = office::read().await {
-                SHOWN.set(Some(open));
-            }
+        if let Some(category) = of.get_attribute("data-marks")
+            && !office::mark(&category).await
+        {
+            return Err(of.get_attribute("data-unmarked").unwrap_or_default());
         }
     }
     fields.extend(about());
+    put_text("");
+    Ok(())
+}
+
+fn put_text(text: &str) {
     SHOWN.with_borrow(|shown| {
         if let Some(open) = shown {
-            open.put("text", None);
+            open.put_text(text);
         }
     });
-    Ok(())
 }
 
 /// A form of the panel was done: what it was in closes, and what was typed in it is no longer unsaved.
@@ -257,7 +266,11 @@ pub(super) fn done(of: &HtmlFormElement) {
 fn edited() -> Vec<HtmlFormElement> {
     dom::here("#item form[data-edits]")
         .into_iter()
-        .filter(|form| dom::all(form, "input:not([form]), textarea, option").iter().any(is_edited))
+        .filter(|form| {
+            dom::all(form, "input:not([form]), textarea, option")
+                .iter()
+                .any(is_edited)
+        })
         .filter_map(|form| form.dyn_into().ok())
         .collect()
 }

@@ -1,23 +1,48 @@
-//! The item that is open, as a `tandem_types::OpenItem` in JSON. It is written here property by property: a serializer would cost the
-//! pane's first load more than all of this.
+//! The item that is open, as a `tandem_types::OpenItem` in JSON. It is written here property by property: a serializer
+//! would cost the pane's first load more than all of this.
 
-use js_sys::{Array, JSON, Object, Reflect};
+use js_sys::{Array, JSON, Object, Promise};
 use leptos::wasm_bindgen::JsValue;
 
 use super::mailbox;
-use super::value::{ask, call, get, has, string, value};
+use super::value::{answered, ask, call, get, put, put_text, settled, string};
 
 /// The server takes no more of them.
-const PEOPLE: usize = 200;
+const PEOPLE: u32 = 200;
 const ATTACHMENTS: u32 = 100;
 /// Characters at the end of a text, where the signature is.
 const TEXT: usize = 2_000;
+
+/// What is asked for, all at once: properties, which are methods while an item is composed (people by the role that
+/// they have), and then methods that some versions of Outlook have.
+const PROPERTIES: [(&str, &str); 11] = [
+    ("from", "from"),
+    ("to", "to"),
+    ("cc", "cc"),
+    ("bcc", "bcc"),
+    ("organizer", "organizer"),
+    ("required", "requiredAttendees"),
+    ("optional", "optionalAttendees"),
+    ("", "subject"),
+    ("", "start"),
+    ("", "end"),
+    ("", "recurrence"),
+];
+const ROLES: u32 = 7;
+const METHODS: [&str; 3] = [
+    // Of what was saved; from requirement set 1.8 on.
+    "getItemIdAsync",
+    // While it is composed; from requirement set 1.8 on.
+    "getAttachmentsAsync",
+    // Succeeds only for what is shared; from requirement set 1.8 on.
+    "getSharedPropertiesAsync",
+];
 
 /// What Outlook said of the item that was open.
 #[derive(Clone)]
 pub(crate) struct Open {
     object: Object,
-    id: Option<String>,
+    id: String,
     pub(crate) composed: bool,
 }
 
@@ -29,157 +54,165 @@ impl Open {
 
     /// Both are the same item for certain.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        self.id.is_some() && self.id == other.id
+        !self.id.is_empty() && self.id == other.id
     }
 
-    /// Adds what is only sent on demand.
-    pub(crate) fn put(&self, name: &str, value: Option<String>) {
-        put(&self.object, name, value.map_or(JsValue::NULL, Into::into));
+    /// The end of its text, which is only sent on demand.
+    pub(crate) fn put_text(&self, text: &str) {
+        put_text(&self.object, "text", text);
     }
-}
-
-fn put(object: &Object, name: &str, value: impl Into<JsValue>) {
-    // Fails only for frozen objects.
-    let _ = Reflect::set(object, &name.into(), &value.into());
-}
-
-fn put_text(object: &Object, name: &str, text: Option<String>) {
-    put(object, name, text.map_or(JsValue::NULL, Into::into));
-}
-
-/// Microseconds since 1970 of a `Date`.
-fn moment(date: &JsValue) -> JsValue {
-    let milliseconds = call(date, "getTime", &[]).and_then(|time| time.as_f64());
-    milliseconds
-        .filter(|time| time.is_finite())
-        .map_or(JsValue::NULL, |time| (time * 1000.0).into())
 }
 
 /// The open item; `None`: none is open, or none of a kind that is synced.
 pub(crate) async fn read() -> Option<Open> {
-    let mailbox = mailbox();
-    let item = get(&mailbox, "item");
-    let kind = match string(&item, "itemType")?.as_str() {
+    let item = get(&mailbox(), "item");
+    let kind = match string(&item, "itemType").as_str() {
         "message" => "email",
         "appointment" => "event",
         _ => return None,
     };
-    // While an item is composed its properties have methods.
-    let composed = has(&get(&item, "subject"), "getAsync");
-    let mut id = string(&item, "itemId");
-    if composed && id.is_none() {
-        // Only where it was saved; from requirement set 1.8 on.
-        let saved = ask(&item, "getItemIdAsync", &[]).await;
-        id = saved.and_then(|id| id.as_string());
+    let asked = Array::new();
+    for (_, name) in PROPERTIES {
+        let property = get(&item, name);
+        let answer = ask(&property, "getAsync", &Array::new());
+        asked.push(if answer.is_undefined() { &property } else { &answer });
     }
-    let rest_id = id.as_deref().and_then(|id| {
-        call(&mailbox, "convertToRestId", &[id.into(), "v2.0".into()])?.as_string()
-    });
-    let address = string(&mailbox, "userProfile.emailAddress").unwrap_or_default();
-    // Succeeds only for what is shared; from requirement set 1.8 on.
-    let shared = ask(&item, "getSharedPropertiesAsync", &[]).await.unwrap_or_default();
-    let owner = string(&shared, "owner").filter(|owner| !owner.eq_ignore_ascii_case(&address));
-
-    let object = Object::new();
-    put(&object, "kind", kind);
-    put(&object, "mode", if composed { "compose" } else { "read" });
-    put_text(&object, "id", id.clone());
-    put_text(&object, "rest_id", rest_id);
-    put_text(&object, "message_id", string(&item, "internetMessageId"));
-    put_text(&object, "conversation", string(&item, "conversationId"));
-    put(&object, "mailbox", address);
-    put_text(&object, "owner", owner);
-    let subject = value(&item, "subject").await.as_string();
-    put(&object, "subject", subject.unwrap_or_default());
-    put(&object, "people", people(&item).await);
-    put(&object, "start", moment(&value(&item, "start").await));
-    put(&object, "end", moment(&value(&item, "end").await));
-    let series = string(&item, "seriesId").is_some() || value(&item, "recurrence").await.is_object();
-    put(&object, "series", series);
-    put(&object, "attachments", attachments(&item).await);
-    Some(Open {
-        object,
-        id,
-        composed,
-    })
+    for method in METHODS {
+        asked.push(&ask(&item, method, &Array::new()));
+    }
+    let told = Array::from(&settled(Promise::all(&asked)).await);
+    Some(compose(kind, &item, &told))
 }
 
-/// Each kind of item has some of these; the others are undefined.
-async fn people(item: &JsValue) -> Array {
-    let all = Array::new();
-    for (role, property) in [
-        ("from", "from"),
-        ("to", "to"),
-        ("cc", "cc"),
-        ("bcc", "bcc"),
-        ("organizer", "organizer"),
-        ("required", "requiredAttendees"),
-        ("optional", "optionalAttendees"),
+fn compose(kind: &str, item: &JsValue, told: &Array) -> Open {
+    let told = |at: u32| answered(&told.get(at));
+    let composed = get(item, "subject.getAsync").is_function();
+    let id = told(11).as_string().unwrap_or_else(|| string(item, "itemId"));
+    let mailbox = mailbox();
+    let address = string(&mailbox, "userProfile.emailAddress");
+    let owner = string(&told(13), "owner");
+
+    let rest = call(
+        &mailbox,
+        "convertToRestId",
+        &Array::of2(&id.as_str().into(), &"v2.0".into()),
+    );
+    let object = Object::new();
+    for (name, text) in [
+        ("kind", kind),
+        ("mode", if composed { "compose" } else { "read" }),
+        ("id", &id),
+        ("rest_id", &rest.as_string().unwrap_or_default()),
+        ("message_id", &string(item, "internetMessageId")),
+        ("conversation", &string(item, "conversationId")),
+        (
+            "owner",
+            if owner.eq_ignore_ascii_case(&address) {
+                ""
+            } else {
+                &owner
+            },
+        ),
+        ("subject", &told(7).as_string().unwrap_or_default()),
     ] {
-        let found = value(item, property).await;
-        let found = if Array::is_array(&found) {
-            Array::from(&found)
-        } else {
-            Array::of1(&found)
-        };
-        for person in found.iter() {
-            if let Some(address) = string(&person, "emailAddress")
-                && (all.length() as usize) < PEOPLE
-            {
+        put_text(&object, name, text);
+    }
+    let series = get(item, "seriesId").is_truthy() || told(10).is_object();
+    for (name, value) in [
+        ("mailbox", address.into()),
+        ("start", moment(&told(8))),
+        ("end", moment(&told(9))),
+        ("series", series.into()),
+    ] {
+        put(&object, name, &value);
+    }
+
+    let people = Array::new();
+    for at in 0..ROLES {
+        for person in list(&told(at)).iter() {
+            let address = string(&person, "emailAddress");
+            if !address.is_empty() && people.length() < PEOPLE {
                 let one = Object::new();
-                put(&one, "address", address);
-                put(&one, "name", string(&person, "displayName").unwrap_or_default());
-                put(&one, "role", role);
-                all.push(&one);
+                put_text(&one, "address", &address);
+                put_text(&one, "name", &string(&person, "displayName"));
+                put_text(&one, "role", PROPERTIES[at as usize].0);
+                people.push(&one);
             }
         }
     }
-    all
-}
+    put(&object, "people", &people);
 
-async fn attachments(item: &JsValue) -> Array {
-    // From requirement set 1.8 on, while it is composed.
-    let found = match ask(item, "getAttachmentsAsync", &[]).await {
-        Some(found) => found,
-        None => get(item, "attachments"),
+    let files = Array::new();
+    let attachments = told(12);
+    let attachments = if attachments.is_object() {
+        attachments
+    } else {
+        get(item, "attachments")
     };
-    let all = Array::new();
-    if !Array::is_array(&found) {
-        return all;
-    }
-    for attachment in Array::from(&found).iter() {
-        if let Some(id) = string(&attachment, "id")
-            && all.length() < ATTACHMENTS
-        {
+    for attachment in list(&attachments).iter() {
+        if attachment.is_object() && files.length() < ATTACHMENTS {
             let one = Object::new();
-            put(&one, "id", id);
-            put(&one, "name", string(&attachment, "name").unwrap_or_default());
-            put(&one, "size", get(&attachment, "size").as_f64().unwrap_or_default());
-            put(&one, "inline", get(&attachment, "isInline").is_truthy());
-            all.push(&one);
+            put(&one, "id", &string(&attachment, "id").into());
+            put(&one, "name", &string(&attachment, "name").into());
+            put(
+                &one,
+                "size",
+                &get(&attachment, "size").as_f64().unwrap_or_default().into(),
+            );
+            put(&one, "inline", &get(&attachment, "isInline").is_truthy().into());
+            files.push(&one);
         }
     }
-    all
+    put(&object, "attachments", &files);
+    Open { object, id, composed }
 }
 
-/// The end of the open item's text, where a signature is.
-pub(crate) async fn text() -> Option<String> {
-    let body = get(&mailbox(), "item.body");
-    let text = ask(&body, "getAsync", &["text".into()]).await?.as_string()?;
+/// One thing is a list of one.
+fn list(value: &JsValue) -> Array {
+    if Array::is_array(value) {
+        Array::from(value)
+    } else {
+        Array::of1(value)
+    }
+}
+
+/// Microseconds since 1970 of a `Date`, or null.
+fn moment(date: &JsValue) -> JsValue {
+    let milliseconds = call(date, "getTime", &Array::new()).as_f64();
+    milliseconds.map_or(JsValue::NULL, |time| (time * 1000.0).into())
+}
+
+/// The end of the open item's text, where a signature is; empty where Outlook does not say it.
+pub(crate) async fn text() -> String {
+    let asked = ask(
+        &get(&mailbox(), "item.body"),
+        "getAsync",
+        &Array::of1(&"text".into()),
+    );
+    let text = answered(&settled(Promise::resolve(&asked)).await).as_string();
+    let text = text.unwrap_or_default();
     let from = text.char_indices().rev().nth(TEXT - 1).map_or(0, |(at, _)| at);
-    text.get(from..).map(ToOwned::to_owned)
+    text.get(from..).unwrap_or_default().to_owned()
 }
 
 /// Gives the open item a category, which Outlook may have to learn first. From requirement set 1.8 on. `false`: it has
 /// it not.
 pub(crate) async fn mark(category: &str) -> bool {
     let new = Object::new();
-    put(&new, "displayName", category);
-    put(&new, "color", "Preset7");
+    put_text(&new, "displayName", category);
+    put_text(&new, "color", "Preset7");
     // Refused where it is known, and where the mailbox is not ours to change.
-    let _ = ask(&get(&mailbox(), "masterCategories"), "addAsync", &[Array::of1(&new).into()]).await;
-    let categories = get(&mailbox(), "item.categories");
-    ask(&categories, "addAsync", &[Array::of1(&category.into()).into()])
-        .await
-        .is_some()
+    let learnt = ask(
+        &get(&mailbox(), "masterCategories"),
+        "addAsync",
+        &Array::of1(&Array::of1(&new)),
+    );
+    settled(Promise::resolve(&learnt)).await;
+    let names = Array::of1(&category.into());
+    let marked = ask(
+        &get(&mailbox(), "item.categories"),
+        "addAsync",
+        &Array::of1(&names),
+    );
+    string(&settled(Promise::resolve(&marked)).await, "status") == "succeeded"
 }

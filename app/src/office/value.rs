@@ -1,6 +1,6 @@
 //! Objects of Office.js, of which nothing is certain: what is not there, or throws, is undefined.
 
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect};
 use leptos::wasm_bindgen::closure::Closure;
 use leptos::wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -15,58 +15,63 @@ pub(super) fn get(object: &JsValue, path: &str) -> JsValue {
     })
 }
 
-/// A text that is not empty.
-pub(super) fn string(object: &JsValue, path: &str) -> Option<String> {
-    get(object, path).as_string().filter(|text| !text.is_empty())
+/// A text; empty where there is none.
+pub(super) fn string(object: &JsValue, path: &str) -> String {
+    get(object, path).as_string().unwrap_or_default()
 }
 
-pub(super) fn has(object: &JsValue, method: &str) -> bool {
-    get(object, method).is_function()
+pub(super) fn put(object: &Object, name: &str, value: &JsValue) {
+    // Fails only for frozen objects.
+    let _ = Reflect::set(object, &name.into(), value);
 }
 
-/// What the method returns; `None` where there is none, or it throws.
-pub(super) fn call(object: &JsValue, method: &str, arguments: &[JsValue]) -> Option<JsValue> {
-    let function = get(object, method).dyn_into::<Function>().ok()?;
-    let arguments: Array = arguments.iter().collect();
-    function.apply(object, &arguments).ok()
+/// The text, or null where it is empty.
+pub(super) fn put_text(object: &Object, name: &str, text: &str) {
+    let value = if text.is_empty() {
+        JsValue::NULL
+    } else {
+        text.into()
+    };
+    put(object, name, &value);
+}
+
+/// What the method returns; undefined where there is none, or it throws.
+pub(super) fn call(object: &JsValue, method: &str, arguments: &Array) -> JsValue {
+    match get(object, method).dyn_ref::<Function>() {
+        Some(function) => function.apply(object, arguments).unwrap_or(JsValue::UNDEFINED),
+        None => JsValue::UNDEFINED,
+    }
 }
 
 /// What a promise gives; undefined where it is refused.
-pub(super) async fn promised(promise: JsValue) -> JsValue {
-    match promise.dyn_into::<Promise>() {
-        Ok(promise) => JsFuture::from(promise).await.unwrap_or(JsValue::UNDEFINED),
-        Err(value) => value,
-    }
+pub(super) async fn settled(promise: Promise) -> JsValue {
+    JsFuture::from(promise).await.unwrap_or(JsValue::UNDEFINED)
 }
 
 /// Calls a method whose last argument hears an
-/// [`AsyncResult`](https://learn.microsoft.com/javascript/api/office/office.asyncresult): its value, if it succeeded.
-pub(super) async fn ask(object: &JsValue, method: &str, arguments: &[JsValue]) -> Option<JsValue> {
-    if !has(object, method) {
-        return None;
+/// [`AsyncResult`](https://learn.microsoft.com/javascript/api/office/office.asyncresult): a promise of that; of undefined
+/// where there is no such method, or no answer.
+pub(super) fn ask(object: &JsValue, method: &str, arguments: &Array) -> JsValue {
+    if !get(object, method).is_function() {
+        return JsValue::UNDEFINED;
     }
-    let result = Promise::new(&mut |resolve, _| {
+    let asked = Promise::new(&mut |resolve, _| {
         // Only the first that resolves it counts.
         if let Some(window) = web_sys::window() {
             let _ = window.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, PATIENCE);
         }
-        let mut arguments = arguments.to_vec();
-        arguments.push(resolve.clone().into());
-        if call(object, method, &arguments).is_none() {
-            let _ = resolve.call0(&JsValue::NULL);
-        }
+        arguments.push(&resolve);
+        call(object, method, arguments);
     });
-    let result = promised(result.into()).await;
-    (string(&result, "status").as_deref() == Some("succeeded")).then(|| get(&result, "value"))
+    asked.into()
 }
 
-/// A property that has its value while an item is read, and a method for it while it is composed.
-pub(super) async fn value(object: &JsValue, name: &str) -> JsValue {
-    let property = get(object, name);
-    if has(&property, "getAsync") {
-        ask(&property, "getAsync", &[]).await.unwrap_or(JsValue::UNDEFINED)
-    } else {
-        property
+/// The value of an answer, if it succeeded; what is no answer is its own value.
+pub(super) fn answered(answer: &JsValue) -> JsValue {
+    match string(answer, "status").as_str() {
+        "" => answer.clone(),
+        "succeeded" => get(answer, "value"),
+        _ => JsValue::UNDEFINED,
     }
 }
 

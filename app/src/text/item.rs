@@ -1,8 +1,6 @@
 //! What the panel of the open item says.
 
-use tandem_types::{
-    ItemKind, ItemTrouble, LinkTo, NotSaved, PersonKind, PersonRole, RelatedKind, SaveRule,
-};
+use tandem_types::{ItemKind, ItemTrouble, LinkTo, NotSaved, PersonKind, PersonRole, RelatedKind, SaveRule};
 
 use super::lang::{Lang, Words, say, spoken};
 
@@ -27,7 +25,10 @@ pub const HELD_SHOW: Words = Words::new("Show the open item", "Geöffnetes Eleme
 // State
 pub const SAVED: Words = Words::new("Saved in Salesforce", "In Salesforce gespeichert");
 pub const SAVING: Words = Words::new("Being saved in Salesforce …", "Wird in Salesforce gespeichert …");
-pub const WILL_BE_SAVED: Words = Words::new("Will be saved in Salesforce", "Wird in Salesforce gespeichert werden");
+pub const WILL_BE_SAVED: Words = Words::new(
+    "Will be saved in Salesforce",
+    "Wird in Salesforce gespeichert werden",
+);
 pub const NOT_SAVED: Words = Words::new("Not saved in Salesforce", "Nicht in Salesforce gespeichert");
 pub const CANNOT_BE_SAVED: Words = Words::new("Cannot be saved", "Kann nicht gespeichert werden");
 pub const UNKNOWN: Words = Words::new("Not in Salesforce yet", "Noch nicht in Salesforce");
@@ -39,7 +40,10 @@ pub const NEW_LEAD: Words = Words::new(
     "A draft is not saved. Choose here what it is saved with when it is sent.",
     "Ein Entwurf wird nicht gespeichert. Wählen Sie hier, womit er beim Senden gespeichert wird.",
 );
-pub const SYNC_OFF: Words = Words::new("Saving needs the sync", "Zum Speichern wird die Synchronisation gebraucht");
+pub const SYNC_OFF: Words = Words::new(
+    "Saving needs the sync",
+    "Zum Speichern wird die Synchronisation gebraucht",
+);
 pub const SYNC_OFF_LEAD: Words = Words::new(
     "People, records, calls and tasks work without it. To save this item, connect your mailbox.",
     "Personen, Datensätze, Anrufe und Aufgaben gehen auch ohne. Um dieses Element zu speichern, verbinden Sie Ihr Postfach.",
@@ -198,7 +202,10 @@ pub fn not_saved(why: NotSaved) -> &'static str {
             "You have not answered the invitation yet.",
             "Sie haben die Einladung noch nicht beantwortet.",
         ),
-        NotSaved::Declined => say("You declined the invitation.", "Sie haben die Einladung abgelehnt."),
+        NotSaved::Declined => say(
+            "You declined the invitation.",
+            "Sie haben die Einladung abgelehnt.",
+        ),
         NotSaved::Cancelled => say("The meeting was cancelled.", "Die Besprechung wurde abgesagt."),
         NotSaved::NoMatch => say(
             "Nobody in Salesforce has any of its addresses.",
@@ -301,15 +308,22 @@ pub fn trouble(trouble: &ItemTrouble) -> String {
             "Der Mailserver lehnt die gespeicherte Anmeldung ab: Verbinden Sie Ihr Postfach neu.",
         )
         .to_owned(),
-        ItemTrouble::Refused(said) => with(say("Salesforce refused it:", "Salesforce hat es abgelehnt:"), said),
+        ItemTrouble::Refused(said) => with(
+            say("Salesforce refused it:", "Salesforce hat es abgelehnt:"),
+            said,
+        ),
         ItemTrouble::NoPermission => say(
             "Your Salesforce account may not do that.",
             "Ihr Salesforce-Konto darf das nicht.",
         )
         .to_owned(),
-        ItemTrouble::Duplicate(said) => {
-            with(say("Salesforce has such a record already:", "Salesforce hat so einen Datensatz schon:"), said)
-        }
+        ItemTrouble::Duplicate(said) => with(
+            say(
+                "Salesforce has such a record already:",
+                "Salesforce hat so einen Datensatz schon:",
+            ),
+            said,
+        ),
         ItemTrouble::Busy => say(
             "A sync is running; it is done right after.",
             "Gerade läuft eine Synchronisation; es geschieht gleich danach.",
@@ -378,7 +392,9 @@ pub fn search_label(to: LinkTo) -> &'static str {
 pub fn found_nothing(query: &str) -> String {
     match spoken() {
         Lang::En => format!("Nothing found for “{query}”. Try fewer letters, or another spelling."),
-        Lang::De => format!("Nichts gefunden für „{query}“. Versuchen Sie weniger Buchstaben oder eine andere Schreibweise."),
+        Lang::De => format!(
+            "Nichts gefunden für „{query}“. Versuchen Sie weniger Buchstaben oder eine andere Schreibweise."
+        ),
     }
 }
 

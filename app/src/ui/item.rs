@@ -56,11 +56,7 @@ fn rest(p: &PageData) -> impl IntoView + use<> {
 /// What was done, and what was not.
 fn told(p: &PageData, view: &ItemView) -> impl IntoView + use<> {
     let trouble = view.trouble.as_ref().map(|trouble| {
-        let again = matches!(
-            trouble,
-            ItemTrouble::SalesforceSlow | ItemTrouble::MailboxSlow
-        )
-        .then(|| {
+        let again = matches!(trouble, ItemTrouble::SalesforceSlow | ItemTrouble::MailboxSlow).then(|| {
             view! {
                 <form method="post" action=Call::ItemWhole.path()>
                     {form_token(p)}
@@ -68,7 +64,11 @@ fn told(p: &PageData, view: &ItemView) -> impl IntoView + use<> {
                 </form>
             }
         });
-        let tone = if matches!(trouble, ItemTrouble::Busy) { "bar" } else { "bar attention" };
+        let tone = if matches!(trouble, ItemTrouble::Busy) {
+            "bar"
+        } else {
+            "bar attention"
+        };
         view! {
             <div class=tone>
                 <p>{words::trouble(trouble)}</p>
@@ -96,7 +96,11 @@ fn told(p: &PageData, view: &ItemView) -> impl IntoView + use<> {
 pub(super) fn open(rec: &RecordRef) -> Option<impl IntoView + use<>> {
     // Whatever else it is, it would not be the organisation's page.
     let url = Some(rec.url.clone()).filter(|url| url.starts_with("https://"))?;
-    let name = format!("{}, {}", words::named(words::OPEN.get(), &rec.name), text::OPENS_IN_TAB.get());
+    let name = format!(
+        "{}, {}",
+        words::named(words::OPEN.get(), &rec.name),
+        text::OPENS_IN_TAB.get()
+    );
     Some(view! {
         <a class="button subtle" href=url target="_blank" rel="noopener" aria-label=name>
             {words::OPEN.get()}

@@ -53,7 +53,11 @@ fn card(p: &PageData, view: &ItemView, person: &PersonView) -> impl IntoView + u
     let address = person.person.address.clone();
     let hint = [
         words::role(person.person.role).get(),
-        if person.internal { words::INTERNAL.get() } else { "" },
+        if person.internal {
+            words::INTERNAL.get()
+        } else {
+            ""
+        },
     ];
     let hint: Vec<_> = hint.into_iter().filter(|part| !part.is_empty()).collect();
     let under = (name(person) != address).then(|| view! { <p class="hint">{address.clone()}</p> });
@@ -152,8 +156,15 @@ fn draft(p: &PageData, view: &ItemView, person: &PersonView) -> impl IntoView + 
 
 fn create_form(p: &PageData, draft: &PersonDraft) -> impl IntoView + use<> {
     let kind = draft.kind;
-    let base = format!("draft-{}", draft.email.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
-    let field = |label: &'static str, field: &'static str, kind: &'static str, value: &str, required: bool| {
+    let base = format!(
+        "draft-{}",
+        draft.email.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+    );
+    let field = |label: &'static str,
+                 field: &'static str,
+                 kind: &'static str,
+                 value: &str,
+                 required: bool| {
         let id = format!("{base}-{field}");
         view! {
             <div class="field">

@@ -229,7 +229,11 @@ fn entry(p: &PageData, entry: &TimelineEntry) -> impl IntoView + use<> {
     };
     let at = entry.at.map(|at| {
         // What is to come is not *ago*.
-        let moment = if at > p.view.now { text::Moment::Until } else { text::Moment::Ago };
+        let moment = if at > p.view.now {
+            text::Moment::Until
+        } else {
+            text::Moment::Ago
+        };
         view! {
             " · "
             {super::super::parts::time(p, moment, at)}

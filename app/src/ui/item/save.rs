@@ -57,7 +57,8 @@ fn form(p: &PageData, view: &ItemView, offer: Offer) -> impl IntoView + use<> {
             </button>
         }
     };
-    let at_once = (offer != Offer::Again).then(|| view! { <div class="buttons">{button(Look::Primary)}</div> });
+    let at_once =
+        (offer != Offer::Again).then(|| view! { <div class="buttons">{button(Look::Primary)}</div> });
     let later = (offer == Offer::Again).then(|| view! { <div class="buttons">{button(Look::Plain)}</div> });
     let marks = offer == Offer::WhenSent;
     let thread = (view.item.kind == ItemKind::Email).then(|| {
@@ -181,7 +182,10 @@ fn what(view: &ItemView) -> impl IntoView + use<> {
 /// A record that can be chosen.
 fn pick(record: &RecordView, kind: &'static str, name: &'static str, on: bool) -> impl IntoView + use<> {
     let line = [words::object(&record.rec.object), record.line.as_str()];
-    let line = line.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    let line = line
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>();
     view! {
         <li data-key=record.rec.id.clone()>
             <label class="tick">
@@ -238,7 +242,9 @@ fn found(view: &ItemView, to: LinkTo, offered: &[&RecordView]) -> impl IntoView 
 
 fn search_box(to: LinkTo, found: Option<&Found>) -> impl IntoView + use<> {
     let (form, _, id) = place(to);
-    let query = found.filter(|found| found.to == to).map(|found| found.query.clone());
+    let query = found
+        .filter(|found| found.to == to)
+        .map(|found| found.query.clone());
     view! {
         <div class="row">
             <input

@@ -62,7 +62,12 @@ fn said(view: &ItemView) -> Said {
         ),
         // The rest says more in a moment.
         ItemState::Unknown => say(Tone::Quiet, words::UNKNOWN, None, None),
-        ItemState::SyncOff => say(Tone::Quiet, words::SYNC_OFF, Some(words::SYNC_OFF_LEAD.get()), None),
+        ItemState::SyncOff => say(
+            Tone::Quiet,
+            words::SYNC_OFF,
+            Some(words::SYNC_OFF_LEAD.get()),
+            None,
+        ),
         ItemState::OtherMailbox { owner } => Said {
             tone: Tone::Quiet,
             line: words::OTHER_MAILBOX,
@@ -74,9 +79,15 @@ fn said(view: &ItemView) -> Said {
 
 pub(super) fn card(p: &PageData, view: &ItemView) -> impl IntoView + use<> {
     let said = said(view);
-    let class = if said.tone == Tone::Attention { "card attention" } else { "card" };
+    let class = if said.tone == Tone::Attention {
+        "card attention"
+    } else {
+        "card"
+    };
     let since = match &view.state {
-        ItemState::Saved { since: Some(since), .. } => Some(view! {
+        ItemState::Saved {
+            since: Some(since), ..
+        } => Some(view! {
             ", "
             {when(p, *since)}
         }),
@@ -120,7 +131,11 @@ fn cures(p: &PageData, view: &ItemView) -> impl IntoView + use<> {
             Look::Primary,
         )))),
         ItemState::NotSaved(
-            NotSaved::Off | NotSaved::AutoSaveOff | NotSaved::OutOfWindow | NotSaved::TooOld | NotSaved::Blocklisted,
+            NotSaved::Off
+            | NotSaved::AutoSaveOff
+            | NotSaved::OutOfWindow
+            | NotSaved::TooOld
+            | NotSaved::Blocklisted,
         ) => Some(Either::Right(Either::Right(settings()))),
         _ => None,
     };
