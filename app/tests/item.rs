@@ -441,7 +441,7 @@ fn what_others_wrote_stays_text() {
 fn the_panel_speaks_german() {
     let html = panel_in(full(), Lang::De);
     for words in [
-        "Wird in Salesforce gespeichert werden",
+        "Wird in Salesforce gespeichert",
         "Jetzt speichern",
         "Anruf erfassen",
         "Aufgabe angelegt: Call back",

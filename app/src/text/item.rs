@@ -24,11 +24,11 @@ pub const HELD_SHOW: Words = Words::new("Show the open item", "Geöffnetes Eleme
 
 // State
 pub const SAVED: Words = Words::new("Saved in Salesforce", "In Salesforce gespeichert");
-pub const SAVING: Words = Words::new("Being saved in Salesforce …", "Wird in Salesforce gespeichert …");
-pub const WILL_BE_SAVED: Words = Words::new(
-    "Will be saved in Salesforce",
-    "Wird in Salesforce gespeichert werden",
+pub const SAVING: Words = Words::new(
+    "Being saved in Salesforce …",
+    "Wird gerade in Salesforce gespeichert …",
 );
+pub const WILL_BE_SAVED: Words = Words::new("Will be saved in Salesforce", "Wird in Salesforce gespeichert");
 pub const NOT_SAVED: Words = Words::new("Not saved in Salesforce", "Nicht in Salesforce gespeichert");
 pub const CANNOT_BE_SAVED: Words = Words::new("Cannot be saved", "Kann nicht gespeichert werden");
 pub const UNKNOWN: Words = Words::new("Not in Salesforce yet", "Noch nicht in Salesforce");
@@ -63,7 +63,8 @@ pub const UNSAVE_HINT: Words = Words::new(
     "The item stays in your mailbox and gets the category “Salesforce Unsync”.",
     "Das Element bleibt in Ihrem Postfach und bekommt die Kategorie „Salesforce Unsync“.",
 );
-pub const LINKS: Words = Words::new("Saved with", "Gespeichert mit");
+pub const LINKS: Words = Words::new("Save with", "Speichern mit");
+pub const LINKS_SAVED: Words = Words::new("Saved with", "Gespeichert mit");
 pub const LINKS_NONE: Words = Words::new("nobody yet", "noch niemandem");
 pub const WHO: Words = Words::new("People", "Personen");
 pub const WHAT: Words = Words::new("Related to", "Bezug");
@@ -73,6 +74,7 @@ pub const THREAD: Words = Words::new(
     "Also save later mails of this conversation",
     "Auch spätere E-Mails dieser Unterhaltung speichern",
 );
+pub const SEARCH_HINT: Words = Words::new("Name", "Name");
 pub const SEARCH: Words = Words::new("Search", "Suchen");
 pub const UNMARKED: Words = Words::new(
     "This version of Outlook cannot mark a draft. Save the mail here after it was sent.",

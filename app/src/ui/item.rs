@@ -9,6 +9,7 @@ mod records;
 mod save;
 mod state;
 
+use leptos::either::Either;
 use leptos::prelude::*;
 use tandem_types::{ItemTrouble, ItemView, RecordRef};
 
@@ -92,21 +93,42 @@ fn told(p: &PageData, view: &ItemView) -> impl IntoView + use<> {
     }
 }
 
-/// The link to a record.
+/// Whatever else it is, it would not be the organisation's page.
+fn address(rec: &RecordRef) -> Option<String> {
+    Some(rec.url.clone()).filter(|url| url.starts_with("https://"))
+}
+
+fn link_name(rec: &RecordRef) -> String {
+    let name = words::named(words::OPEN.get(), &rec.name);
+    format!("{name}, {}", text::OPENS_IN_TAB.get())
+}
+
+/// *Open in Salesforce*.
 pub(super) fn open(rec: &RecordRef) -> Option<impl IntoView + use<>> {
-    // Whatever else it is, it would not be the organisation's page.
-    let url = Some(rec.url.clone()).filter(|url| url.starts_with("https://"))?;
-    let name = format!(
-        "{}, {}",
-        words::named(words::OPEN.get(), &rec.name),
-        text::OPENS_IN_TAB.get()
-    );
-    Some(view! {
-        <a class="button subtle" href=url target="_blank" rel="noopener" aria-label=name>
-            {words::OPEN.get()}
-            <span class="away" aria-hidden="true">"↗"</span>
-        </a>
+    let name = link_name(rec);
+    address(rec).map(|url| {
+        view! {
+            <a class="button subtle" href=url target="_blank" rel="noopener" aria-label=name>
+                {words::OPEN.get()}
+                <span class="away" aria-hidden="true">"↗"</span>
+            </a>
+        }
     })
+}
+
+/// The record's name, as the link to it.
+pub(super) fn link(rec: &RecordRef) -> impl IntoView + use<> {
+    let label = link_name(rec);
+    let name = rec.name.clone();
+    match address(rec) {
+        Some(url) => Either::Left(view! {
+            <a class="to" href=url target="_blank" rel="noopener" aria-label=label title=words::OPEN.get()>
+                {name}
+                <span class="away" aria-hidden="true">" ↗"</span>
+            </a>
+        }),
+        None => Either::Right(name),
+    }
 }
 
 /// Asks what is to become of what was typed, when Outlook shows another item.

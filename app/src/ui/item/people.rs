@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use tandem_types::{ItemView, OpenMode, PersonDraft, PersonKind, PersonView, RecordView};
 
 use super::super::parts::{Look, act, form_token};
-use super::{open, records};
+use super::{link, records};
 use crate::call::Call;
 use crate::page::PageData;
 use crate::text::{self, item as words};
@@ -88,13 +88,8 @@ pub(super) fn related(title: &'static str, all: &[RecordView]) -> Option<impl In
         let rows = all.iter().map(|record| {
             view! {
                 <li data-key=record.rec.id.clone()>
-                    <div class="line">
-                        <span class="told">
-                            {record.rec.name.clone()}
-                            <span class="hint">{record.line.clone()}</span>
-                        </span>
-                    </div>
-                    {open(&record.rec)}
+                    {link(&record.rec)}
+                    <span class="hint">{record.line.clone()}</span>
                 </li>
             }
         });

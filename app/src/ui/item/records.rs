@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use tandem_types::{FieldView, FileView, ItemView, RecordDetail, RecordRef, RecordView, TimelineEntry};
 
 use super::super::parts::{Look, act, form_token, when};
-use super::{open, people};
+use super::{link, people};
 use crate::call::Call;
 use crate::page::PageData;
 use crate::text::{self, item as words};
@@ -19,8 +19,7 @@ pub(super) fn record(p: &PageData, view: &ItemView, record: &RecordView) -> impl
         <div class="record" data-key=format!("record {}", rec.id) tabindex="-1">
             <div class="line">
                 <span class="badge kind-of">{words::object(&rec.object).to_owned()}</span>
-                <strong>{rec.name.clone()}</strong>
-                {open(rec)}
+                <strong>{link(rec)}</strong>
             </div>
             {line}
             <dl class="facts">{fields}</dl>
@@ -212,11 +211,8 @@ fn file(p: &PageData, file: &FileView) -> impl IntoView + use<> {
     });
     view! {
         <li data-key=file.rec.id.clone()>
-            <span class="told">
-                {file.rec.name.clone()}
-                <span class="hint">{what} {changed}</span>
-            </span>
-            {open(&file.rec)}
+            {link(&file.rec)}
+            <span class="hint">{what} {changed}</span>
         </li>
     }
 }
@@ -241,11 +237,8 @@ fn entry(p: &PageData, entry: &TimelineEntry) -> impl IntoView + use<> {
     });
     view! {
         <li data-key=entry.rec.id.clone()>
-            <span class="told">
-                {entry.rec.name.clone()}
-                <span class="hint">{state} {at}</span>
-            </span>
-            {open(&entry.rec)}
+            {link(&entry.rec)}
+            <span class="hint">{state} {at}</span>
         </li>
     }
 }

@@ -83,7 +83,7 @@ fn form(p: &PageData, view: &ItemView, offer: Offer) -> impl IntoView + use<> {
         >
             {form_token(p)}
             <details class="more" id="save-links" open=view.found.is_some()>
-                <summary>{summary(view)}</summary>
+                <summary>{summary(view, offer)}</summary>
                 <div class="stack">
                     {who(view)}
                     {what(view)}
@@ -97,7 +97,7 @@ fn form(p: &PageData, view: &ItemView, offer: Offer) -> impl IntoView + use<> {
 }
 
 /// Whom and what it is saved with, in a few words.
-fn summary(view: &ItemView) -> String {
+fn summary(view: &ItemView, offer: Offer) -> String {
     let links = &view.chosen;
     let names: Vec<&str> = links
         .who
@@ -110,7 +110,12 @@ fn summary(view: &ItemView) -> String {
     } else {
         names.join(", ")
     };
-    format!("{}: {names}", words::LINKS.get())
+    let label = if offer == Offer::Again {
+        words::LINKS_SAVED
+    } else {
+        words::LINKS
+    };
+    words::named(label.get(), &names)
 }
 
 /// Its fields stand in the form of *Save*; a form cannot stand in another.
@@ -254,7 +259,7 @@ fn search_box(to: LinkTo, found: Option<&Found>) -> impl IntoView + use<> {
                 type="search"
                 value=query
                 aria-label=words::search_label(to)
-                placeholder=words::search_label(to)
+                placeholder=words::SEARCH_HINT.get()
                 autocomplete="off"
                 maxlength="100"
                 required
