@@ -11,6 +11,7 @@ mod graph;
 mod log;
 mod microsoft;
 mod pages;
+mod preview;
 mod record;
 mod salesforce;
 mod serve;
@@ -60,6 +61,10 @@ pub struct Ports {
     pub graph_https: u16,
     /// The control API.
     pub control: u16,
+    /// The browser preview without TLS.
+    pub preview_http: u16,
+    /// The browser preview.
+    pub preview_https: u16,
 }
 
 /// How a sandbox is made.
@@ -91,6 +96,8 @@ pub struct Options {
     pub domain: String,
     /// Where every EWS request and reply is kept: `NNNNNN.request.xml`, `NNNNNN.response.xml`.
     pub record: Option<PathBuf>,
+    /// Where the browser preview shows Tandem from: an address of this machine. A browser may be told another.
+    pub pane: Option<String>,
 }
 
 impl Default for Options {
@@ -109,6 +116,7 @@ impl Default for Options {
             tandem_key: true,
             domain: "contoso.example".to_owned(),
             record: None,
+            pane: None,
         }
     }
 }
@@ -187,6 +195,9 @@ pub struct Info {
     pub graph: Origin,
     /// The control API, http.
     pub control: String,
+    /// Outlook as a page, with the pane beside it; its `office.js` is what the pane needs there. On 127.0.0.1, so that
+    /// a pane on `localhost` is of another site.
+    pub preview: Origin,
     /// The authority's certificate.
     pub ca_pem: PathBuf,
     /// Exchange again, with a certificate that the authority did not sign.
@@ -273,6 +284,8 @@ impl Sandbox {
         let graph_http = listen(ports.graph_http).await?;
         let graph_https = listen(ports.graph_https).await?;
         let control_port = listen(ports.control).await?;
+        let preview_http = listen(ports.preview_http).await?;
+        let preview_https = listen(ports.preview_https).await?;
         let origins = Arc::new(Origins {
             exchange_http: origin("http", &exchange_http)?,
             exchange_https: origin("https", &exchange_https)?,
@@ -282,6 +295,8 @@ impl Sandbox {
             microsoft_https: origin("https", &microsoft_https)?,
             graph_http: origin("http", &graph_http)?,
             graph_https: origin("https", &graph_https)?,
+            preview_http: apart("http", &preview_http)?,
+            preview_https: apart("https", &preview_https)?,
         });
 
         let clock = Arc::new(Clock::default());
@@ -324,6 +339,20 @@ impl Sandbox {
             Arc::clone(&log),
             Arc::clone(&now),
         );
+        // What a person does in the preview is neither counted nor broken by faults: it is no client of ours.
+        let outlook = graph::Graph::new(
+            exchange.clone(),
+            directory.clone(),
+            Arc::default(),
+            Arc::default(),
+            Arc::clone(&now),
+        );
+        let preview = preview::Preview::new(
+            outlook,
+            exchange.clone(),
+            Arc::clone(&now),
+            options.pane.as_deref(),
+        );
         let front = Front {
             router: exchange.router(),
             service: Arc::new(exchange.clone()),
@@ -363,6 +392,14 @@ impl Sandbox {
             ..front.clone()
         };
 
+        let window = Front {
+            router: preview.router(),
+            service: Arc::new(preview),
+            faults: Arc::default(),
+            log: Arc::default(),
+            ..front.clone()
+        };
+
         let tasks = vec![
             serve::spawn(exchange_http, None, front.clone()),
             serve::spawn(exchange_https, Some(Arc::clone(&tls.trusted)), front.clone()),
@@ -372,7 +409,9 @@ impl Sandbox {
             serve::spawn(microsoft_http, None, gate.clone()),
             serve::spawn(microsoft_https, Some(Arc::clone(&tls.trusted)), gate),
             serve::spawn(graph_http, None, cloud.clone()),
-            serve::spawn(graph_https, Some(tls.trusted), cloud),
+            serve::spawn(graph_https, Some(Arc::clone(&tls.trusted)), cloud),
+            serve::spawn(preview_http, None, window.clone()),
+            serve::spawn(preview_https, Some(tls.trusted), window),
             serve::spawn_plain(control_port, control.clone()),
         ];
         Ok(Self {
@@ -442,6 +481,11 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on port {port}"))
 }
 
+/// As [`origin`], on another host.
+fn apart(scheme: &str, listener: &TcpListener) -> anyhow::Result<String> {
+    Ok(format!("{scheme}://127.0.0.1:{}", listener.local_addr()?.port()))
+}
+
 fn origin(scheme: &str, listener: &TcpListener) -> anyhow::Result<String> {
     Ok(format!("{scheme}://localhost:{}", listener.local_addr()?.port()))
 }
@@ -487,6 +531,10 @@ fn info(
             https: origins.graph_https.clone(),
         },
         control: origin("http", control)?,
+        preview: Origin {
+            http: origins.preview_http.clone(),
+            https: origins.preview_https.clone(),
+        },
         ca_pem: tls.ca_pem.clone(),
         untrusted_https: origin("https", untrusted)?,
         client: ClientInfo {

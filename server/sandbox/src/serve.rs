@@ -43,7 +43,7 @@ pub(crate) trait Service: Send + Sync + 'static {
 }
 
 /// Where the services of this sandbox listen. In the extensions of every request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Origins {
     pub(crate) exchange_http: String,
     pub(crate) exchange_https: String,
@@ -53,6 +53,9 @@ pub(crate) struct Origins {
     pub(crate) microsoft_https: String,
     pub(crate) graph_http: String,
     pub(crate) graph_https: String,
+    /// The browser preview, on another host than the rest: in it the pane is a page of another site.
+    pub(crate) preview_http: String,
+    pub(crate) preview_https: String,
 }
 
 /// How a request came in. In the extensions of every request.

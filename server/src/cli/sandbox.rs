@@ -59,6 +59,13 @@ pub(super) struct Args {
     graph_https_port: u16,
     #[arg(long, default_value_t = 0)]
     control_port: u16,
+    #[arg(long, default_value_t = 0)]
+    preview_port: u16,
+    #[arg(long, default_value_t = 0)]
+    preview_https_port: u16,
+    /// Where the browser preview shows Tandem from, for example http://localhost:8080/.
+    #[arg(long)]
+    pane: Option<String>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -84,7 +91,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             graph_http: args.graph_port,
             graph_https: args.graph_https_port,
             control: args.control_port,
+            preview_http: args.preview_port,
+            preview_https: args.preview_https_port,
         },
+        pane: args.pane,
         ..Options::default()
     };
     let sandbox = Sandbox::start(options).await?;
