@@ -56,6 +56,7 @@ const KEYS: &[Key] = &[
     key("net", "resolve", Shape::List),
     key("outlook", "frame_ancestors", Shape::List),
     key("outlook", "office_js", Shape::Text),
+    key("outlook", "preview", Shape::Text),
     key("worker", "sessions", Shape::Number),
     key("worker", "lease_seconds", Shape::Number),
 ];
@@ -138,6 +139,7 @@ struct RawNet {
 struct RawOutlook {
     frame_ancestors: Option<Vec<String>>,
     office_js: Option<String>,
+    preview: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -227,6 +229,8 @@ pub struct OutlookConfig {
     pub frame_ancestors: Vec<String>,
     /// Where the pane takes Office.js from; `None`: it runs without Outlook.
     pub office_js: Option<Url>,
+    /// The sandbox's browser preview, on this machine: `/preview` leads there, and it may show the pane.
+    pub preview: Option<Url>,
 }
 
 /// One thing that is missing or wrong, for the operator.
@@ -677,14 +681,26 @@ fn outlook(raw: RawOutlook, found: &mut Findings) -> Option<OutlookConfig> {
         .map(String::from)
         .to_vec()
     });
+    let preview = match raw.preview.as_deref().map(Url::parse) {
+        None => None,
+        // It is believed to be Outlook: nothing from elsewhere is.
+        Some(Ok(url)) if is_local(&url) && matches!(url.scheme(), "http" | "https") => Some(url),
+        Some(_) => {
+            found.fatal("outlook.preview", "is no address of this machine");
+            return None;
+        }
+    };
     // As they were parsed, not as they were written: they become a part of a header.
-    let frame_ancestors = frame_ancestors
+    let mut frame_ancestors = frame_ancestors
         .iter()
         .map(|text| origin("outlook.frame_ancestors", text, found))
         .map(|url| url.map(|url| url.origin().ascii_serialization()))
-        .collect::<Option<_>>()?;
+        .collect::<Option<Vec<String>>>()?;
+    frame_ancestors.extend(preview.as_ref().map(|url| url.origin().ascii_serialization()));
+    let own = preview.as_ref().and_then(|url| url.join("/office.js").ok());
     let script = raw
         .office_js
+        .or_else(|| own.map(String::from))
         .unwrap_or_else(|| "https://appsforoffice.microsoft.com/lib/1/hosted/office.js".into());
     let office_js = if script.is_empty() {
         None
@@ -700,6 +716,7 @@ fn outlook(raw: RawOutlook, found: &mut Findings) -> Option<OutlookConfig> {
     Some(OutlookConfig {
         frame_ancestors,
         office_js,
+        preview,
     })
 }
 
@@ -802,6 +819,26 @@ mod tests {
             assert!(framed_by(wrong).is_err(), "{wrong}");
         }
         assert!(load_text(GOOD, &[("TANDEM_OUTLOOK_OFFICE_JS", "data:text/javascript,1")]).is_err());
+    }
+
+    #[test]
+    fn a_preview_is_of_this_machine_and_brings_its_own_office_js() {
+        let preview = ("TANDEM_OUTLOOK_PREVIEW", "http://127.0.0.1:7001/");
+        let (config, problems) = load_text(GOOD, &[preview]).unwrap();
+        assert_eq!(problems, []);
+        let outlook = config.outlook;
+        let script = outlook.office_js.unwrap();
+        assert_eq!(script.as_str(), "http://127.0.0.1:7001/office.js");
+        assert!(outlook.frame_ancestors.contains(&"http://127.0.0.1:7001".to_owned()));
+        // What is said is meant.
+        let (config, _) = load_text(GOOD, &[preview, ("TANDEM_OUTLOOK_OFFICE_JS", "")]).unwrap();
+        assert_eq!(config.outlook.office_js, None);
+        for wrong in ["https://evil.example/", "http://192.0.2.1:7001/", "file:///tmp", "x"] {
+            assert!(
+                load_text(GOOD, &[("TANDEM_OUTLOOK_PREVIEW", wrong)]).is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

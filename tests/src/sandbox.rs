@@ -48,6 +48,8 @@ pub struct Info {
     pub salesforce: Origin,
     pub microsoft: Origin,
     pub graph: Origin,
+    /// Outlook as a page, on 127.0.0.1.
+    pub preview: Origin,
     /// http.
     pub control: String,
     pub ca_pem: PathBuf,

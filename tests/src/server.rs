@@ -23,6 +23,8 @@ pub struct Options {
     pub database: Option<String>,
     /// Origins that may show the pane in a frame.
     pub frame_ancestors: Vec<String>,
+    /// The sandbox's browser preview may show the pane, and brings its Office.js.
+    pub preview: bool,
     /// More variables, for example `("TANDEM_LOG", "debug")`. They win over the file.
     pub variables: Vec<(String, String)>,
     /// More arguments of `tandem serve`.
@@ -188,7 +190,11 @@ fn configuration(sandbox: &SandboxProc, options: &Options, port: u16, folder: &P
     writeln!(out, "[net]\nallow_loopback = true")?;
     writeln!(out, "extra_roots = {}", json!([info.ca_pem]))?;
     writeln!(out, "resolve = {}", json!(resolve))?;
-    writeln!(out, "[outlook]\noffice_js = \"\"")?;
+    if options.preview {
+        writeln!(out, "[outlook]\npreview = {}", json!(info.preview.http))?;
+    } else {
+        writeln!(out, "[outlook]\noffice_js = \"\"")?;
+    }
     writeln!(out, "frame_ancestors = {}", json!(options.frame_ancestors))?;
     Ok(out)
 }

@@ -36,6 +36,7 @@ struct Sandbox {
     salesforce: Origin,
     microsoft: Origin,
     graph: Origin,
+    preview: Origin,
     control: String,
     ca_pem: PathBuf,
     client: Client,
@@ -114,6 +115,7 @@ fn start(
         let mut command = Command::new(layout.tandem());
         command
             .args(["sandbox", "--seed", &seed.to_string()])
+            .args(["--pane", &format!("http://localhost:{port}/")])
             .stdout(Stdio::piped());
         let line = children.start("sandbox", command, scratch, true)?;
         serde_json::from_str::<Sandbox>(&line)
@@ -188,8 +190,8 @@ fn configuration(port: u16, sandbox: &Sandbox, layout: &Layout, scratch: &Path) 
         text(&sandbox.ca_pem.to_string_lossy())?
     )?;
     writeln!(out, "resolve = {}", serde_json::to_string(&resolve)?)?;
-    // Outside of Outlook there is nothing that Office.js could do.
-    writeln!(out, "\n[outlook]\noffice_js = \"\"")?;
+    // Its Office.js, and it may show the pane.
+    writeln!(out, "\n[outlook]\npreview = {}", text(&sandbox.preview.http)?)?;
     Ok(out)
 }
 
@@ -211,7 +213,10 @@ fn free_port(port: u16) -> Result<u16> {
 }
 
 fn print_welcome(port: u16, sandbox: &Sandbox, scratch: &Path) {
-    println!("\n  Tandem runs at  http://localhost:{port}/\n");
+    println!(
+        "\n  See it beside a mailbox:  {}/\n  Tandem alone:             http://localhost:{port}/\n",
+        sandbox.preview.http
+    );
     println!(
         "  Sign in with Salesforce, then connect Exchange or Office 365, as one of these people of the sandbox:\n"
     );

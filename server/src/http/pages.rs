@@ -30,6 +30,16 @@ pub(crate) async fn to_setup() -> Redirect {
     Redirect::permanent("/setup")
 }
 
+/// The sandbox's browser preview, with this pane in it; it is on another origin, as Outlook is.
+pub(crate) async fn preview(State(app): State<App>) -> Response {
+    let Some(mut url) = app.config.outlook.preview.clone() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    url.query_pairs_mut()
+        .append_pair("pane", app.config.public_url.as_str());
+    Redirect::to(url.as_str()).into_response()
+}
+
 pub(crate) async fn settings(State(app): State<App>, viewer: Asking, request: Request) -> Response {
     // The bearer is the pane's emergency exit; it never opens this page.
     let by_bearer = |viewer: &MaybeViewer| viewer.0.as_ref().is_some_and(|v| v.by == By::Bearer);
