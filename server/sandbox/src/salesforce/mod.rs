@@ -23,6 +23,7 @@ mod soql;
 mod state;
 mod tooling;
 mod value;
+mod window;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -116,6 +117,9 @@ impl Salesforce {
             }
             ["services", "data", version, rest @ ..] => self.rest(parts, body, version, rest),
             ["services", "Soap", "u", version, ..] => self.soap(parts, body, version),
+            _ if window::is_page(parts.uri.path()) => {
+                self.login(parts, body, |s, c| window::answer(s, c.parts, c.body, c.now_ms))
+            }
             _ => {
                 tracing::warn!(path = parts.uri.path(), "unknown Salesforce address");
                 let error = ApiError::not_found();
@@ -144,6 +148,7 @@ impl Salesforce {
             Answer::Page(status, html) => {
                 respond(status, &[("content-type", "text/html; charset=UTF-8")], html)
             }
+            Answer::Style(text) => respond(200, &[("content-type", "text/css; charset=UTF-8")], text),
             Answer::Redirect(to) => respond(302, &[("location", &to)], String::new()),
             Answer::LoggedIn(to, sid) => {
                 let cookie = format!("sid={sid}; Path=/; HttpOnly; SameSite=Lax");
@@ -391,6 +396,9 @@ impl Service for Salesforce {
         let path = parts.uri.path();
         if path.starts_with("/services/oauth2") || path.starts_with("/id/") {
             "login"
+        } else if window::is_page(path) {
+            // What a person looks at is no request of a client's.
+            "window"
         } else {
             "salesforce"
         }
@@ -407,6 +415,7 @@ impl Service for Salesforce {
             ["services", "data"] => "versions",
             ["services", "data", _, rest @ ..] => rest::operation(parts.method.as_str(), rest),
             ["services", "Soap", "u", ..] => soap::operation(parts, body),
+            _ if window::is_page(parts.uri.path()) => "page",
             _ => "unknown",
         }
         .to_owned()

@@ -113,6 +113,8 @@ pub(crate) enum Answer {
     Json(u16, Value),
     /// A page, HTML.
     Page(u16, String),
+    /// CSS.
+    Style(&'static str),
     Redirect(String),
     /// A redirect that leaves the browser logged in, with this `sid`.
     LoggedIn(String, String),
