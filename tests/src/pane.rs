@@ -35,6 +35,18 @@ pub struct Pane {
 impl Pane {
     /// Opens the pane in a frame of `host`, and waits until its scripts run.
     pub async fn open(tandem: &Tandem, host: &FrameHost, user: &User, options: Options) -> Result<Self> {
+        Self::open_at(host.page(&tandem.url, WIDTH), user, options).await
+    }
+
+    /// Opens the pane in the sandbox's browser preview: beside a mailbox, with an Office.js.
+    pub async fn open_in_preview(tandem: &Tandem, user: &User, options: Options) -> Result<Self> {
+        let mut page = tandem.url.join("preview")?;
+        page.query_pairs_mut().append_pair("user", &user.mailbox);
+        Self::open_at(page, user, options).await
+    }
+
+    /// Opens a page that shows the pane in a frame.
+    async fn open_at(page: Url, user: &User, options: Options) -> Result<Self> {
         let mut chrome = Chrome::start(Options {
             height: 1200,
             ..options
@@ -45,7 +57,7 @@ impl Pane {
         let pane = Self {
             chrome,
             user: user.clone(),
-            page: host.page(&tandem.url, WIDTH),
+            page,
             window,
         };
         pane.load().await?;

@@ -48,7 +48,12 @@ impl Got {
 
     #[track_caller]
     fn has(&self, text: &str) -> &Self {
-        assert!(self.text.contains(text), "no {text:?} at {}:\n{}", self.path, self.text);
+        assert!(
+            self.text.contains(text),
+            "no {text:?} at {}:\n{}",
+            self.path,
+            self.text
+        );
         self
     }
 }
@@ -171,7 +176,13 @@ async fn a_message_is_read_and_told_to_the_pane() {
 
     let at = inbox.text.find("class=\"unread\"").unwrap();
     let before = &inbox.text[..at];
-    let link = before.rsplit("href=\"").next().unwrap().split('"').next().unwrap();
+    let link = before
+        .rsplit("href=\"")
+        .next()
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     let opened = world.get(link).await;
     let item = opened.item();
     assert_eq!(field(&item, "mode"), "read");
@@ -337,8 +348,15 @@ async fn a_meeting_is_made_and_accepted() {
     accepted.has("Accept ✓");
     let item = accepted.item();
     assert_eq!(field(&item, "mode"), "read");
-    assert_eq!(field(&item["organizer"], "emailAddress"), "nina.berg@contoso.example");
-    assert_eq!(item["required"][0]["appointmentResponse"], "accepted");
+    assert_eq!(
+        field(&item["organizer"], "emailAddress"),
+        "nina.berg@contoso.example"
+    );
+    // The answer comes to its organizer.
+    world.get("/?user=nina.berg@contoso.example").await;
+    let day = world.get(&format!("/calendar/{day}")).await;
+    let own = world.get(&day.links("/calendar/2031-05-06/")[0]).await;
+    assert_eq!(own.item()["required"][0]["appointmentResponse"], "accepted");
 }
 
 #[tokio::test]
@@ -346,9 +364,7 @@ async fn what_is_moved_and_deleted_is_gone_from_where_it_was() {
     let world = World::mailboxes().await;
     let before = world.get("/mail/inbox").await.links("/mail/inbox/");
     let id = before[0].rsplit('/').next().unwrap();
-    let moved = world
-        .post("/do/move", &[("id", id), ("to", "junkemail")])
-        .await;
+    let moved = world.post("/do/move", &[("id", id), ("to", "junkemail")]).await;
     assert!(moved.path.starts_with("/mail/junkemail/"), "{}", moved.path);
     let id = before[1].rsplit('/').next().unwrap();
     world
@@ -371,7 +387,10 @@ async fn a_shared_mailbox_says_whose_it_is_in_the_language_chosen() {
     let world = World::mailboxes().await;
     let colleague = world.colleague();
     let inbox = world
-        .post("/view", &[("owner", &colleague), ("lang", "de-DE"), ("server", "exchange")])
+        .post(
+            "/view",
+            &[("owner", &colleague), ("lang", "de-DE"), ("server", "exchange")],
+        )
         .await;
     inbox.has("Posteingang").has("de-DE%24preview");
     let opened = world.get(&inbox.links("/mail/inbox/")[0]).await;
@@ -388,7 +407,9 @@ async fn another_site_neither_acts_nor_is_framed() {
     let url = format!("{}/do/delete", world.sandbox.info().preview.http);
     let id = world.get("/mail/inbox").await.links("/mail/inbox/")[0].clone();
     let body = form(&[("kind", "messages"), ("id", id.rsplit('/').next().unwrap())]);
-    let refused = world.send("POST", &url, &body, Some("https://evil.example")).await;
+    let refused = world
+        .send("POST", &url, &body, Some("https://evil.example"))
+        .await;
     assert_eq!(refused.status, 403);
     assert_eq!(world.get("/mail/inbox").await.links("/mail/inbox/").len(), before);
     let page = world.get("/?pane=https%3A%2F%2Fevil.example%2F").await;
@@ -444,7 +465,10 @@ async fn a_record_is_shown_changed_deleted_and_brought_back() {
         .await
         .has("Ωmega</h1>");
     assert_eq!(
-        world.send("GET", &format!("{base}/003000000000000AAA"), "", None).await.status,
+        world
+            .send("GET", &format!("{base}/003000000000000AAA"), "", None)
+            .await
+            .status,
         404
     );
 }

@@ -30,11 +30,13 @@ pub(crate) async fn to_setup() -> Redirect {
     Redirect::permanent("/setup")
 }
 
-/// The sandbox's browser preview, with this pane in it; it is on another origin, as Outlook is.
-pub(crate) async fn preview(State(app): State<App>) -> Response {
+/// The sandbox's browser preview, with this pane in it; it is on another origin, as Outlook is. What the query says of
+/// who sits there goes with it.
+pub(crate) async fn preview(State(app): State<App>, request: Request) -> Response {
     let Some(mut url) = app.config.outlook.preview.clone() else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    url.set_query(request.uri().query());
     url.query_pairs_mut()
         .append_pair("pane", app.config.public_url.as_str());
     Redirect::to(url.as_str()).into_response()

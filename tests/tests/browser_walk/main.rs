@@ -5,4 +5,5 @@ mod exchange;
 mod house;
 mod office;
 mod parts;
+mod preview;
 mod setup;

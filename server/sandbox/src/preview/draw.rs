@@ -161,7 +161,7 @@ fn choices(view: &View, people: &[Somebody]) -> String {
         )
     };
     format!(
-        "<form id=\"view\" method=\"post\" action=\"/view\">{}{}{}{}{}{}<button>{}</button></form>",
+        "<form id=\"view\" method=\"post\" action=\"/view\"><input type=\"hidden\" name=\"to\" id=\"view-to\">{}{}{}{}{}{}<button>{}</button></form>",
         select("user", say("Signed in as", "Angemeldet als"), &users),
         select("owner", say("Mailbox", "Postfach"), &owners),
         select("server", say("Server", "Server"), &servers),

@@ -41,7 +41,13 @@
   }
 
   function loadPane() {
-    if (frame && !document.body.hasAttribute("data-closed")) {
+    if (!frame || document.body.hasAttribute("data-closed")) {
+      return;
+    }
+    if (frame.hasAttribute("src")) {
+      // Not by its attribute: that would be a step that one goes back by.
+      frame.contentWindow.location.replace(paneUrl);
+    } else {
       frame.src = paneUrl;
     }
   }
@@ -510,6 +516,10 @@
       if (box.id === "view-user") {
         // Who comes in looks at their own mailbox.
         byId("view-owner").value = box.value;
+      }
+      // Another mailbox has other items; all else is changed where one is.
+      if (box.id !== "view-user" && box.id !== "view-owner") {
+        byId("view-to").value = window.location.pathname + window.location.search;
       }
       box.form.submit();
     } else if (box.id === "attach") {
