@@ -451,8 +451,10 @@
     }
     var hours = byId("hours");
     if (hours && !hours.scrollTop) {
-      var first = hours.querySelector(".slots li") || hours.querySelector(".from-32");
-      hours.scrollTop = Math.max(0, first.offsetTop - 40);
+      // The working day, or what is before it.
+      var morning = hours.querySelector(".from-32").offsetTop;
+      var first = hours.querySelector(".slots li");
+      hours.scrollTop = Math.min(morning, first ? first.offsetTop : morning) - 12;
     }
   }
 
