@@ -293,8 +293,17 @@ pub(super) fn document(
         icon("cloud"),
         inner(part),
         addin(view),
-        embedded("setup", setup),
+        embedded("setup", setup) + &known(people),
     )
+}
+
+/// The colleagues, for the fields that take addresses.
+fn known(people: &[Somebody]) -> String {
+    let all: String = people
+        .iter()
+        .map(|one| format!("<option value=\"{} &lt;{}&gt;\">", escape(&one.name), escape(&one.address)))
+        .collect();
+    format!("<datalist id=\"known\">{all}</datalist>")
 }
 
 #[cfg(test)]

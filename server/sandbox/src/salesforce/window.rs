@@ -119,10 +119,13 @@ impl<'a> Window<'a> {
                     .collect();
                 all.join(", ")
             }
+            Val::Time(ms) => jiff::Timestamp::from_millisecond(*ms).map_or_else(
+                |_| String::new(),
+                |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            ),
             other => {
                 let json = other.to_json();
-                let text = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
-                escape(text.trim_end_matches(".000+0000"))
+                escape(&json.as_str().map_or_else(|| json.to_string(), str::to_owned))
             }
         }
     }
@@ -144,7 +147,8 @@ impl<'a> Window<'a> {
             .collect();
         let mut out = format!("<table><thead><tr><th scope=\"col\">{}</th>", "Name");
         for field in &columns {
-            let _ = write!(out, "<th scope=\"col\">{}</th>", escape(field.label));
+            let label = field.label.trim_end_matches(" ID");
+            let _ = write!(out, "<th scope=\"col\">{}</th>", escape(label));
         }
         out.push_str("</tr></thead><tbody>");
         for row in rows {
@@ -227,7 +231,8 @@ impl<'a> Window<'a> {
                 let _ = write!(
                     values,
                     "<div><dt>{}</dt><dd>{shown}</dd></div>",
-                    escape(field.label)
+                    // What is shown is the name behind the id.
+                    escape(field.label.trim_end_matches(" ID"))
                 );
             }
             if field.update && object.is_updatable() {
