@@ -80,6 +80,11 @@ fn site(folder: &Path) {
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With more keys of the configuration.
+    async fn start_with(more: &[(&str, &str)]) -> Self {
         // Another test of this process may have been first.
         let _ = any_spawner::Executor::init_tokio();
         let folder = tempfile::tempdir().unwrap();
@@ -101,7 +106,11 @@ impl Server {
                 "https://outlook.office.com,https://owa.contoso.example".to_owned(),
             ),
         ];
-        let variables = variables.map(|(name, value)| (format!("TANDEM_{name}"), value));
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let variables = variables
+            .into_iter()
+            .chain(more)
+            .map(|(name, value)| (format!("TANDEM_{name}"), value));
         let (config, _) = config::load(None, variables).unwrap();
         let app = App::start(config).await.unwrap();
         let router = tandem_server::http::router(&app);
@@ -368,6 +377,29 @@ async fn a_sign_in_that_was_not_begun_here_ends_with_a_page() {
         let policy = answer.header(CONTENT_SECURITY_POLICY);
         assert_eq!(directive(policy, "frame-ancestors"), "'none'", "{path}");
         assert_eq!(answer.header(CACHE_CONTROL), "no-store", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_preview_shows_the_pane_where_there_is_one() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/preview", &[]).await.status, StatusCode::NOT_FOUND);
+
+    let server = Server::start_with(&[("OUTLOOK_PREVIEW", "http://127.0.0.1:7001/")]).await;
+    let answer = server.get("/preview?user=nina%40contoso.example", &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        answer.header(LOCATION),
+        "http://127.0.0.1:7001/?user=nina%40contoso.example&pane=https%3A%2F%2Ftandem.example.com%2F"
+    );
+    let pane = server.get("/", &[]).await;
+    assert!(pane.text().contains("src=\"http://127.0.0.1:7001/office.js\""));
+    let policy = pane.header(CONTENT_SECURITY_POLICY);
+    for name in ["frame-ancestors", "script-src"] {
+        assert!(
+            directive(policy, name).contains("http://127.0.0.1:7001"),
+            "{name}: {policy}"
+        );
     }
 }
 

@@ -240,6 +240,10 @@ fn print_welcome(port: u16, sandbox: &Sandbox, scratch: &Path) {
         sandbox.ews_url
     );
     println!(
+        "  Its Salesforce, as pages:                         {}/",
+        sandbox.salesforce.http
+    );
+    println!(
         "  What the sandbox holds and how to break it:       {}/info",
         sandbox.control
     );
