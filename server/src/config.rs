@@ -829,11 +829,20 @@ mod tests {
         let outlook = config.outlook;
         let script = outlook.office_js.unwrap();
         assert_eq!(script.as_str(), "http://127.0.0.1:7001/office.js");
-        assert!(outlook.frame_ancestors.contains(&"http://127.0.0.1:7001".to_owned()));
+        assert!(
+            outlook
+                .frame_ancestors
+                .contains(&"http://127.0.0.1:7001".to_owned())
+        );
         // What is said is meant.
         let (config, _) = load_text(GOOD, &[preview, ("TANDEM_OUTLOOK_OFFICE_JS", "")]).unwrap();
         assert_eq!(config.outlook.office_js, None);
-        for wrong in ["https://evil.example/", "http://192.0.2.1:7001/", "file:///tmp", "x"] {
+        for wrong in [
+            "https://evil.example/",
+            "http://192.0.2.1:7001/",
+            "file:///tmp",
+            "x",
+        ] {
             assert!(
                 load_text(GOOD, &[("TANDEM_OUTLOOK_PREVIEW", wrong)]).is_err(),
                 "{wrong}"

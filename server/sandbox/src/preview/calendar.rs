@@ -207,7 +207,11 @@ fn line(picture: &str, text: &str) -> String {
     if text.is_empty() {
         String::new()
     } else {
-        format!("<p class=\"line\">{}<span>{}</span></p>", icon(picture), escape(text))
+        format!(
+            "<p class=\"line\">{}<span>{}</span></p>",
+            icon(picture),
+            escape(text)
+        )
     }
 }
 
@@ -273,10 +277,19 @@ fn read(view: &View, zone: &Zone, event: &Value, day: Date, colours: &[(String, 
         tandem_button(view),
         escape(text("subject")),
         chips(&event["categories"], colours),
-        line("clock", &format!("{}, {span}", title_of(view.lang, zone.wall(start).date()))),
+        line(
+            "clock",
+            &format!("{}, {span}", title_of(view.lang, zone.wall(start).date()))
+        ),
         line("repeat", repeated),
-        line("place", event["location"]["displayName"].as_str().unwrap_or_default()),
-        line("people", &format!("{} {organizer}", say("Organizer:", "Organisator:"))),
+        line(
+            "place",
+            event["location"]["displayName"].as_str().unwrap_or_default()
+        ),
+        line(
+            "people",
+            &format!("{} {organizer}", say("Organizer:", "Organisator:"))
+        ),
         answers(view, event),
         invited(event, view.lang),
         files(event),
@@ -294,7 +307,10 @@ fn meeting(zone: &Zone, event: &Value) -> Meeting {
         let all: Vec<String> = all
             .filter(|one| one["type"] == ty)
             .map(|one| {
-                let (name, address) = (text(&one["emailAddress"]["name"]), text(&one["emailAddress"]["address"]));
+                let (name, address) = (
+                    text(&one["emailAddress"]["name"]),
+                    text(&one["emailAddress"]["address"]),
+                );
                 if name == address {
                     address
                 } else {
@@ -314,9 +330,7 @@ fn meeting(zone: &Zone, event: &Value) -> Meeting {
         required: guests("required"),
         optional: guests("optional"),
         body: text(&event["body"]["content"]).trim().to_owned(),
-        categories: categories
-            .filter_map(|c| c.as_str().map(str::to_owned))
-            .collect(),
+        categories: categories.filter_map(|c| c.as_str().map(str::to_owned)).collect(),
         quietly: false,
         offset: compose::offset(zone, start),
     }
@@ -341,10 +355,7 @@ pub(super) fn page(
             compose::event_form(view, &meeting(&zone, event), Some(event), day, &colours),
             item::event(view, event),
         ),
-        Some(event) => (
-            read(view, &zone, event, day, &colours),
-            item::event(view, event),
-        ),
+        Some(event) => (read(view, &zone, event, day, &colours), item::event(view, event)),
         None => (
             format!(
                 "<div class=\"reading empty\">{}<p>{}</p>{}</div>",

@@ -37,7 +37,10 @@ fn listed(list: &Value) -> String {
         .into_iter()
         .flatten()
         .map(|one| {
-            let (name, address) = (text(&one["emailAddress"]["name"]), text(&one["emailAddress"]["address"]));
+            let (name, address) = (
+                text(&one["emailAddress"]["name"]),
+                text(&one["emailAddress"]["address"]),
+            );
             if name == address || name.is_empty() {
                 address
             } else {
@@ -117,7 +120,15 @@ pub(super) fn mail_page(
     } else {
         letter.subject.clone()
     };
-    let people = |name: &str, label: &str, value: &str| field(name, label, "text", value, " autocomplete=\"off\" spellcheck=\"false\" list=\"known\"");
+    let people = |name: &str, label: &str, value: &str| {
+        field(
+            name,
+            label,
+            "text",
+            value,
+            " autocomplete=\"off\" spellcheck=\"false\" list=\"known\"",
+        )
+    };
     let form = format!(
         "<form class=\"compose\" id=\"compose\" data-kind=\"mail\" method=\"post\" action=\"/send\">\
          <div class=\"tools\" role=\"toolbar\" aria-label=\"{}\"><button class=\"primary\" name=\"do\" value=\"send\">{}<span>{}</span></button>\
@@ -145,7 +156,7 @@ pub(super) fn mail_page(
         mail::files(&draft),
         say("Message", "Nachricht"),
         // The first line break after the tag is none.
-        format!("\n{}", escape(&letter.body)),
+        String::from("\n") + &escape(&letter.body),
         hidden("id", letter.draft.as_deref().unwrap_or_default()),
         hidden("reply", letter.reply_to.as_deref().unwrap_or_default()),
         hidden("categories", &json!(letter.categories).to_string()),
@@ -214,15 +225,39 @@ pub(super) fn event_form(
         tandem_button(view),
         meeting.offset,
         field("subject", say("Title", "Titel"), "text", &meeting.subject, ""),
-        field("required", say("Required", "Erforderlich"), "text", &meeting.required, " list=\"known\" autocomplete=\"off\""),
-        field("optional", say("Optional", "Optional"), "text", &meeting.optional, " list=\"known\" autocomplete=\"off\""),
-        field("start", say("Start", "Beginn"), "datetime-local", &meeting.start, " required"),
-        field("end", say("End", "Ende"), "datetime-local", &meeting.end, " required"),
+        field(
+            "required",
+            say("Required", "Erforderlich"),
+            "text",
+            &meeting.required,
+            " list=\"known\" autocomplete=\"off\""
+        ),
+        field(
+            "optional",
+            say("Optional", "Optional"),
+            "text",
+            &meeting.optional,
+            " list=\"known\" autocomplete=\"off\""
+        ),
+        field(
+            "start",
+            say("Start", "Beginn"),
+            "datetime-local",
+            &meeting.start,
+            " required"
+        ),
+        field(
+            "end",
+            say("End", "Ende"),
+            "datetime-local",
+            &meeting.end,
+            " required"
+        ),
         field("location", say("Location", "Ort"), "text", &meeting.location, ""),
         chips(&json!(meeting.categories), colours),
         event.map_or_else(String::new, mail::files),
         say("Description", "Beschreibung"),
-        format!("\n{}", escape(&meeting.body)),
+        String::from("\n") + &escape(&meeting.body),
         hidden("id", id),
         hidden("categories", &json!(meeting.categories).to_string()),
         hidden("headers", "{}"),

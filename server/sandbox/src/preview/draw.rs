@@ -29,30 +29,57 @@ pub(super) struct Part {
 const ICONS: &[(&str, &str)] = &[
     ("mail", "M2.5 5h15v10.5h-15zM3 5.5l7 5.5 7-5.5"),
     ("calendar", "M3 4.5h14v12.5H3zM3 8.2h14M6.5 2.5v3.2M13.5 2.5v3.2"),
-    ("cloud", "M6 15.5a3.6 3.6 0 0 1-.5-7.1 4.6 4.6 0 0 1 8.8-.9 4 4 0 0 1 .2 8z"),
+    (
+        "cloud",
+        "M6 15.5a3.6 3.6 0 0 1-.5-7.1 4.6 4.6 0 0 1 8.8-.9 4 4 0 0 1 .2 8z",
+    ),
     ("inbox", "M3 11l2-7h10l2 7v5.5H3zM3 11h4l1 2h4l1-2h4"),
     ("drafts", "M3 17h3.5L16 7.5 12.5 4 3 13.5zM11 5.5L14.5 9"),
     ("sentitems", "M3 9.5L17 3l-4.5 14-3.2-5.8zM9.3 11.2L17 3"),
     ("archive", "M3 4h14v3.5H3zM4.2 7.5V16h11.6V7.5M8 10.5h4"),
     ("junkemail", "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM5 5l10 10"),
-    ("deleteditems", "M4 5.5h12M8 5.5V3.5h4v2M5.5 5.5l.8 11.5h7.4l.8-11.5M8.5 8.5v5.5M11.5 8.5v5.5"),
+    (
+        "deleteditems",
+        "M4 5.5h12M8 5.5V3.5h4v2M5.5 5.5l.8 11.5h7.4l.8-11.5M8.5 8.5v5.5M11.5 8.5v5.5",
+    ),
     ("folder", "M2.5 15.5v-11h5l1.8 2h8.2v9z"),
     ("reply", "M8 5L3 9.5 8 14v-3c4 0 7 .8 9 4-.4-5-3.6-7.6-9-7.7z"),
-    ("attach", "M14.5 9.2l-5.3 5.3a3.2 3.2 0 0 1-4.5-4.5l6-6a2.2 2.2 0 0 1 3 3l-5.9 6a1 1 0 0 1-1.5-1.5L11.5 6"),
-    ("pin", "M12 3l5 5-2 .7-2.5 2.6-.4 3.2-1 1-6.6-6.6 1-1 3.2-.4L11.3 5zM6.7 13.3L3 17"),
+    (
+        "attach",
+        "M14.5 9.2l-5.3 5.3a3.2 3.2 0 0 1-4.5-4.5l6-6a2.2 2.2 0 0 1 3 3l-5.9 6a1 1 0 0 1-1.5-1.5L11.5 6",
+    ),
+    (
+        "pin",
+        "M12 3l5 5-2 .7-2.5 2.6-.4 3.2-1 1-6.6-6.6 1-1 3.2-.4L11.3 5zM6.7 13.3L3 17",
+    ),
     ("close", "M5 5l10 10M15 5L5 15"),
-    ("wide", "M3 4.5h14v11H3zM12 4.5v11M8.5 10H5M6.5 8.2L4.8 10l1.7 1.8"),
-    ("people", "M7.5 9.5a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM2 16.5c.3-3 2.4-5 5.5-5s5.2 2 5.5 5M13 9a2.5 2.5 0 1 0-.5-4.9M14.5 11.7c2 .4 3.3 2 3.5 4.3"),
+    (
+        "wide",
+        "M3 4.5h14v11H3zM12 4.5v11M8.5 10H5M6.5 8.2L4.8 10l1.7 1.8",
+    ),
+    (
+        "people",
+        "M7.5 9.5a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM2 16.5c.3-3 2.4-5 5.5-5s5.2 2 5.5 5M13 9a2.5 2.5 0 1 0-.5-4.9M14.5 11.7c2 .4 3.3 2 3.5 4.3",
+    ),
     ("send", "M3 4l14.5 6L3 16l1.8-6zM4.8 10H11"),
     ("plus", "M10 4v12M4 10h12"),
     ("left", "M12.5 4.5L7 10l5.5 5.5"),
     ("right", "M7.5 4.5L13 10l-5.5 5.5"),
     ("refresh", "M16 10a6 6 0 1 1-1.8-4.3L16 7.4M16 3.5v4h-4"),
-    ("place", "M10 17.5s-5.5-5-5.5-9a5.5 5.5 0 0 1 11 0c0 4-5.5 9-5.5 9zM10 10.5a2 2 0 1 0 0-4 2 2 0 0 0 0 4z"),
+    (
+        "place",
+        "M10 17.5s-5.5-5-5.5-9a5.5 5.5 0 0 1 11 0c0 4-5.5 9-5.5 9zM10 10.5a2 2 0 1 0 0-4 2 2 0 0 0 0 4z",
+    ),
     ("clock", "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM10 6v4.2l2.8 1.6"),
-    ("repeat", "M4 9V8a2.5 2.5 0 0 1 2.5-2.5H16M13.5 3L16 5.5 13.5 8M16 11v1a2.5 2.5 0 0 1-2.5 2.5H4M6.5 17L4 14.5 6.5 12"),
+    (
+        "repeat",
+        "M4 9V8a2.5 2.5 0 0 1 2.5-2.5H16M13.5 3L16 5.5 13.5 8M16 11v1a2.5 2.5 0 0 1-2.5 2.5H4M6.5 17L4 14.5 6.5 12",
+    ),
     ("check", "M4 10.5l4 4 8-9"),
-    ("question", "M7.5 7.5a2.5 2.5 0 1 1 3.6 2.3c-.8.4-1.1.9-1.1 1.7M10 14.5v.2"),
+    (
+        "question",
+        "M7.5 7.5a2.5 2.5 0 1 1 3.6 2.3c-.8.4-1.1.9-1.1 1.7M10 14.5v.2",
+    ),
 ];
 
 /// A drawing that says nothing to a screen reader.
@@ -88,7 +115,12 @@ pub(super) fn avatar(name: &str) -> String {
 /// The chips of an item's categories.
 pub(super) fn chips(categories: &Value, colours: &[(String, String)]) -> String {
     let mut out = String::new();
-    for name in categories.as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for name in categories
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         let colour = colours
             .iter()
             .find(|(known, _)| known == name)
@@ -151,8 +183,8 @@ fn choices(view: &View, people: &[Somebody]) -> String {
         + &option("exchange", "Exchange 2019", view.server == Server::Exchange);
     let langs = option("en-US", "English", view.lang == Lang::En)
         + &option("de-DE", "Deutsch", view.lang == Lang::De);
-    let themes = option("light", say("Light", "Hell"), !view.dark)
-        + &option("dark", say("Dark", "Dunkel"), view.dark);
+    let themes =
+        option("light", say("Light", "Hell"), !view.dark) + &option("dark", say("Dark", "Dunkel"), view.dark);
     let popups = option("0", say("Pop-ups allowed", "Pop-ups erlaubt"), !view.blocked)
         + &option("1", say("Pop-ups blocked", "Pop-ups blockiert"), view.blocked);
     let select = |name: &str, label: &str, options: &str| {
@@ -299,11 +331,16 @@ pub(super) fn document(
 
 /// The colleagues, for the fields that take addresses.
 fn known(people: &[Somebody]) -> String {
-    let all: String = people
-        .iter()
-        .map(|one| format!("<option value=\"{} &lt;{}&gt;\">", escape(&one.name), escape(&one.address)))
-        .collect();
-    format!("<datalist id=\"known\">{all}</datalist>")
+    let mut out = String::from("<datalist id=\"known\">");
+    for one in people {
+        let _ = write!(
+            out,
+            "<option value=\"{} &lt;{}&gt;\">",
+            escape(&one.name),
+            escape(&one.address)
+        );
+    }
+    out + "</datalist>"
 }
 
 #[cfg(test)]
@@ -313,7 +350,10 @@ mod tests {
 
     #[test]
     fn nothing_ends_the_embedded_json() {
-        let html = embedded("item", &json!({ "subject": "</script><script>alert(1)</script>" }));
+        let html = embedded(
+            "item",
+            &json!({ "subject": "</script><script>alert(1)</script>" }),
+        );
         assert_eq!(html.matches("</script>").count(), 1);
         assert_eq!(html.matches('<').count(), 2);
     }

@@ -64,10 +64,10 @@ fn stamp(value: &Value) -> Option<String> {
 /// The subject without `Re:` and the like.
 pub(super) fn normalized(subject: &str) -> &str {
     let mut rest = subject.trim();
-    while let Some(prefix) = PREFIXES
-        .iter()
-        .find(|p| rest.get(..p.len()).is_some_and(|start| start.eq_ignore_ascii_case(p)))
-    {
+    while let Some(prefix) = PREFIXES.iter().find(|p| {
+        rest.get(..p.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(p))
+    }) {
         rest = rest[prefix.len()..].trim_start();
     }
     rest

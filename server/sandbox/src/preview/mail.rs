@@ -13,7 +13,7 @@ use crate::graph::Told;
 use crate::pages::escape;
 
 /// The names of folders that every mailbox has.
-fn name_of<'a>(lang: Lang, folder: &'a Folder) -> &'a str {
+fn name_of(lang: Lang, folder: &Folder) -> &str {
     match folder.key.as_str() {
         "inbox" => lang.say("Inbox", "Posteingang"),
         "drafts" => lang.say("Drafts", "Entwürfe"),
@@ -184,10 +184,7 @@ fn addressed(label: &str, list: &Value) -> String {
     if all.is_empty() {
         String::new()
     } else {
-        format!(
-            "<p class=\"people\"><span>{label}</span> {}</p>",
-            all.join("; ")
-        )
+        format!("<p class=\"people\"><span>{label}</span> {}</p>", all.join("; "))
     }
 }
 

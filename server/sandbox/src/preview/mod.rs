@@ -231,7 +231,7 @@ impl Preview {
                     .map(|(_, value)| value.to_owned())
                     .collect();
                 outlook.set_categories(kind, get("id"), &chosen)?;
-                self.same_page(parts, back)
+                Self::same_page(parts, back)
             }
             ["do", "respond"] => {
                 outlook.respond(get("event"), get("answer"))?;
@@ -273,7 +273,7 @@ impl Preview {
     }
 
     /// Where the form stood, as the browser says it.
-    fn same_page(&self, parts: &Parts, otherwise: String) -> String {
+    fn same_page(parts: &Parts, otherwise: String) -> String {
         let referer = parts.headers.get(header::REFERER).and_then(|r| r.to_str().ok());
         referer
             .and_then(|text| Url::parse(text).ok())
@@ -294,7 +294,10 @@ impl Preview {
             .as_array()
             .into_iter()
             .flatten()
-            .map(|one| one.as_str().map_or_else(|| text(&one["displayName"]), str::to_owned))
+            .map(|one| {
+                one.as_str()
+                    .map_or_else(|| text(&one["displayName"]), str::to_owned)
+            })
             .collect();
         let colours = outlook.master_categories();
         let details = |own: &[String]| -> Value {
@@ -389,7 +392,13 @@ impl Preview {
                     })
                 }
             }
-            other => return Ok(refusal(9020, "NotSupported", &format!("the preview has no {other}"))),
+            other => {
+                return Ok(refusal(
+                    9020,
+                    "NotSupported",
+                    &format!("the preview has no {other}"),
+                ));
+            }
         };
         Ok(match outcome {
             Ok(value) => json!({ "value": value }),
@@ -430,7 +439,13 @@ impl Preview {
     }
 
     /// The answer with all its headers.
-    fn finish(&self, parts: &Parts, view: &View, people: &[Somebody], answer: Result<Answer, Told>) -> Response {
+    fn finish(
+        &self,
+        parts: &Parts,
+        view: &View,
+        people: &[Somebody],
+        answer: Result<Answer, Told>,
+    ) -> Response {
         let via = parts.extensions.get::<Via>();
         let partly = parts.headers.contains_key("preview-part");
         let (status, media, text) = match answer {
@@ -438,7 +453,11 @@ impl Preview {
             Ok(Answer::Json(value)) => (200, "application/json", value.to_string()),
             Ok(Answer::Text(media, text)) => (200, media, text),
             Ok(Answer::Part(part)) if partly => (200, "text/html; charset=utf-8", draw::inner(&part)),
-            Ok(Answer::Part(part)) => (200, "text/html; charset=utf-8", self.page(view, people, via, &part)),
+            Ok(Answer::Part(part)) => (
+                200,
+                "text/html; charset=utf-8",
+                self.page(view, people, via, &part),
+            ),
             Err(told) => {
                 let part = refused(view, &told);
                 let text = if partly {
@@ -549,7 +568,7 @@ async fn serve(State(preview): State<Preview>, request: Request) -> Response {
     if let Some(host) = parts.headers.get(header::HOST).and_then(|h| h.to_str().ok())
         && let Some(port) = host.strip_prefix("localhost:")
         && parts.method == Method::GET
-        && !parts.uri.path().ends_with(".js")
+        && parts.uri.path() != "/office.js"
         && let Some(via) = parts.extensions.get::<Via>()
     {
         let rest = parts.uri.path_and_query().map_or("/", |p| p.as_str());
@@ -563,7 +582,9 @@ async fn serve(State(preview): State<Preview>, request: Request) -> Response {
         _ => Form::default(),
     };
     if view.take(&choosing) {
-        let to = choosing.get("to").filter(|to| to.starts_with('/') && !to.starts_with("//"));
+        let to = choosing
+            .get("to")
+            .filter(|to| to.starts_with('/') && !to.starts_with("//"));
         return redirect(to.unwrap_or("/mail/inbox"), &view.cookies());
     }
     let answer = preview.answer(&parts, &body, &view, &people);

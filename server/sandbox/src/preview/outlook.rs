@@ -165,7 +165,12 @@ impl Outlook<'_> {
                 };
                 (place.unwrap_or(WELL_KNOWN.len()), folder)
             })
-            .filter(|(_, folder)| !matches!(folder.name.as_str(), "Outbox" | "Conversation History" | "Sync Issues"))
+            .filter(|(_, folder)| {
+                !matches!(
+                    folder.name.as_str(),
+                    "Outbox" | "Conversation History" | "Sync Issues"
+                )
+            })
             .collect();
         folders.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.name.cmp(&b.1.name)));
         Ok(folders.into_iter().map(|(_, folder)| folder).collect())
@@ -279,10 +284,7 @@ impl Outlook<'_> {
     pub(super) fn categories(&self, kind: &str, id: &str) -> Result<Vec<String>, Told> {
         let item = self.get(&format!("/me/{kind}/{id}"))?;
         let all = item["categories"].as_array().cloned().unwrap_or_default();
-        Ok(all
-            .iter()
-            .filter_map(|c| c.as_str().map(str::to_owned))
-            .collect())
+        Ok(all.iter().filter_map(|c| c.as_str().map(str::to_owned)).collect())
     }
 
     pub(super) fn set_categories(&self, kind: &str, id: &str, all: &[String]) -> Result<(), Told> {
@@ -411,7 +413,10 @@ pub(super) fn addresses(text: &str) -> Vec<(String, String)> {
             Some((name, rest)) => {
                 let address = rest.trim_end_matches('>').trim();
                 let name = name.trim().trim_matches('"');
-                (if name.is_empty() { address } else { name }.to_owned(), address.to_owned())
+                (
+                    if name.is_empty() { address } else { name }.to_owned(),
+                    address.to_owned(),
+                )
             }
             None => (one.to_owned(), one.to_owned()),
         })

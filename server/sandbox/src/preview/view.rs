@@ -255,7 +255,11 @@ mod tests {
         ] {
             assert_eq!(pane(wrong), None, "{wrong}");
         }
-        for right in ["http://localhost:8080/", "https://127.0.0.1:1/", "http://[::1]:5/"] {
+        for right in [
+            "http://localhost:8080/",
+            "https://127.0.0.1:1/",
+            "http://[::1]:5/",
+        ] {
             assert!(pane(right).is_some(), "{right}");
         }
     }

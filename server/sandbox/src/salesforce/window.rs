@@ -24,11 +24,29 @@ const STYLE: &str = include_str!("window.css");
 const LISTED: usize = 200;
 const RELATED: usize = 25;
 /// What the head of each page leads to.
-const TABS: [&str; 7] = ["Account", "Contact", "Lead", "Opportunity", "Case", "Event", "Task"];
+const TABS: [&str; 7] = [
+    "Account",
+    "Contact",
+    "Lead",
+    "Opportunity",
+    "Case",
+    "Event",
+    "Task",
+];
 /// What a list shows of each record beside its name.
 const COLUMNS: [&str; 12] = [
-    "Title", "Company", "AccountId", "Email", "Phone", "StageName", "Amount", "Status", "StartDateTime", "ActivityDate",
-    "WhoId", "WhatId",
+    "Title",
+    "Company",
+    "AccountId",
+    "Email",
+    "Phone",
+    "StageName",
+    "Amount",
+    "Status",
+    "StartDateTime",
+    "ActivityDate",
+    "WhoId",
+    "WhatId",
 ];
 /// Activities come before other related records.
 const FIRST: [&str; 3] = ["Event", "Task", "EmailMessage"];
@@ -326,7 +344,9 @@ impl<'a> Window<'a> {
             );
         }
         if out.is_empty() {
-            out.push_str("<section class=\"card\"><h2>Related</h2><p>Nothing is related to this record.</p></section>");
+            out.push_str(
+                "<section class=\"card\"><h2>Related</h2><p>Nothing is related to this record.</p></section>",
+            );
         }
         out
     }
@@ -349,10 +369,10 @@ fn input(field: &Field, value: &Val) -> String {
             if value.is_true() { " selected" } else { "" }
         ),
         Kind::Picklist(values) => {
-            let options: String = values
-                .iter()
-                .map(|v| format!("<option>{}</option>", escape(v)))
-                .collect();
+            let mut options = String::new();
+            for value in values {
+                let _ = write!(options, "<option>{}</option>", escape(value));
+            }
             format!(
                 "<input id=\"i-{id}\" name=\"{id}\" value=\"{shown}\" list=\"l-{id}\"><datalist id=\"l-{id}\">{options}</datalist>"
             )
@@ -463,8 +483,7 @@ pub(super) fn answer(state: &mut State, parts: &Parts, body: &[u8], now_ms: i64)
     let (object, id) = match names.as_slice() {
         ["lightning", "o", object, ..] => (*object, None),
         ["lightning", "r", object, id, ..] => (*object, Id::parse(id)),
-        ["lightning", "r", id] => ("", Id::parse(id)),
-        [id] => ("", Id::parse(id)),
+        ["lightning", "r", id] | [id] => ("", Id::parse(id)),
         _ => return missing(state),
     };
     let Some(id) = id else {
@@ -511,15 +530,17 @@ mod tests {
 
     #[test]
     fn an_id_alone_is_a_page_and_the_api_is_none() {
-        for page in [
-            "/",
-            "/0035g00000ABCDEAA2",
-            "/0035g00000ABCDE",
-            "/lightning/o/Contact/list",
-        ] {
+        let id = Id::make("003", "5g", 7);
+        let (long, short) = (format!("/{id}"), format!("/{}", id.short()));
+        for page in ["/", &long, &short, "/lightning/o/Contact/list"] {
             assert!(is_page(page), "{page}");
         }
-        for other in ["/services/data", "/services/oauth2/token", "/id/1/2", "/favicon.ico"] {
+        for other in [
+            "/services/data",
+            "/services/oauth2/token",
+            "/id/1/2",
+            "/favicon.ico",
+        ] {
             assert!(!is_page(other), "{other}");
         }
     }
