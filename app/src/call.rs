@@ -20,10 +20,14 @@ pub enum Call {
     CancelBackfill,
     SignOut,
     Ticket,
+    // The settings page.
+    SaveSettings,
+    ResetSettings,
+    CureIssues,
 }
 
 impl Call {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Pane,
         Self::ConnectExchange,
         Self::ConnectOffice,
@@ -41,6 +45,9 @@ impl Call {
         Self::CancelBackfill,
         Self::SignOut,
         Self::Ticket,
+        Self::SaveSettings,
+        Self::ResetSettings,
+        Self::CureIssues,
     ];
 
     /// The call at this path.
@@ -67,6 +74,9 @@ impl Call {
             Self::CancelBackfill => "/api/cancel_backfill",
             Self::SignOut => "/api/sign_out",
             Self::Ticket => "/api/ticket",
+            Self::SaveSettings => "/api/save_settings",
+            Self::ResetSettings => "/api/reset_settings",
+            Self::CureIssues => "/api/cure_issues",
         }
     }
 }

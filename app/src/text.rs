@@ -9,6 +9,8 @@ mod issues;
 mod lang;
 mod menu;
 mod sessions;
+#[cfg(feature = "ssr")]
+pub mod settings;
 mod setup;
 mod sign_in;
 mod states;

@@ -215,6 +215,10 @@ pub fn invalid_field(field: InvalidField) -> &'static str {
             "Das ist weder Id noch Link eines Datensatzes in Salesforce. Kopieren Sie ihn aus der Adresszeile des \
              Browsers.",
         ),
+        InvalidField::Setting(_) => say(
+            "Nothing was saved: a setting cannot be taken as it is. It says so below.",
+            "Es wurde nichts gespeichert: Eine Einstellung kann so nicht übernommen werden. Unten steht, welche.",
+        ),
         InvalidField::Code => say(
             "This code is not right, or has expired. Sign in again for a new one.",
             "Dieser Code stimmt nicht oder ist abgelaufen. Melden Sie sich noch einmal an, dann gibt es einen neuen.",

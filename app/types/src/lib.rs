@@ -6,6 +6,7 @@ mod ids;
 mod reason;
 mod request;
 mod settings;
+mod settings_view;
 mod state;
 mod time;
 mod view;
@@ -17,6 +18,7 @@ pub use settings::{
     AttachmentRules, BrakeLimits, ConflictPolicy, ContactScope, DeletedInMailbox, Direction, Settings,
     SettingsError,
 };
+pub use settings_view::{DayView, HistoryView, IssuePage, SettingKey, SettingsView};
 pub use state::{ItemKind, Side, StateReason, SyncState};
 pub use time::Timestamp;
 pub use view::{

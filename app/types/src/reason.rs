@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::SettingKey;
+
 /// Why *Connect to Exchange* did not connect: what the user can do differs for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -275,4 +277,6 @@ pub enum InvalidField {
     Dates,
     /// A record of Salesforce.
     Record,
+    /// A setting, in the settings page.
+    Setting(SettingKey),
 }

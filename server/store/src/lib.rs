@@ -48,7 +48,7 @@ pub use memory::{MemoryConnection, MemoryStore};
 pub use org::OrgRow;
 pub use overview::{Overview, StateCount};
 pub use reading::{IssuePick, ItemIssue};
-pub use settings::{SettingsFault, resolve as resolve_settings};
+pub use settings::{SettingsFault, WrongSetting, resolve as resolve_settings};
 pub use sign_ins::WaitingSignIn;
 pub use sweep::Swept;
 pub use tandem_sync::ports::StoreError;

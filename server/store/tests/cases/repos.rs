@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tandem_store::{
-    CodeRow, FlowRow, GrantSecret, IssuePick, NewUser, Provider, RefreshTurn, Store, StoreError,
+    CodeRow, FlowRow, GrantSecret, IssuePick, NewUser, Provider, RefreshTurn, Store, StoreError, Trouble,
     WaitingSignIn, WebSession, WebSessionNew,
 };
 use tandem_sync::BaseHash;
 use tandem_sync::model::{ItemId, LinkKey};
 use tandem_sync::ports::{Claim, Commit, Issue, IssueKey, JournalAct, LinkAsk, Pick, Store as _, Wish};
 use tandem_types::{
-    IssueCode, ItemKind, MailboxAccount, MailboxServer, Settings, Side, StateReason, SyncState,
+    IssueCode, ItemKind, MailboxAccount, MailboxServer, Settings, Side, StateReason,
+    SyncState,
 };
 
 use crate::common::{
@@ -1141,6 +1142,11 @@ pub(crate) async fn pages_and_picks(store: Store) {
     }
     assert_eq!(paged.iter().map(|s| s.id.clone()).collect::<Vec<_>>(), ran);
     assert_eq!(store.sessions_before(&cid(2), &ran[0], 3).await.unwrap(), []);
+    let third = paged[2].started;
+    let since = store.sessions_since(&id, third).await.unwrap();
+    assert!(!since.is_empty() && since.iter().all(|session| session.started >= third));
+    assert_eq!(since, paged[..since.len()]);
+    assert_eq!(store.sessions_since(&cid(2), T0).await.unwrap(), []);
     assert_eq!(store.sessions_before(&id, &new_session(), 3).await.unwrap(), []);
 
     let all = IssuePick::default();
