@@ -10,6 +10,8 @@ mod lang;
 mod menu;
 mod sessions;
 #[cfg(feature = "ssr")]
+pub mod mail;
+#[cfg(feature = "ssr")]
 pub mod settings;
 mod setup;
 mod sign_in;

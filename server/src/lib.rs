@@ -8,6 +8,7 @@ mod grants;
 mod history;
 pub mod http;
 pub mod hub;
+mod mail;
 mod patience;
 mod settings_form;
 pub mod vault;

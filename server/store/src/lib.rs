@@ -33,6 +33,7 @@ mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trials;
+mod troubles;
 mod users;
 mod vault;
 mod web_sessions;
@@ -52,6 +53,7 @@ pub use settings::{SettingsFault, WrongSetting, resolve as resolve_settings};
 pub use sign_ins::WaitingSignIn;
 pub use sweep::Swept;
 pub use tandem_sync::ports::StoreError;
+pub use troubles::{Trouble, TroubleMail};
 pub use users::{NewUser, UserRow};
 pub use vault::{Vault, VaultError, WrappedKey};
 pub use web_sessions::{WebSession, WebSessionNew};
