@@ -6,6 +6,7 @@
 //! here.
 
 mod item;
+mod settings;
 
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +26,8 @@ use tandem_types::{
 use crate::backend::{Backend, backend};
 use crate::call::{Call, form};
 use crate::page::{Estimate, OtherMailbox, Page, PageData, Told, Undone};
-use crate::shell::{draw, language, nobody};
+use crate::place::{Part, Place};
+use crate::shell::{draw, fetch, language, nobody};
 
 /// Names the page ([`Page::as_str`]) that our script wants as the answer; in the answer, the page that it is.
 pub const PAGE_HEADER: HeaderName = HeaderName::from_static("tandem-page");
@@ -63,9 +65,10 @@ fn plain_form() -> bool {
 }
 
 /// Leads a plain form to the place of the settings page that says the answer.
-fn tell<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>, place: &str) {
+fn tell<'a>(part: Part, fields: impl IntoIterator<Item = (&'a str, &'a str)>, place: &str) {
     if plain_form() {
-        leptos_axum::redirect(&format!("/settings?{}#{place}", form(fields)));
+        let page = Place::of(part).url();
+        leptos_axum::redirect(&format!("{page}?{}#{place}", form(fields)));
     }
 }
 
@@ -94,6 +97,7 @@ fn say(saying: impl FnOnce() -> Saying) {
 /// field, 429 too often, 503 unavailable. A call that has no page (a ticket) is answered as ever.
 pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) -> Response<Body> {
     let by = Call::of(request.uri().path()).filter(|call| *call != Call::Ticket);
+    let place = settings_place(page, request.headers());
     let lang = language(None, request.headers());
     let said = Said::default();
     let context = {
@@ -127,8 +131,10 @@ pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) 
         Some(Refused { error, search }) => (Some(error), search),
         None => (None, Vec::new()),
     };
+    let (settings, failed) = fetch(place, &*backend, &view).await;
     let html = draw(&PageData {
-        refused,
+        refused: refused.or(failed),
+        settings,
         search,
         lang,
         by: Some(by),
@@ -144,6 +150,17 @@ pub async fn call_page(page: Page, backend: Arc<dyn Backend>, request: Request) 
         .headers
         .insert(PAGE_HEADER, HeaderValue::from_static(page.as_str()));
     Response::from_parts(parts, Body::from(html))
+}
+
+/// Where in the settings the page is that our script stands in.
+fn settings_place(page: Page, headers: &http::HeaderMap) -> Option<Place> {
+    let word = headers.get(PAGE_HEADER).and_then(|value| value.to_str().ok());
+    (page == Page::Settings).then(|| word.map(Place::of_word).unwrap_or_default())
+}
+
+/// As [`answer`], where nothing else is to be said.
+fn refuse<T>(error: ApiError) -> Answer<T> {
+    answer(Err(error))
 }
 
 /// As [`answer`], where the page is the answer.
@@ -291,7 +308,11 @@ async fn undo_session(session: SessionId) -> Answer<UndoView> {
         }))
     });
     let (done, left) = (undone.undone.to_string(), undone.left.len().to_string());
-    tell([("undone", done.as_str()), ("left", left.as_str())], "sessions");
+    tell(
+        Part::General,
+        [("undone", done.as_str()), ("left", left.as_str())],
+        "sessions",
+    );
     Ok(undone)
 }
 
@@ -307,6 +328,7 @@ async fn estimate_backfill(from: String, to: String) -> Answer<u32> {
     });
     let days = [("from", from.trim()), ("to", to.trim())];
     tell(
+        Part::Sync,
         days.into_iter().chain([("mails", mails.to_string().as_str())]),
         "backfill",
     );

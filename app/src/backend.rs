@@ -1,6 +1,9 @@
 mod item;
+mod settings;
 
 use std::sync::Arc;
+
+pub use settings::SettingsBackend;
 
 use async_trait::async_trait;
 use tandem_types::{
@@ -16,7 +19,7 @@ pub use item::ItemBackend;
 /// calls but [`Backend::pane`] answer [`ApiError::SignedOut`] without such a session, and all that change something
 /// return the view as it is afterwards.
 #[async_trait]
-pub trait Backend: ItemBackend + Send + Sync {
+pub trait Backend: ItemBackend + SettingsBackend + Send + Sync {
     /// What the pane shows. Without a web session: the signed-out view, never an error for that reason.
     async fn pane(&self) -> Result<PaneView, ApiError>;
 

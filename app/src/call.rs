@@ -34,10 +34,14 @@ pub enum Call {
     LogCall,
     AddTask,
     RecordDetail,
+    // The settings page.
+    SaveSettings,
+    ResetSettings,
+    CureIssues,
 }
 
 impl Call {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::Pane,
         Self::ConnectExchange,
         Self::ConnectOffice,
@@ -68,6 +72,9 @@ impl Call {
         Self::LogCall,
         Self::AddTask,
         Self::RecordDetail,
+        Self::SaveSettings,
+        Self::ResetSettings,
+        Self::CureIssues,
     ];
 
     /// The call at this path.
@@ -107,6 +114,9 @@ impl Call {
             Self::LogCall => "/api/log_call",
             Self::AddTask => "/api/add_task",
             Self::RecordDetail => "/api/record_detail",
+            Self::SaveSettings => "/api/save_settings",
+            Self::ResetSettings => "/api/reset_settings",
+            Self::CureIssues => "/api/cure_issues",
         }
     }
 }

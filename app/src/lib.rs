@@ -25,6 +25,8 @@ mod office;
 #[cfg(feature = "ssr")]
 mod page;
 #[cfg(feature = "ssr")]
+mod place;
+#[cfg(feature = "ssr")]
 mod shell;
 pub mod text;
 #[cfg(feature = "ssr")]
@@ -35,12 +37,14 @@ pub use call::Call;
 #[cfg(feature = "ssr")]
 pub use api::{PAGE_HEADER, Refusal, call_page};
 #[cfg(feature = "ssr")]
-pub use backend::{Backend, ItemBackend, backend};
+pub use backend::{Backend, ItemBackend, SettingsBackend, backend};
 #[cfg(feature = "hydrate")]
 pub use browser::hydrate;
 #[cfg(feature = "ssr")]
 pub use handover::{Handover, consent_page, handover_failed_page, handover_page, handover_said_page};
 #[cfg(feature = "ssr")]
-pub use page::{Estimate, OtherMailbox, Page, PageData, Told, Undone};
+pub use page::{Estimate, OtherMailbox, Page, PageData, SettingsPage, Told, Undone};
 #[cfg(feature = "ssr")]
-pub use shell::{OfficeScript, draw, load, render, shell};
+pub use place::{Part, Place};
+#[cfg(feature = "ssr")]
+pub use shell::{OfficeScript, draw, language, load, render, shell};

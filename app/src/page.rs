@@ -1,9 +1,11 @@
 use leptos::prelude::*;
 use tandem_types::{
-    ApiError, ConnectionView, ItemView, MailboxServer, PaneView, SearchStep, StateReason, SyncState, UndoView,
+    ApiError, ConnectionView, HistoryView, IssuePage, ItemView, MailboxServer, PaneView, SearchStep,
+    SettingsView, StateReason, SyncState, UndoView,
 };
 
 use crate::call::Call;
+use crate::place::Place;
 use crate::text::Lang;
 use crate::{text, ui};
 
@@ -30,7 +32,9 @@ impl Page {
         }
     }
 
+    /// From the page's word, or what it has for itself: `settings/issues?kind=contact`.
     pub fn parse(word: &str) -> Option<Self> {
+        let word = word.split(['/', '?']).next()?;
         Self::ALL.into_iter().find(|page| page.as_str() == word)
     }
 
@@ -63,6 +67,17 @@ pub struct PageData {
     pub told: Option<Told>,
     /// The item that is open in Outlook; `None`: the page says nothing about it.
     pub item: Option<ItemView>,
+    /// Of the settings page: where in it, and what only stands there.
+    pub settings: Option<Box<SettingsPage>>,
+}
+
+/// A part of the settings, with what it is drawn from beside the view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettingsPage {
+    pub place: Place,
+    pub settings: Option<SettingsView>,
+    pub history: Option<HistoryView>,
+    pub issues: Option<IssuePage>,
 }
 
 /// The answer to a call that is no view.
@@ -71,6 +86,10 @@ pub enum Told {
     Estimate(Estimate),
     Undone(Undone),
     OtherMailbox(OtherMailbox),
+    /// Settings are stored.
+    Saved,
+    /// Settings are as the organisation has them.
+    Reset,
 }
 
 /// About how many mails there are from a day to a day, both `YYYY-MM-DD` and included.
@@ -117,6 +136,15 @@ impl PageData {
             activate: false,
             told: None,
             item: None,
+            settings: None,
+        }
+    }
+
+    /// What the page's script asks for it by.
+    fn word(&self) -> String {
+        match &self.settings {
+            Some(settings) => settings.place.word(),
+            None => self.page.as_str().to_owned(),
         }
     }
 
@@ -214,7 +242,7 @@ pub(crate) fn app(p: &PageData, loaded: bool) -> impl IntoView + use<> {
     view! {
         <div
             class=class
-            data-page=p.page.as_str()
+            data-page=p.word()
             data-now=p.view.now.micros().to_string()
             data-signed=p.connection().map(|_| "")
             data-again=p.look_again().map(|seconds| seconds.to_string())

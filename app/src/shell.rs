@@ -12,7 +12,8 @@ use tandem_types::{ApiError, PaneView, Timestamp, UndoView};
 
 use crate::api::Refusal;
 use crate::backend::Backend;
-use crate::page::{Estimate, Page, PageData, Told, Undone, app};
+use crate::page::{Estimate, Page, PageData, SettingsPage, Told, Undone, app};
+use crate::place::{Part, Place};
 use crate::text::{self, Lang};
 
 /// The address of office.js, in Outlook; by context. Absent in the browser preview.
@@ -51,6 +52,43 @@ pub async fn load(page: Page, backend: &dyn Backend, query: Option<&str>) -> Pag
     }
 }
 
+/// What stands at a place of the settings, and why it could not be had. Nothing for who is signed out.
+pub(crate) async fn fetch(
+    place: Option<Place>,
+    backend: &dyn Backend,
+    view: &PaneView,
+) -> (Option<Box<SettingsPage>>, Option<ApiError>) {
+    let Some(place) = place else {
+        return (None, None);
+    };
+    let mut page = SettingsPage {
+        place,
+        ..SettingsPage::default()
+    };
+    let failed = if view.viewer.is_some() {
+        fill(&mut page, backend).await.err()
+    } else {
+        None
+    };
+    (Some(Box::new(page)), failed)
+}
+
+async fn fill(page: &mut SettingsPage, backend: &dyn Backend) -> Result<(), ApiError> {
+    let place = &page.place;
+    match place.part {
+        Part::General => {
+            page.settings = Some(backend.settings().await?);
+            page.history = Some(backend.history(place.before.clone()).await?);
+        }
+        Part::Issues => page.issues = Some(backend.issue_page(place.kind, place.code, place.skip).await?),
+        Part::Sync | Part::Conflicts | Part::Linking | Part::Blocklist => {
+            page.settings = Some(backend.settings().await?);
+        }
+        Part::Connectivity | Part::Mapping | Part::Deactivate => {}
+    }
+    Ok(())
+}
+
 /// What `api` put into the query for a page without script. Whoever writes a link can write this too: only numbers and
 /// days are taken.
 fn told<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Told> {
@@ -69,6 +107,11 @@ fn told<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Told> {
     };
     if let (Some(from), Some(to), Some(mails)) = (day("from"), day("to"), number("mails")) {
         return Some(Told::Estimate(Estimate { from, to, mails }));
+    }
+    match value("done") {
+        Some("saved") => return Some(Told::Saved),
+        Some("reset") => return Some(Told::Reset),
+        _ => {}
     }
     let view = UndoView {
         undone: number("undone")?,
@@ -99,9 +142,15 @@ pub async fn render(
     context: impl Fn() + Clone + Send + Sync + 'static,
     request: Request,
 ) -> Response<Body> {
+    let uri = request.uri();
+    let data = load(page, &*backend, uri.query()).await;
+    let place = (page == Page::Settings).then(|| Place::parse(uri.path(), uri.query()));
+    let (settings, failed) = fetch(place, &*backend, &data.view).await;
     let data = PageData {
-        lang: language(request.uri().query(), request.headers()),
-        ..load(page, &*backend, request.uri().query()).await
+        lang: language(uri.query(), request.headers()),
+        refused: data.refused.or(failed),
+        settings,
+        ..data
     };
     let respond =
         leptos_axum::render_app_async_with_context(context, move || shell(options.clone(), data.clone()));
@@ -118,7 +167,7 @@ fn drawn(data: &PageData, loaded: bool) -> String {
 }
 
 /// The language of a request: as it was asked for (`?lang=de`), else Office's own, else the browser's.
-pub(crate) fn language(query: Option<&str>, headers: &http::HeaderMap) -> Lang {
+pub fn language(query: Option<&str>, headers: &http::HeaderMap) -> Lang {
     let value = |name| value(query.unwrap_or_default(), name);
     let accepted = || {
         let header = headers.get(http::header::ACCEPT_LANGUAGE);

@@ -8,8 +8,12 @@ mod backfill;
 mod issues;
 pub mod item;
 mod lang;
+#[cfg(feature = "ssr")]
+pub mod mail;
 mod menu;
 mod sessions;
+#[cfg(feature = "ssr")]
+pub mod settings;
 mod setup;
 mod sign_in;
 mod states;

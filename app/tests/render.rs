@@ -11,8 +11,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode, header};
 use leptos::config::LeptosOptions;
 use leptos::prelude::provide_context;
-use tandem_app::{Backend, Call, OfficeScript, Page, render, text};
-use tandem_types::{ApiError, InvalidField, PaneView, UndoView};
+use tandem_app::text::settings as words;
+use tandem_app::{Backend, Call, OfficeScript, PAGE_HEADER, Page, call_page, render, text};
+use tandem_types::{ApiError, InvalidField, PaneView, SettingKey, UndoView};
 
 fn options() -> LeptosOptions {
     LeptosOptions::builder().output_name("pane").build()
@@ -373,21 +374,186 @@ async fn setup_and_settings_say_all_that_is_known() {
     ] {
         assert!(shown(&setup).contains(word), "{word}");
     }
-    let settings = page("issues", Page::Settings, "/settings", None).await;
-    for word in [
-        "both ways",
-        "10,000 at most",
-        "30 minutes",
-        "332",
-        "looked only",
-        "&lt;b&gt;Bobby&lt;/b&gt; &amp; sons",
-        text::DEACTIVATE_LIST[3].get(),
-        "action=\"/api/deactivate\"",
+    for (uri, words_there) in [
+        ("/settings", ["332", "looked only", "120 syncs are kept"]),
+        (
+            "/settings/issues",
+            [
+                "&lt;b&gt;Bobby&lt;/b&gt; &amp; sons",
+                "/settings/issues?kind=task",
+                "action=\"/api/cure_issues\"",
+            ],
+        ),
+        (
+            "/settings/sync",
+            ["Both ways", "value=\"10000\"", "more than 200"],
+        ),
+        (
+            "/settings/conflicts",
+            [
+                "The newest change wins",
+                "Ask me",
+                "action=\"/api/save_settings\"",
+            ],
+        ),
+        (
+            "/settings/linking",
+            [
+                "e-mail field of leads",
+                words::OWN_DOMAINS.get(),
+                words::LOCKED_WHY.get(),
+            ],
+        ),
+        (
+            "/settings/blocklist",
+            [
+                "gran@home.example",
+                "<li>rival.example</li>",
+                "action=\"/api/reset_settings\"",
+            ],
+        ),
+        (
+            "/settings/connectivity",
+            [
+                text::MAIL_SERVER.get(),
+                "as=refresh",
+                text::CHANGE_SALESFORCE_HINT.get(),
+            ],
+        ),
+        (
+            "/settings/deactivate",
+            [
+                text::DEACTIVATE_LIST[3].get(),
+                "action=\"/api/deactivate\"",
+                "data-opens=\"deactivation\"",
+            ],
+        ),
+        // What there is not is the first part.
+        ("/settings/nowhere", ["332", "looked only", "id=\"general\""]),
     ] {
-        assert!(shown(&settings).contains(word), "{word}");
+        let html = page("issues", Page::Settings, uri, None).await;
+        for word in words_there {
+            assert!(shown(&html).contains(word), "{uri}: {word}");
+        }
+        let current: Vec<&str> = tags(shown(&html))
+            .filter(|tag| attribute(tag, "aria-current") == Some("page"))
+            .collect();
+        assert_eq!(current.len(), 1, "{uri}");
+        let out = page("signed-out", Page::Settings, uri, None).await;
+        assert!(shown(&out).contains(text::SIGN_IN.get()), "{uri}");
+        assert!(!shown(&out).contains(words::NAVIGATION.get()), "{uri}");
     }
-    let out = page("signed-out", Page::Settings, "/settings", None).await;
-    assert!(shown(&out).contains(text::SIGN_IN.get()) && !shown(&out).contains(text::WHAT_SYNCS.get()));
+}
+
+#[tokio::test]
+async fn a_setting_is_changed_in_a_plain_form_and_told_at_its_field() {
+    let there = page("in-step", Page::Settings, "/settings", None).await;
+    let saves = forms(shown(&there), Call::SaveSettings);
+    assert_eq!(saves.len(), 1);
+    assert!(saves[0].contains("name=\"set[interval_minutes]\"") && saves[0].contains("value=\"general\""));
+    assert!(
+        shown(&there).contains("Your organisation has: 60"),
+        "what the user has otherwise"
+    );
+
+    let plain = "text/html,*/*";
+    let given = "part=general&set%5Binterval_minutes%5D=45&form_token=x";
+    let saved = call("in-step", Call::SaveSettings, given, plain).await;
+    let back = saved.headers()[header::LOCATION].to_str().unwrap().to_owned();
+    assert_eq!(back, "/settings?done=saved");
+    let told = page("in-step", Page::Settings, &back, None).await;
+    assert!(shown(&told).contains(words::SAVED.get()));
+    let reset = call(
+        "in-step",
+        Call::ResetSettings,
+        "part=conflicts&keys=contact_conflicts+keep_history",
+        plain,
+    )
+    .await;
+    assert_eq!(
+        reset.headers()[header::LOCATION],
+        "/settings/conflicts?done=reset"
+    );
+    let told = page("in-step", Page::Settings, "/settings/conflicts?done=reset", None).await;
+    assert!(shown(&told).contains(words::WAS_RESET.get()));
+
+    // By our script: the same part, with what was wrong at its field, and nothing saved.
+    let wrong = asked(
+        "in-step",
+        Call::SaveSettings,
+        "set[interval_minutes]=1",
+        "settings",
+    )
+    .await;
+    assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let html = body(wrong).await;
+    let field = element(&html, "set-interval-minutes").expect("the field");
+    assert_eq!(attribute(field, "aria-invalid"), Some("true"));
+    let described = attribute(field, "aria-describedby").unwrap_or_default();
+    assert!(described.contains("set-interval-minutes-wrong"), "{described}");
+    assert!(html.contains(words::wrong(SettingKey::Interval)));
+    assert!(element(&html, "refused").is_some() && !html.contains(words::SAVED.get()));
+    // A box that is not ticked is not sent.
+    let untied = "boxes=save_emails+save_threads&set[save_threads]=on";
+    let html = body(asked("in-step", Call::SaveSettings, untied, "settings/sync").await).await;
+    assert!(html.contains(words::SAVED.get()));
+    assert_eq!(
+        attribute(html.get(1..).unwrap(), "data-page"),
+        Some("settings/sync")
+    );
+    let ticked = |id| element(&html, id).expect("the box").contains(" checked");
+    assert!(!ticked("set-save-emails") && ticked("set-save-threads"));
+}
+
+#[tokio::test]
+async fn the_history_has_pages_and_pictures() {
+    let html = page("issues", Page::Settings, "/settings", None).await;
+    let html = shown(&html);
+    assert_eq!(html.matches("<svg").count(), 3);
+    assert_eq!(html.matches("role=\"img\"").count(), 3);
+    for tag in tags(html).filter(|tag| tag.starts_with("svg")) {
+        for id in attribute(tag, "aria-labelledby").expect("its name").split(' ') {
+            assert!(element(html, id).is_some(), "{id}");
+        }
+    }
+    assert!(html.contains(words::CHART_TABLE.get()));
+    let older = tags(html)
+        .filter_map(|tag| attribute(tag, "href"))
+        .find(|href| href.contains("before="))
+        .expect("older ones");
+    let next = page("issues", Page::Settings, older, None).await;
+    assert!(shown(&next).contains(words::NEWEST.get()) && !shown(&next).contains(words::OLDER.get()));
+    let open = page("issues", Page::Settings, "/settings?show=unresolved", None).await;
+    assert!(shown(&open).contains("action=\"/api/cure\""));
+    assert!(forms(shown(&open), Call::UndoSession).is_empty());
+    let none = page("in-step-empty", Page::Settings, "/settings?show=unresolved", None).await;
+    assert!(shown(&none).contains(words::HISTORY_OPEN_EMPTY.get()));
+    let none = page("in-step-empty", Page::Settings, "/settings", None).await;
+    assert!(!shown(&none).contains("<svg"), "nothing to draw");
+}
+
+#[tokio::test]
+async fn issues_are_picked_and_cured_together() {
+    let all = page("issues", Page::Settings, "/settings/issues", None).await;
+    let boxes = |html: &str| html.matches("type=\"checkbox\"").count();
+    assert!(boxes(&all) > 1);
+    let contacts = page("issues", Page::Settings, "/settings/issues?kind=contact", None).await;
+    assert_eq!(boxes(&contacts), boxes(&all));
+    let tasks = page("issues", Page::Settings, "/settings/issues?kind=task", None).await;
+    assert_eq!(boxes(&tasks), 0);
+    let none = page("issues", Page::Settings, "/settings/issues?code=encrypted", None).await;
+    assert!(shown(&none).contains(words::ISSUES_NONE_PICKED.get()));
+    let first = tags(&all)
+        .find(|tag| attribute(tag, "name") == Some("issues[0]"))
+        .and_then(|tag| attribute(tag, "value"))
+        .expect("a box");
+    let form = format!("issues[0]={first}&cure=ignore");
+    let html = body(asked("issues", Call::CureIssues, &form, "settings/issues?kind=contact").await).await;
+    assert!(!html.contains(&format!("value=\"{first}\"")));
+    assert_eq!(
+        attribute(html.get(1..).unwrap(), "data-page"),
+        Some("settings/issues?kind=contact")
+    );
 }
 
 /// The forms of a page that go to this call.
@@ -484,7 +650,7 @@ async fn older_mails_are_saved_from_a_day_to_a_day() {
     async fn settings(name: &str, uri: &str) -> String {
         page(name, Page::Settings, uri, None).await
     }
-    let html = settings("in-step", "/settings").await;
+    let html = settings("in-step", "/settings/sync").await;
     let forms_there = forms(shown(&html), Call::StartBackfill);
     assert_eq!(forms_there.len(), 1);
     for name in ["from", "to"] {
@@ -501,9 +667,13 @@ async fn older_mails_are_saved_from_a_day_to_a_day() {
     let back = plain.headers()[header::LOCATION].to_str().unwrap().to_owned();
     assert_eq!(
         back,
-        "/settings?from=2026-01-01&to=2026-02-01&mails=1200#backfill"
+        "/settings/sync?from=2026-01-01&to=2026-02-01&mails=1200#backfill"
     );
-    let html = settings("in-step", "/settings?from=2026-01-01&to=2026-02-01&mails=1200").await;
+    let html = settings(
+        "in-step",
+        "/settings/sync?from=2026-01-01&to=2026-02-01&mails=1200",
+    )
+    .await;
     assert!(shown(&html).contains("From 1 January 2026 to 1 February 2026: about 1,200 e-mails to look at."));
     assert!(
         shown(&html).contains("value=\"2026-02-01\""),
@@ -513,22 +683,22 @@ async fn older_mails_are_saved_from_a_day_to_a_day() {
         "from=2026-01-01&to=<b>&mails=1",
         "from=2026-01-01&to=2026-02-01&mails=-1",
     ] {
-        let uri = format!("/settings?{}", query.replace('<', "%3C").replace('>', "%3E"));
+        let uri = format!("/settings/sync?{}", query.replace('<', "%3C").replace('>', "%3E"));
         let html = settings("in-step", &uri).await;
         assert!(!shown(&html).contains("to look at."), "{query}");
     }
 
-    let running = settings("backfill", "/settings").await;
+    let running = settings("backfill", "/settings/sync").await;
     let running = shown(&running);
     assert!(running.contains("480 of about 1,200 looked at, 127 saved"));
     assert!(running.contains("max=\"1200\"") && running.contains("value=\"480\""));
     assert_eq!(forms(running, Call::CancelBackfill).len(), 1);
     assert!(forms(running, Call::StartBackfill).is_empty());
-    let over = settings("backfilled", "/settings").await;
+    let over = settings("backfilled", "/settings/sync").await;
     assert!(shown(&over).contains("ended, 1,212 e-mails looked at, 311 saved"));
     assert_eq!(forms(shown(&over), Call::StartBackfill).len(), 1);
     for name in ["paused", "needs-sign-in", "skipped", "deactivated"] {
-        let html = settings(name, "/settings").await;
+        let html = settings(name, "/settings/sync").await;
         assert!(element(shown(&html), "backfill").is_none(), "{name}");
     }
     assert!(element(shown(&pane("backfill").await), "backfill").is_none());
@@ -607,13 +777,8 @@ async fn a_script_is_answered_by_the_page_as_it_is_afterwards() {
     .await;
     let html = body(undone).await;
     assert!(said(&html, "undo-told", "section").contains("3 items were left as they are."));
-    let estimated = scripted(
-        "in-step",
-        Page::Settings,
-        Call::EstimateBackfill,
-        form_of(Call::EstimateBackfill),
-    )
-    .await;
+    let days = form_of(Call::EstimateBackfill);
+    let estimated = asked("in-step", Call::EstimateBackfill, days, "settings/sync").await;
     assert!(said(&body(estimated).await, "estimate", "p").contains("about 1,200 e-mails"));
     let other = "code=123456&nonce=ab&outlook=b%40acme.example";
     let html = body(scripted("cloud-first", Page::Pane, Call::ConnectOffice, other).await).await;
@@ -658,7 +823,20 @@ async fn scripted(name: &str, page: Page, what: Call, form: &'static str) -> Res
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Body::from(form))
         .expect("a request");
-    tandem_app::call_page(page, Arc::new(states::Fake::new(name)), request).await
+    call_page(page, Arc::new(states::Fake::new(name)), request).await
+}
+
+/// As our script calls from a page that has this word for itself.
+async fn asked(name: &str, what: Call, form: &str, word: &str) -> Response<Body> {
+    let _ = any_spawner::Executor::init_tokio();
+    let request = Request::post(what.path())
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(PAGE_HEADER, word)
+        .body(Body::from(form.to_owned()))
+        .expect("a request");
+    let page = Page::parse(word).expect("a page");
+    call_page(page, Arc::new(states::Fake::new(name)), request).await
 }
 
 /// The item that is open, as a form carries it.
@@ -708,6 +886,9 @@ const fn form_of(what: Call) -> &'static str {
         Call::LogCall | Call::AddTask => concat!(item!(), "&record=003000000000001AAA&subject=Call+back"),
         Call::RecordDetail => concat!(item!(), "&record=003000000000001AAA"),
         Call::Item | Call::ItemWhole | Call::UnsaveItem => item!(),
+        Call::SaveSettings => "set%5Bcontacts%5D=off&form_token=x",
+        Call::ResetSettings => "keys=contacts&form_token=x",
+        Call::CureIssues => "issues%5B0%5D=00000000000000000000000000000001&cure=retry&form_token=x",
         _ => "form_token=x",
     }
 }

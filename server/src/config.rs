@@ -57,6 +57,13 @@ const KEYS: &[Key] = &[
     key("outlook", "frame_ancestors", Shape::List),
     key("outlook", "office_js", Shape::Text),
     key("outlook", "preview", Shape::Text),
+    key("mail", "server", Shape::Text),
+    key("mail", "port", Shape::Number),
+    key("mail", "tls", Shape::Text),
+    key("mail", "user", Shape::Text),
+    key("mail", "password", Shape::Text),
+    key("mail", "password_file", Shape::Text),
+    key("mail", "from", Shape::Text),
     key("worker", "sessions", Shape::Number),
     key("worker", "lease_seconds", Shape::Number),
 ];
@@ -95,6 +102,7 @@ struct Raw {
     ews: RawEws,
     net: RawNet,
     outlook: RawOutlook,
+    mail: RawMail,
     worker: RawWorker,
 }
 
@@ -144,6 +152,18 @@ struct RawOutlook {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct RawMail {
+    server: Option<String>,
+    port: Option<u16>,
+    tls: Option<String>,
+    user: Option<String>,
+    password: Option<SecretString>,
+    password_file: Option<PathBuf>,
+    from: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct RawWorker {
     sessions: Option<u32>,
     lease_seconds: Option<u32>,
@@ -168,6 +188,8 @@ pub struct Config {
     pub ews: EwsConfig,
     pub net: NetSettings,
     pub outlook: OutlookConfig,
+    /// `None`: nobody is told by mail that something broke.
+    pub mail: Option<MailConfig>,
     /// Sessions at the same time.
     pub worker_sessions: usize,
     /// How long a connection is taken at a time; so long it waits after its process has died.
@@ -231,6 +253,29 @@ pub struct OutlookConfig {
     pub office_js: Option<Url>,
     /// The sandbox's browser preview, on this machine: `/preview` leads there, and it may show the pane.
     pub preview: Option<Url>,
+}
+
+/// The server that takes mails for users.
+#[derive(Clone, Debug)]
+pub struct MailConfig {
+    pub server: String,
+    pub port: u16,
+    pub tls: MailTls,
+    /// Both or neither.
+    pub sign_in: Option<(String, SecretString)>,
+    /// `Tandem <tandem@example.com>`
+    pub from: lettre::message::Mailbox,
+}
+
+/// How a mail's way is kept secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailTls {
+    /// From the first byte; port 465.
+    Always,
+    /// By STARTTLS, or nothing is sent; port 587.
+    StartTls,
+    /// Not at all: for a server on this machine.
+    Never,
 }
 
 /// One thing that is missing or wrong, for the operator.
@@ -410,6 +455,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
     let ews = ews(raw.ews, &mut found);
     let net = net(raw.net, &mut found);
     let outlook = outlook(raw.outlook, &mut found);
+    let mail = mail(raw.mail, &mut found);
     let sessions = raw.worker.sessions.unwrap_or(8);
     if !(1..=512).contains(&sessions) {
         found.fatal("worker.sessions", "must be between 1 and 512");
@@ -433,6 +479,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 ews,
                 net,
                 outlook,
+                mail,
                 worker_sessions: sessions as usize,
                 worker_lease: Duration::from_secs(lease.into()),
             };
@@ -720,6 +767,92 @@ fn outlook(raw: RawOutlook, found: &mut Findings) -> Option<OutlookConfig> {
     })
 }
 
+fn mail(raw: RawMail, found: &mut Findings) -> Option<MailConfig> {
+    let Some(server) = raw
+        .server
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+    else {
+        if raw.from.is_some() || raw.user.is_some() || raw.password.is_some() || raw.password_file.is_some() {
+            found.fatal("mail.server", "is missing: the SMTP server that takes our mails");
+        }
+        return None;
+    };
+    if server.contains([':', '/', '@']) || server.contains(char::is_whitespace) {
+        found.fatal(
+            "mail.server",
+            "must be a name alone, for example smtp.example.com",
+        );
+    }
+    let tls = match raw.tls.as_deref().unwrap_or("starttls") {
+        "always" => MailTls::Always,
+        "starttls" => MailTls::StartTls,
+        "never" => {
+            // A password, and the addresses of users, would be read on the way.
+            let here = server == "localhost" || server.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+            if !here {
+                found.fatal("mail.tls", "may be never for a server on this machine only");
+            }
+            MailTls::Never
+        }
+        _ => {
+            found.fatal("mail.tls", "must be starttls, always or never");
+            return None;
+        }
+    };
+    let password = match (raw.password, raw.password_file) {
+        (Some(_), Some(_)) => {
+            found.fatal(
+                "mail.password",
+                "is given, and mail.password_file too: one of them",
+            );
+            None
+        }
+        (password, None) => password,
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned().into()),
+            Err(error) => {
+                found.fatal(
+                    "mail.password_file",
+                    format!("{} cannot be read: {error}", path.display()),
+                );
+                None
+            }
+        },
+    };
+    let sign_in = match (raw.user.filter(|user| !user.is_empty()), password) {
+        (Some(user), Some(password)) => Some((user, password)),
+        (None, None) => None,
+        (Some(_), None) => {
+            found.fatal("mail.password", "is missing, where mail.user is given");
+            None
+        }
+        (None, Some(_)) => {
+            found.fatal("mail.user", "is missing, where a password is given");
+            None
+        }
+    };
+    let from = raw.from.unwrap_or_default();
+    let Ok(from) = from.parse() else {
+        found.fatal(
+            "mail.from",
+            "must be the address that our mails come from, for example Tandem <tandem@example.com>",
+        );
+        return None;
+    };
+    Some(MailConfig {
+        server,
+        port: raw.port.unwrap_or(match tls {
+            MailTls::Always => 465,
+            MailTls::StartTls => 587,
+            MailTls::Never => 25,
+        }),
+        tls,
+        sign_in,
+        from,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -887,6 +1020,54 @@ mod tests {
         ] {
             assert!(load_text(GOOD, &[id, secret, (key, wrong)]).is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn mails_go_by_a_safe_way_or_none() {
+        let (config, _) = load_text(GOOD, &[]).unwrap();
+        assert!(config.mail.is_none());
+        let server = ("TANDEM_MAIL_SERVER", "smtp.example.com");
+        let from = ("TANDEM_MAIL_FROM", "Tandem <tandem@example.com>");
+        let (config, problems) = load_text(GOOD, &[server, from]).unwrap();
+        assert_eq!(problems, []);
+        let mail = config.mail.unwrap();
+        assert_eq!((mail.port, mail.tls), (587, MailTls::StartTls));
+        assert!(mail.sign_in.is_none());
+        let always = ("TANDEM_MAIL_TLS", "always");
+        let (user, password) = (("TANDEM_MAIL_USER", "u"), ("TANDEM_MAIL_PASSWORD", "geheim"));
+        let (config, _) = load_text(GOOD, &[server, from, always, user, password]).unwrap();
+        assert!(!format!("{config:?}").contains("geheim"));
+        let mail = config.mail.unwrap();
+        assert_eq!(
+            (mail.port, mail.tls, mail.sign_in.is_some()),
+            (465, MailTls::Always, true)
+        );
+        let never = ("TANDEM_MAIL_TLS", "never");
+        for wrong in [
+            vec![from],
+            vec![server],
+            vec![server, from, never],
+            vec![server, from, ("TANDEM_MAIL_TLS", "perhaps")],
+            vec![server, from, user],
+            vec![server, from, password],
+            vec![server, ("TANDEM_MAIL_FROM", "nobody")],
+            vec![("TANDEM_MAIL_SERVER", "smtp.example.com:25"), from],
+            vec![
+                server,
+                from,
+                user,
+                ("TANDEM_MAIL_PASSWORD_FILE", "nowhere.at.all"),
+            ],
+        ] {
+            assert!(load_text(GOOD, &wrong).is_err(), "{wrong:?}");
+        }
+        let here = [
+            ("TANDEM_MAIL_SERVER", "127.0.0.1"),
+            from,
+            never,
+            ("TANDEM_MAIL_PORT", "2525"),
+        ];
+        assert_eq!(load_text(GOOD, &here).unwrap().0.mail.unwrap().port, 2525);
     }
 
     #[test]

@@ -469,11 +469,19 @@ async fn a_bearer_serves_the_pane_and_never_the_settings() {
     assert_eq!(server.get("/settings", &both).await.status, StatusCode::FORBIDDEN);
     let by_cookie = server.get("/settings", &both[1..]).await;
     assert_eq!(by_cookie.status, StatusCode::OK);
-    assert!(by_cookie.text().contains(tandem_app::text::WHAT_SYNCS.get()));
+    assert!(
+        by_cookie
+            .text()
+            .contains(tandem_app::text::settings::NAVIGATION.get())
+    );
     // Nor as the answer to a call.
     let asking = |page: &'static str| [by_bearer[0], ("tandem-page", page)];
-    let answer = server.call("/api/pane", &asking("settings"), "").await;
-    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    for page in ["settings", "settings/blocklist", "settings?show=unresolved"] {
+        let answer = server.call("/api/pane", &asking(page), "").await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{page}");
+    }
+    let part = server.get("/settings/blocklist", &both).await;
+    assert_eq!(part.status, StatusCode::FORBIDDEN);
     let answer = server.call("/api/pane", &asking("pane"), "").await;
     assert_eq!(
         (answer.status, answer.header(CONTENT_TYPE)),
@@ -495,6 +503,82 @@ async fn a_bearer_serves_the_pane_and_never_the_settings() {
     let headers = [("authorization", "Basic eDp5"), ("cookie", cookie.as_str())];
     let pane = server.call("/api/pane", &headers, "").await;
     assert_eq!(pane.json()["viewer"]["name"], "Nina Berg");
+}
+
+#[tokio::test]
+async fn a_user_changes_what_is_his_and_keeps_only_what_differs() {
+    let server = Server::start().await;
+    let cookie = server.sign_in("one").await;
+    let id = server.activate().await;
+    let store = &server.app.store;
+    let org = "00D000000000001AAA".parse().unwrap();
+    let now = server.app.clock.now();
+    let theirs = json!({"interval_minutes": 60, "blocklist": ["rival.example"], "tasks": "off"});
+    store.set_org_settings(&org, &theirs, now).await.unwrap();
+    let by = [("cookie", cookie.as_str())];
+    let save = |fields: &'static str| server.call("/api/save_settings", &by, fields);
+
+    let answer = save(
+        "part=sync&set%5Binterval_minutes%5D=15&set%5Btasks%5D=off&set%5Bcontacts%5D=to_crm\
+         &boxes=save_emails+save_threads&set%5Bsave_threads%5D=on\
+         &set%5Bblocklist%5D=rival.example%0D%0Agran%40home.example",
+    )
+    .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let settings = &answer.json()["connection"]["settings"];
+    assert_eq!(
+        settings["blocklist"],
+        json!(["rival.example", "gran@home.example"])
+    );
+    assert_eq!(
+        store.settings_overrides(&id).await.unwrap(),
+        json!({"interval_minutes": 15, "contacts": "to_crm", "save_emails": false,
+            "blocklist": ["gran@home.example"]})
+    );
+    let blocked = server.get("/settings/blocklist", &by).await;
+    assert!(
+        blocked.text().contains("<li>rival.example</li>") && blocked.text().contains("gran@home.example")
+    );
+
+    // Nothing of a form is stored where one field is wrong, and the field is named.
+    for (fields, key) in [
+        ("set%5Binterval_minutes%5D=4&set%5Bcontacts%5D=off", "interval"),
+        ("set%5Binterval_minutes%5D=soon&set%5Bcontacts%5D=off", "interval"),
+        ("set%5Bemails%5D=two_way&set%5Bcontacts%5D=off", "emails"),
+        (
+            "set%5Bcontact_scope%5D=list_view&set%5Bcontacts%5D=off",
+            "contact_list",
+        ),
+    ] {
+        let answer = save(fields).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{fields}");
+        assert_eq!(
+            answer.json(),
+            json!({"error": "invalid", "cause": {"setting": key}}),
+            "{fields}"
+        );
+    }
+    // What guards the organisation is not the user's.
+    for fields in ["set%5Bbrake.hard%5D=100000", "set%5Bown_domains%5D=x", "set=1"] {
+        let answer = save(fields).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{fields}");
+    }
+    let reset = server.call(
+        "/api/reset_settings",
+        &by,
+        "part=sync&keys=contacts+interval_minutes+tasks",
+    );
+    assert_eq!(reset.await.status, StatusCode::OK);
+    assert_eq!(
+        store.settings_overrides(&id).await.unwrap(),
+        json!({"save_emails": false, "blocklist": ["gran@home.example"]})
+    );
+    let row = store.connection(&id).await.unwrap().unwrap();
+    assert_eq!(row.settings.interval_minutes, 60);
+    assert_eq!(
+        server.call("/api/save_settings", &[], "").await.status,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test]

@@ -1,15 +1,17 @@
 //! Every state that the pane can be in, as a view, and a backend that shows one of them.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use tandem_app::Backend;
+use tandem_app::{Backend, SettingsBackend};
 use tandem_types::{
     ActivateExchange, ActivationFailure, ApiError, BackfillView, BrakeView, ConnectOffice, ConnectionView,
-    Counts, CrmAccount, Direction, InvalidField, IssueChoice, IssueCode, IssueCure, IssueId, IssueView,
-    ItemKind, MailboxAccount, MailboxServer, OfficeAnswer, OfficeView, OpCounts, PaneView, PreviewView,
-    Progress, ProgressPhase, Refused, SessionId, SessionOutcome, SessionView, Settings, Side, StateReason,
-    SyncState, Ticket, Timestamp, UndoLeftView, UndoReason, UndoView, ViewerView,
+    Counts, CrmAccount, DayView, Direction, HistoryView, InvalidField, IssueChoice, IssueCode, IssueCure,
+    IssueId, IssuePage, IssueView, ItemKind, MailboxAccount, MailboxServer, OfficeAnswer, OfficeView,
+    OpCounts, PaneView, PreviewView, Progress, ProgressPhase, Refused, SessionId, SessionOutcome,
+    SessionView, SettingKey, Settings, SettingsView, Side, StateReason, SyncState, Ticket, Timestamp,
+    UndoLeftView, UndoReason, UndoView, ViewerView,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -556,5 +558,92 @@ impl Backend for Fake {
         Ok(Ticket {
             ticket: "once".to_owned(),
         })
+    }
+}
+
+/// Keeps nothing but what the organisation blocks and one choice of the user's own.
+#[async_trait]
+impl SettingsBackend for Fake {
+    async fn settings(&self) -> Result<SettingsView, ApiError> {
+        Ok(SettingsView {
+            inherited: Settings {
+                interval_minutes: 60,
+                blocklist: vec!["rival.example".into()],
+                ..Settings::default()
+            },
+            chosen: vec![SettingKey::Interval, SettingKey::Blocklist],
+            blocklist: vec!["gran@home.example".into()],
+        })
+    }
+    async fn save_settings(&self, fields: BTreeMap<String, String>) -> Result<PaneView, ApiError> {
+        if fields.get("interval_minutes").is_some_and(|text| text == "1") {
+            let wrong = InvalidField::Setting(SettingKey::Interval);
+            return Err(ApiError::Invalid(wrong));
+        }
+        let mut shown = self.view.lock().map_err(|_| ApiError::Unavailable)?;
+        let connection = shown.connection.as_mut().ok_or(ApiError::SignedOut)?;
+        if let Some(minutes) = fields.get("interval_minutes").and_then(|text| text.parse().ok()) {
+            connection.settings.interval_minutes = minutes;
+        }
+        if let Some(word) = fields.get("save_emails") {
+            connection.settings.save_emails = word == "on";
+        }
+        Ok(shown.clone())
+    }
+    async fn reset_settings(&self, keys: Vec<SettingKey>) -> Result<PaneView, ApiError> {
+        let mut shown = self.view.lock().map_err(|_| ApiError::Unavailable)?;
+        let connection = shown.connection.as_mut().ok_or(ApiError::SignedOut)?;
+        if keys.contains(&SettingKey::Interval) {
+            connection.settings.interval_minutes = 60;
+        }
+        Ok(shown.clone())
+    }
+    async fn history(&self, before: Option<SessionId>) -> Result<HistoryView, ApiError> {
+        let shown = self.pane().await?.connection.ok_or(ApiError::SignedOut)?;
+        let days = (0..30_u32).map(|n| DayView {
+            day: NOW.plus_seconds(86_400 * (i64::from(n) - 29)),
+            well: 40 + n % 7,
+            badly: u32::from(n % 9 == 4) * 3,
+            written: n * n % 37,
+            took: 900 + 130 * (n % 11),
+        });
+        Ok(HistoryView {
+            total: 120,
+            more: before.is_none() && !shown.sessions.is_empty(),
+            days: if shown.sessions.is_empty() {
+                Vec::new()
+            } else {
+                days.collect()
+            },
+            sessions: shown.sessions,
+        })
+    }
+    async fn issue_page(
+        &self,
+        kind: Option<ItemKind>,
+        code: Option<IssueCode>,
+        skip: u32,
+    ) -> Result<IssuePage, ApiError> {
+        let shown = self.pane().await?.connection.ok_or(ApiError::SignedOut)?;
+        let picked: Vec<IssueView> = shown
+            .issues
+            .into_iter()
+            .filter(|issue| kind.is_none_or(|kind| issue.kind == kind))
+            .filter(|issue| code.is_none_or(|code| issue.code == code))
+            .collect();
+        Ok(IssuePage {
+            total: u32::try_from(picked.len()).unwrap_or(u32::MAX),
+            issues: picked
+                .into_iter()
+                .skip(usize::try_from(skip).unwrap_or(usize::MAX))
+                .collect(),
+        })
+    }
+    async fn cure_issues(&self, issues: Vec<IssueId>, _cure: IssueCure) -> Result<PaneView, ApiError> {
+        let mut shown = self.view.lock().map_err(|_| ApiError::Unavailable)?;
+        let connection = shown.connection.as_mut().ok_or(ApiError::SignedOut)?;
+        connection.issues.retain(|issue| !issues.contains(&issue.id));
+        connection.issues_total = u32::try_from(connection.issues.len()).unwrap_or(u32::MAX);
+        Ok(shown.clone())
     }
 }

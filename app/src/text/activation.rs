@@ -223,6 +223,10 @@ pub fn invalid_field(field: InvalidField) -> &'static str {
             "Something in this form is missing, or is too long.",
             "In diesem Formular fehlt etwas, oder etwas ist zu lang.",
         ),
+        InvalidField::Setting(_) => say(
+            "Nothing was saved: a setting cannot be taken as it is. It says so below.",
+            "Es wurde nichts gespeichert: Eine Einstellung kann so nicht übernommen werden. Unten steht, welche.",
+        ),
         InvalidField::Code => say(
             "This code is not right, or has expired. Sign in again for a new one.",
             "Dieser Code stimmt nicht oder ist abgelaufen. Melden Sie sich noch einmal an, dann gibt es einen neuen.",

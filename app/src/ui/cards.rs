@@ -201,7 +201,7 @@ const fn phase_word(phase: ProgressPhase) -> &'static str {
 }
 
 /// What was, or would be, written to each side.
-fn counts_table(caption: &'static str, counts: &[Counts]) -> Option<impl IntoView + use<>> {
+pub(crate) fn counts_table(caption: &'static str, counts: &[Counts]) -> Option<impl IntoView + use<>> {
     let rows: Vec<_> = counts
         .iter()
         .flat_map(|c| [(c.kind, Side::Crm, c.crm), (c.kind, Side::Mailbox, c.mailbox)])

@@ -90,7 +90,7 @@ fn menu(p: &PageData, c: &ConnectionView) -> impl IntoView + use<> {
                 {pause}
                 {(!off)
                     .then(|| {
-                        dialog_link("deactivation", "/settings#deactivate", text::DEACTIVATE.get(), Look::Item)
+                        dialog_link("deactivation", "/settings/deactivate", text::DEACTIVATE.get(), Look::Item)
                     })}
                 <hr/>
                 {item(Call::SignOut, text::SIGN_OUT.get())}

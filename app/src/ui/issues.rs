@@ -19,7 +19,7 @@ pub(crate) fn issues_card(
         view! {
             <p>
                 <a
-                    href=(!all_here).then_some("/settings#issues")
+                    href=(!all_here).then_some("/settings/issues")
                     target=(!all_here).then_some("_blank")
                     rel="noopener"
                 >
@@ -45,6 +45,7 @@ pub(crate) fn issues_card(
     })
 }
 
+/// One issue, with what can be done about it.
 pub(crate) fn issue_row(p: &PageData, c: &ConnectionView, issue: &IssueView) -> impl IntoView + use<> {
     let id = issue.id.to_string();
     let title = issue.title.clone();
@@ -207,7 +208,7 @@ const fn by_itself(cure: IssueCure) -> bool {
 }
 
 /// As serde writes it.
-const fn cure_word(cure: IssueCure) -> &'static str {
+pub(crate) const fn cure_word(cure: IssueCure) -> &'static str {
     match cure {
         IssueCure::Retry => "retry",
         IssueCure::Ignore => "ignore",

@@ -14,26 +14,44 @@ pub(crate) fn sessions_card(
     shown: usize,
     tell_empty: bool,
 ) -> Option<impl IntoView + use<>> {
-    // An undo is a session: it needs both sign-ins, and no other one may run.
-    let open = c.state == SyncState::Active && c.rejections == 0;
-    let undone = match &p.told {
-        Some(Told::Undone(undone)) => Some(undone_bar(undone)),
-        _ => None,
-    };
     (tell_empty || !c.sessions.is_empty()).then(|| {
         view! {
             <section class="card" id="sessions" aria-labelledby="sessions-title">
                 <h2 id="sessions-title">{text::SESSIONS_TITLE.get()}</h2>
-                <div class="alerts" aria-live="polite" id="undo-told" data-stays="">
-                    {undone}
-                </div>
+                {undo_told(p)}
                 {c.sessions.is_empty().then(|| view! { <p class="hint">{text::SESSIONS_EMPTY.get()}</p> })}
-                <ul class="rows">
-                    {c.sessions.iter().take(shown).map(|session| session_row(p, session, open)).collect_view()}
-                </ul>
+                {session_rows(p, c, c.sessions.get(..shown).unwrap_or(&c.sessions))}
             </section>
         }
     })
+}
+
+/// What the last undo came to; stays until the next.
+pub(crate) fn undo_told(p: &PageData) -> impl IntoView + use<> {
+    let undone = match &p.told {
+        Some(Told::Undone(undone)) => Some(undone_bar(undone)),
+        _ => None,
+    };
+    view! {
+        <div class="alerts" aria-live="polite" id="undo-told" data-stays="">
+            {undone}
+        </div>
+    }
+}
+
+/// One row for each session.
+pub(crate) fn session_rows(
+    p: &PageData,
+    c: &ConnectionView,
+    sessions: &[SessionView],
+) -> impl IntoView + use<> {
+    // An undo is a session: it needs both sign-ins, and no other one may run.
+    let open = c.state == SyncState::Active && c.rejections == 0;
+    let rows = sessions
+        .iter()
+        .map(|session| session_row(p, session, open))
+        .collect_view();
+    view! { <ul class="rows">{rows}</ul> }
 }
 
 /// What was undone, and what was left and why.

@@ -8,6 +8,7 @@ mod reason;
 mod request;
 mod save;
 mod settings;
+mod settings_view;
 mod state;
 mod time;
 mod view;
@@ -25,6 +26,7 @@ pub use settings::{
     AttachmentRules, BrakeLimits, ConflictPolicy, ContactScope, DeletedInMailbox, Direction, Settings,
     SettingsError,
 };
+pub use settings_view::{DayView, HistoryView, IssuePage, SettingKey, SettingsView};
 pub use state::{ItemKind, Side, StateReason, SyncState};
 pub use time::Timestamp;
 pub use view::{

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::SettingKey;
+
 /// Why *Connect to Exchange* did not connect: what the user can do differs for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -279,4 +281,6 @@ pub enum InvalidField {
     Item,
     /// A name, an address, a text of the open item's forms.
     Value,
+    /// A setting, in the settings page.
+    Setting(SettingKey),
 }

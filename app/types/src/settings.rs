@@ -134,40 +134,79 @@ impl Settings {
     /// # Errors
     /// A limit that would switch a safety off or starve the servers; a combination that means nothing.
     pub fn validate(&self) -> Result<(), SettingsError> {
-        let wrong = |text| Err(SettingsError(text));
+        let wrong = |key, text| Err(SettingsError { key, text });
         if !(5..=24 * 60).contains(&self.interval_minutes) {
-            return wrong("interval_minutes must be between 5 and 1440");
+            return wrong("interval_minutes", "must be between 5 and 1440");
         }
         if !(1..=100_000).contains(&self.contact_limit) {
-            return wrong("contact_limit must be between 1 and 100000");
+            return wrong("contact_limit", "must be between 1 and 100000");
         }
         if self.brake.percent > 100 {
-            return wrong("brake.percent must be at most 100");
+            return wrong("brake.percent", "must be at most 100");
         }
-        if self.event_days_back > 366 || !(1..=730).contains(&self.event_days_ahead) {
-            return wrong("event_days_back must be at most 366, event_days_ahead between 1 and 730");
+        if self.event_days_back > 366 {
+            return wrong("event_days_back", "must be at most 366");
+        }
+        if !(1..=730).contains(&self.event_days_ahead) {
+            return wrong("event_days_ahead", "must be between 1 and 730");
         }
         if self.email_days_back > 366 {
-            return wrong("email_days_back must be at most 366; older mails are saved by a back-fill");
+            return wrong(
+                "email_days_back",
+                "must be at most 366; older mails are saved by a back-fill",
+            );
         }
         if !matches!(self.emails, Direction::ToCrm | Direction::Off) {
-            return wrong("emails is to_crm or off: emails are never written to the mailbox");
+            return wrong(
+                "emails",
+                "is to_crm or off: emails are never written to the mailbox",
+            );
         }
         if (self.contact_scope == ContactScope::ListView) != self.contact_list.is_some() {
-            return wrong("contact_list belongs to contact_scope list_view");
+            return wrong("contact_list", "belongs to contact_scope list_view");
         }
         if !(1..=50 * 1024 * 1024).contains(&self.attachments.max_bytes) {
-            return wrong("attachments.max_bytes must be between 1 and 52428800");
+            return wrong("attachments.max_bytes", "must be between 1 and 52428800");
         }
-        if self.blocklist.len() > 10_000 || self.own_domains.len() > 1_000 || self.email_folders.len() > 100 {
-            return wrong("at most 10000 entries in blocklist, 1000 in own_domains, 100 in email_folders");
+        for (key, entries, most, text) in [
+            (
+                "blocklist",
+                self.blocklist.len(),
+                10_000,
+                "takes at most 10000 entries",
+            ),
+            (
+                "own_domains",
+                self.own_domains.len(),
+                1_000,
+                "takes at most 1000 entries",
+            ),
+            (
+                "email_folders",
+                self.email_folders.len(),
+                100,
+                "takes at most 100 entries",
+            ),
+        ] {
+            if entries > most {
+                return wrong(key, text);
+            }
         }
-        if !known(
-            &self.task_status,
-            &["not_started", "in_progress", "waiting", "deferred", "completed"],
-        ) || !known(&self.task_priority, &["low", "normal", "high"])
-        {
-            return wrong("task_status and task_priority take only the words that the documentation lists");
+        for (key, table, words) in [
+            (
+                "task_status",
+                &self.task_status,
+                &["not_started", "in_progress", "waiting", "deferred", "completed"][..],
+            ),
+            (
+                "task_priority",
+                &self.task_priority,
+                &["low", "normal", "high"][..],
+            ),
+        ] {
+            if !known(table, words) {
+                return wrong(key, "takes only the words that the documentation lists");
+            }
         }
         Ok(())
     }
@@ -199,11 +238,16 @@ fn known(table: &BTreeMap<String, String>, words: &[&str]) -> bool {
 
 /// A setting that cannot be taken, said for an administrator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SettingsError(pub &'static str);
+pub struct SettingsError {
+    /// Which: `interval_minutes`, `brake.percent`.
+    pub key: &'static str,
+    /// Follows the key.
+    pub text: &'static str,
+}
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        write!(f, "{} {}", self.key, self.text)
     }
 }
 
@@ -219,6 +263,22 @@ pub enum Direction {
 }
 
 impl Direction {
+    pub const ALL: [Self; 4] = [Self::TwoWay, Self::ToCrm, Self::ToMailbox, Self::Off];
+
+    /// The word in the stored JSON and in forms.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TwoWay => "two_way",
+            Self::ToCrm => "to_crm",
+            Self::ToMailbox => "to_mailbox",
+            Self::Off => "off",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+
     /// Whether changes may be written to the CRM.
     pub const fn writes_crm(self) -> bool {
         matches!(self, Self::TwoWay | Self::ToCrm)
@@ -242,6 +302,23 @@ pub enum ContactScope {
     ListView,
 }
 
+impl ContactScope {
+    pub const ALL: [Self; 3] = [Self::Mine, Self::AllVisible, Self::ListView];
+
+    /// The word in the stored JSON and in forms.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mine => "mine",
+            Self::AllVisible => "all_visible",
+            Self::ListView => "list_view",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+}
+
 /// Who wins where both sides changed the same field differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -254,6 +331,24 @@ pub enum ConflictPolicy {
     Ask,
 }
 
+impl ConflictPolicy {
+    pub const ALL: [Self; 4] = [Self::Newest, Self::Mailbox, Self::Crm, Self::Ask];
+
+    /// The word in the stored JSON and in forms.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Mailbox => "mailbox",
+            Self::Crm => "crm",
+            Self::Ask => "ask",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+}
+
 /// What a delete in the mailbox does to the Salesforce record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -264,6 +359,23 @@ pub enum DeletedInMailbox {
     Recreate,
     /// Deleted there too, if the user owns it.
     DeleteOwn,
+}
+
+impl DeletedInMailbox {
+    pub const ALL: [Self; 3] = [Self::Ask, Self::Recreate, Self::DeleteOwn];
+
+    /// The word in the stored JSON and in forms.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Recreate => "recreate",
+            Self::DeleteOwn => "delete_own",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
 }
 
 /// When a session stops and asks: more than `count` **and** more than `percent` of the links, or more than `hard`.
@@ -282,5 +394,26 @@ impl Default for BrakeLimits {
             percent: 20,
             hard: 200,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: Copy + Serialize>(all: &[T], word: impl Fn(T) -> &'static str) {
+        for &one in all {
+            assert_eq!(serde_json::to_value(one).unwrap(), word(one));
+        }
+    }
+
+    #[test]
+    fn words_are_those_of_the_stored_json() {
+        check(&Direction::ALL, Direction::as_str);
+        check(&ContactScope::ALL, ContactScope::as_str);
+        check(&ConflictPolicy::ALL, ConflictPolicy::as_str);
+        check(&DeletedInMailbox::ALL, DeletedInMailbox::as_str);
+        assert_eq!(Direction::parse("to_crm"), Some(Direction::ToCrm));
+        assert_eq!(Direction::parse("sideways"), None);
     }
 }

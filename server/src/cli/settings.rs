@@ -180,8 +180,7 @@ pub(super) async fn replace(app: &App, whose: &Whose, file: &Path) -> anyhow::Re
 
 pub(super) async fn show_org(app: &App, org: &OrgId) -> anyhow::Result<ExitCode> {
     let overrides = app.store.org_settings(org).await?;
-    let effective =
-        tandem_store::resolve_settings(&overrides, &Value::Object(Map::new())).map_err(anyhow::Error::msg)?;
+    let effective = tandem_store::resolve_settings(&overrides, &Value::Object(Map::new()))?;
     show(&overrides, &effective)
 }
 

@@ -1,6 +1,7 @@
 //! What the pane asks for and orders, for the viewer of one request.
 
 mod item;
+mod settings;
 
 use async_trait::async_trait;
 use http::header::SET_COOKIE;

@@ -54,6 +54,7 @@ pub fn router(app: &App) -> Router {
         .route("/setup", get(pages::setup))
         .route("/settings", get(pages::settings))
         .route("/preview", get(pages::preview))
+        .route("/settings/{part}", get(pages::settings))
         .route("/auth/start", get(auth::start::get))
         .route("/auth/callback", get(auth::callback::get))
         .route("/auth/microsoft/start", get(auth::microsoft::start))

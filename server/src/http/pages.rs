@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
 use leptos::prelude::{provide_context, use_context};
 use tandem_app::{Backend, OfficeScript, Page};
-use tandem_types::ApiError;
+use tandem_types::{ApiError, UserId};
 
 use super::App;
 use super::backend::RequestBackend;
@@ -53,6 +53,9 @@ pub(crate) async fn settings(State(app): State<App>, viewer: Asking, request: Re
 
 async fn render(app: App, viewer: Asking, page: Page, request: Request) -> Response {
     let in_outlook = matches!(page, Page::Pane);
+    if let Ok(MaybeViewer(Some(viewer))) = &viewer {
+        note_language(&app, viewer.session.user_id.clone(), &request);
+    }
     // A page that says what is the matter beats the browser's own empty one.
     let status = viewer.as_ref().err().map(|(status, _)| *status);
     let backend: Arc<dyn Backend> = Arc::new(match viewer {
@@ -86,4 +89,15 @@ async fn render(app: App, viewer: Asking, page: Page, request: Request) -> Respo
         }
     };
     tandem_app::render(options, page, backend, context, request).await
+}
+
+/// For the mails that are written while nobody is there. Nobody waits for it.
+fn note_language(app: &App, user: UserId, request: &Request) {
+    let lang = tandem_app::language(request.uri().query(), request.headers());
+    let app = app.clone();
+    tokio::spawn(async move {
+        if let Err(error) = app.store.set_language(&user, lang.as_str()).await {
+            tracing::debug!(%error, "the user's language was not noted");
+        }
+    });
 }

@@ -3,6 +3,7 @@
 pub(crate) mod backfill;
 pub(crate) mod cure;
 mod endpoints;
+mod mail;
 mod observe;
 mod renewal;
 pub mod session;
@@ -30,6 +31,7 @@ pub async fn run(app: App) {
     let slots = Arc::new(Semaphore::new(app.config.worker_sessions));
     let mut sessions = JoinSet::new();
     let mut swept = app.clock.now();
+    sessions.spawn(mail::run(app.clone()));
     while !app.stop.is_cancelled() {
         while let Some(ended) = sessions.try_join_next() {
             report_panic(ended);

@@ -578,8 +578,8 @@ impl MemoryStore {
             .orgs
             .entry(connection.org_id.clone())
             .or_insert_with(|| Arc::new(Org::new(&connection.org_id)));
-        let settings =
-            settings::resolve(&org.overrides, &connection.overrides).map_err(StoreError::Corrupt)?;
+        let settings = settings::resolve(&org.overrides, &connection.overrides)
+            .map_err(|wrong| StoreError::Corrupt(wrong.text))?;
         let id = connection.id.clone();
         all.rows.insert(id, Arc::new(Row::new(connection, settings, now)));
         Ok(())
@@ -737,7 +737,7 @@ impl MemoryStore {
         let org = orgs
             .get(&row.about.org_id)
             .ok_or(StoreError::NotFound("organisation"))?;
-        let settings = settings::resolve(&org.overrides, overrides).map_err(SettingsFault::Refused)?;
+        let settings = settings::resolve(&org.overrides, overrides)?;
         row.about.overrides = overrides.clone();
         row.settings = settings.clone();
         row.last_full = row.last_full.and(Some(Timestamp(0)));
@@ -752,11 +752,10 @@ impl MemoryStore {
     /// As [`Store::set_org_settings`](crate::Store::set_org_settings).
     pub fn set_org_settings(&self, org: &OrgId, overrides: &Value) -> Result<(), SettingsFault> {
         let mut all = self.all();
-        settings::resolve(overrides, &nothing()).map_err(SettingsFault::Refused)?;
+        settings::resolve(overrides, &nothing())?;
         let mut resolved = BTreeMap::new();
         for (id, row) in all.rows.iter().filter(|(_, row)| row.about.org_id == *org) {
-            let settings =
-                settings::resolve(overrides, &row.about.overrides).map_err(SettingsFault::Refused)?;
+            let settings = settings::resolve(overrides, &row.about.overrides)?;
             resolved.insert(id.clone(), settings);
         }
         let stored = all

@@ -192,8 +192,7 @@ impl Store {
         settings: &Value,
         now: Timestamp,
     ) -> Result<(), SettingsFault> {
-        settings::resolve(settings, &Value::Object(serde_json::Map::new()))
-            .map_err(SettingsFault::Refused)?;
+        settings::resolve(settings, &Value::Object(serde_json::Map::new()))?;
         let mut tx = self.db.begin().await?;
         lock_connections(&mut tx, org).await?;
         let changed = tx
@@ -259,7 +258,7 @@ impl Store {
             .await?
             .ok_or(StoreError::NotFound("organisation"))?;
         let defaults: Value = from_json(&row.text("settings")?, "settings")?;
-        let settings = settings::resolve(&defaults, overrides).map_err(SettingsFault::Refused)?;
+        let settings = settings::resolve(&defaults, overrides)?;
         tx.exec(
             // What lies in a wider window or in another scope moves no cursor: it is met where everything is listed.
             "UPDATE connections SET settings = $2, updated_at = $3, \

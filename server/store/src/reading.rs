@@ -17,6 +17,9 @@ const ISSUE: &str = "i.id, i.kind, i.side, i.item, i.code, i.title, i.detail, i.
      FROM issues i JOIN connections c ON c.id = i.connection_id AND c.org_id = i.org_id \
      AND c.user_id = i.user_id AND c.pair = i.pair";
 
+/// As many as a connection has in a month at the shortest interval.
+const SESSIONS_AT_ONCE: u32 = 10_000;
+
 /// Which open issues of the present pair are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IssuePick {
@@ -98,6 +101,25 @@ impl Store {
                  OR (s.started_at = b.started_at AND s.fence < b.fence)) \
                  ORDER BY s.started_at DESC, s.fence DESC LIMIT $3",
                 vals![id, before, limit],
+            )
+            .await?;
+        rows.iter().map(session_view).collect()
+    }
+
+    /// The sessions that began at `since` or later, newest first; of a long time, only the last of them.
+    pub async fn sessions_since(
+        &self,
+        id: &ConnectionId,
+        since: Timestamp,
+    ) -> Result<Vec<SessionView>, StoreError> {
+        let rows = self
+            .db
+            .rows(
+                "SELECT s.id, s.started_at, s.ended_at, s.outcome, s.counts, s.issues FROM sessions s \
+                 JOIN connections c ON c.id = s.connection_id AND c.org_id = s.org_id AND c.user_id = s.user_id \
+                 WHERE s.connection_id = $1 AND s.started_at >= $2 \
+                 ORDER BY s.started_at DESC, s.fence DESC LIMIT $3",
+                vals![id, since, SESSIONS_AT_ONCE],
             )
             .await?;
         rows.iter().map(session_view).collect()

@@ -16,6 +16,30 @@ pub enum SettingsFault {
     Store(#[from] StoreError),
 }
 
+/// A setting that was not taken, said for an administrator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct WrongSetting {
+    /// Which, `attachments.max_bytes`; empty where it is none of them.
+    pub key: String,
+    pub text: String,
+}
+
+impl WrongSetting {
+    fn new(key: &str, text: impl Into<String>) -> Self {
+        Self {
+            key: key.to_owned(),
+            text: text.into(),
+        }
+    }
+}
+
+impl From<WrongSetting> for SettingsFault {
+    fn from(wrong: WrongSetting) -> Self {
+        Self::Refused(wrong.text)
+    }
+}
+
 /// No overrides, as they are kept.
 pub(crate) const NONE: &str = "{}";
 
@@ -28,47 +52,58 @@ pub(crate) const NONE: &str = "{}";
 /// # Errors
 /// A key that there is not, a value of the wrong kind, or what [`Settings::validate`] refuses; said for an
 /// administrator.
-pub fn resolve(org: &Value, own: &Value) -> Result<Settings, String> {
-    let default = serde_json::to_value(Settings::default()).map_err(|e| e.to_string())?;
+pub fn resolve(org: &Value, own: &Value) -> Result<Settings, WrongSetting> {
+    let default =
+        serde_json::to_value(Settings::default()).map_err(|e| WrongSetting::new("", e.to_string()))?;
     let mut merged = default.clone();
     for layer in [org, own] {
         check_keys(&default, layer)?;
         add(&mut merged, layer);
     }
     let settings: Settings = serde_json::from_value(merged).map_err(|_| wrong_value(org, own))?;
-    settings.validate().map_err(|e| e.to_string())?;
+    settings
+        .validate()
+        .map_err(|e| WrongSetting::new(e.key, e.to_string()))?;
     Ok(settings)
 }
 
-fn check_keys(default: &Value, layer: &Value) -> Result<(), String> {
+fn check_keys(default: &Value, layer: &Value) -> Result<(), WrongSetting> {
     let layer = object(layer)?;
     for (key, value) in layer {
         let known = default
             .get(key)
-            .ok_or_else(|| format!("there is no setting `{key}`"))?;
+            .ok_or_else(|| WrongSetting::new(key, format!("there is no setting `{key}`")))?;
         // What has fixed keys has them in the defaults; the tables of words are empty there.
         let fixed = match known {
             Value::Object(keys) if keys.is_empty() => continue,
             Value::Object(keys) => keys,
             _ => match value.as_object().and_then(|inner| inner.keys().next()) {
-                Some(inner) => return Err(format!("there is no setting `{key}.{inner}`")),
+                Some(inner) => {
+                    return Err(WrongSetting::new(
+                        key,
+                        format!("there is no setting `{key}.{inner}`"),
+                    ));
+                }
                 None => continue,
             },
         };
         let inner = value
             .as_object()
-            .ok_or_else(|| format!("`{key}` does not take this value"))?;
+            .ok_or_else(|| WrongSetting::new(key, format!("`{key}` does not take this value")))?;
         if let Some(unknown) = inner.keys().find(|k| !fixed.contains_key(*k)) {
-            return Err(format!("there is no setting `{key}.{unknown}`"));
+            return Err(WrongSetting::new(
+                key,
+                format!("there is no setting `{key}.{unknown}`"),
+            ));
         }
     }
     Ok(())
 }
 
-fn object(layer: &Value) -> Result<&Map<String, Value>, String> {
+fn object(layer: &Value) -> Result<&Map<String, Value>, WrongSetting> {
     layer
         .as_object()
-        .ok_or_else(|| "settings are a JSON object".to_owned())
+        .ok_or_else(|| WrongSetting::new("", "settings are a JSON object"))
 }
 
 fn add(merged: &mut Value, layer: &Value) {
@@ -101,16 +136,16 @@ fn add(merged: &mut Value, layer: &Value) {
 }
 
 /// Which key's value does not fit: each is tried by itself.
-fn wrong_value(org: &Value, own: &Value) -> String {
+fn wrong_value(org: &Value, own: &Value) -> WrongSetting {
     for layer in [own, org] {
         for (key, value) in layer.as_object().into_iter().flatten() {
             let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
             if let Err(error) = serde_json::from_value::<Settings>(alone) {
-                return format!("`{key}` does not take this value: {error}");
+                return WrongSetting::new(key, format!("`{key}` does not take this value: {error}"));
             }
         }
     }
-    "the settings do not fit together".to_owned()
+    WrongSetting::new("", "the settings do not fit together")
 }
 
 /// As [`resolve`], for rows.
@@ -183,7 +218,7 @@ mod tests {
             (json!("x"), "JSON object"),
             (Value::Null, "JSON object"),
         ] {
-            let error = resolve(&none(), &own).unwrap_err();
+            let error = resolve(&none(), &own).unwrap_err().text;
             assert!(error.contains(says), "{own}: {error}");
             assert!(resolve(&own, &none()).is_err(), "{own}");
         }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tandem_store::{
-    CodeRow, FlowRow, GrantSecret, IssuePick, NewUser, Provider, RefreshTurn, Store, StoreError,
+    CodeRow, FlowRow, GrantSecret, IssuePick, NewUser, Provider, RefreshTurn, Store, StoreError, Trouble,
     WaitingSignIn, WebSession, WebSessionNew,
 };
 use tandem_sync::BaseHash;
 use tandem_sync::model::{ItemId, LinkKey};
 use tandem_sync::ports::{Claim, Commit, Issue, IssueKey, JournalAct, LinkAsk, Pick, Store as _, Wish};
 use tandem_types::{
-    IssueCode, ItemKind, MailboxAccount, MailboxServer, Settings, Side, StateReason, SyncState,
+    IssueCode, ItemKind, MailboxAccount, MailboxServer, SessionOutcome, Settings, Side, StateReason,
+    SyncState,
 };
 
 use crate::common::{
@@ -1141,6 +1142,11 @@ pub(crate) async fn pages_and_picks(store: Store) {
     }
     assert_eq!(paged.iter().map(|s| s.id.clone()).collect::<Vec<_>>(), ran);
     assert_eq!(store.sessions_before(&cid(2), &ran[0], 3).await.unwrap(), []);
+    let third = paged[2].started;
+    let since = store.sessions_since(&id, third).await.unwrap();
+    assert!(!since.is_empty() && since.iter().all(|session| session.started >= third));
+    assert_eq!(since, paged[..since.len()]);
+    assert_eq!(store.sessions_since(&cid(2), T0).await.unwrap(), []);
     assert_eq!(store.sessions_before(&id, &new_session(), 3).await.unwrap(), []);
 
     let all = IssuePick::default();
@@ -1357,7 +1363,7 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
     }
     assert_eq!(
         store.pending_migrations().await.unwrap(),
-        ["0002 activities", "0003 org_pass", "0004 microsoft"]
+        ["0002 activities", "0003 org_pass", "0004 microsoft", "0005 mail"]
     );
     let sealed = blob(9);
     store
@@ -1387,6 +1393,112 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
         (pending[0].key.0.as_str(), &pending[0].traits),
         ("k2", &tandem_sync::Traits::default())
     );
+}
+
+/// What breaks is told once, by one process, and again only after it was well.
+pub(crate) async fn troubles_are_told_once(store: Store) {
+    let day = 86_400;
+    for n in 1..=4 {
+        connected(&store, n).await;
+    }
+    let state = async |n, to, reason, now| {
+        let from = [
+            SyncState::Active,
+            SyncState::Activating,
+            SyncState::NeedsActivation,
+        ];
+        assert!(
+            store
+                .set_state(&cid(n), &from, to, reason, Some(at(now)), at(now))
+                .await
+                .unwrap()
+        );
+    };
+    let ended = Some(StateReason::MicrosoftSignInEnded);
+    state(1, SyncState::NeedsActivation, ended, 10).await;
+    state(2, SyncState::Active, Some(StateReason::StoppedByBrake), 10).await;
+    for n in [3, 4] {
+        state(n, SyncState::Active, None, 10).await;
+    }
+    store.set_language(&user(1), "de").await.unwrap();
+    let claim = async |now: i64| store.claim_mail(at(now), at(now + 60)).await.unwrap();
+    assert_eq!(claim(20).await, None, "nothing is noted yet");
+    store.note_troubles(at(20)).await.unwrap();
+    store.note_troubles(at(21)).await.unwrap();
+    let first = claim(22).await.unwrap();
+    let second = claim(22).await.unwrap();
+    assert_eq!(claim(22).await, None, "both are taken");
+    assert_eq!(
+        (first.connection.clone(), first.trouble, first.since, first.tries),
+        (cid(1), Trouble::NeedsSignIn, at(20), 1)
+    );
+    assert_eq!((first.reason, first.language.as_deref()), (ended, Some("de")));
+    assert_eq!(first.to, new_user(1, 1).email);
+    assert_eq!(
+        (second.connection.clone(), second.trouble),
+        (cid(2), Trouble::Brake)
+    );
+    assert_eq!(second.language, None);
+    store.mail_sent(&first, at(23)).await.unwrap();
+    store.mail_failed(&second, Some(at(300))).await.unwrap();
+    assert_eq!(claim(100).await, None, "not before its time");
+    let again = claim(300).await.unwrap();
+    assert_eq!((again.trouble, again.tries), (Trouble::Brake, 2));
+    // Whoever took it died: the next one takes it when its time is over.
+    assert_eq!(claim(359).await, None);
+    assert_eq!(claim(360).await.unwrap().tries, 3);
+    store.mail_failed(&second, None).await.unwrap();
+    assert_eq!(claim(day).await, None, "given up");
+
+    // Of those that run: only who fails, and only after a day.
+    let failed = async |n, now| {
+        let lease = store
+            .claim(&Pick::This(cid(n)), "w", new_session(), at(now), TTL)
+            .await
+            .unwrap()
+            .unwrap();
+        let mut closing = done(at(now), None);
+        closing.outcome = SessionOutcome::Failed;
+        closing.failures = 3;
+        store.close(&lease, closing).await.unwrap();
+    };
+    failed(3, day - 10).await;
+    store.note_troubles(at(day - 5)).await.unwrap();
+    assert_eq!(claim(day).await, None);
+    failed(3, 2 * day).await;
+    store.note_troubles(at(2 * day)).await.unwrap();
+    let failing = claim(2 * day).await.unwrap();
+    assert_eq!(
+        (failing.connection.clone(), failing.trouble),
+        (cid(3), Trouble::Failing)
+    );
+    store.mail_sent(&failing, at(2 * day)).await.unwrap();
+
+    // Signed in again, and broken before anything went well: it was told.
+    state(1, SyncState::Active, None, 2 * day).await;
+    store.note_troubles(at(2 * day)).await.unwrap();
+    state(1, SyncState::NeedsActivation, ended, 2 * day).await;
+    store.note_troubles(at(2 * day)).await.unwrap();
+    assert_eq!(claim(2 * day + 1).await, None);
+    // Well, and broken again: told again.
+    state(1, SyncState::Active, None, 2 * day + 2).await;
+    let lease = store
+        .claim(&Pick::This(cid(1)), "w", new_session(), at(2 * day + 2), TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    store.close(&lease, done(at(2 * day + 3), None)).await.unwrap();
+    store.note_troubles(at(2 * day + 4)).await.unwrap();
+    state(1, SyncState::NeedsActivation, ended, 2 * day + 5).await;
+    store.note_troubles(at(2 * day + 6)).await.unwrap();
+    assert_eq!(claim(2 * day + 7).await.unwrap().since, at(2 * day + 6));
+    // Over before it was told: nobody is told of it.
+    state(4, SyncState::NeedsActivation, ended, 2 * day + 8).await;
+    store.note_troubles(at(2 * day + 9)).await.unwrap();
+    state(4, SyncState::Active, None, 2 * day + 10).await;
+    assert_eq!(claim(2 * day + 11).await, None);
+    store.deactivate(&cid(4), at(2 * day + 12)).await.unwrap();
+    store.note_troubles(at(2 * day + 13)).await.unwrap();
 }
 
 fn microsoft(n: u64) -> GrantSecret {
