@@ -414,6 +414,10 @@ async fn another_site_neither_acts_nor_is_framed() {
     assert_eq!(world.get("/mail/inbox").await.links("/mail/inbox/").len(), before);
     let page = world.get("/?pane=https%3A%2F%2Fevil.example%2F").await;
     assert!(!page.text.contains("evil.example") && !page.policy.contains("evil.example"));
+    for away in ["//evil.example/", "/\\evil.example/", "https://evil.example/"] {
+        let page = world.post("/view", &[("lang", "en-US"), ("to", away)]).await;
+        assert_eq!(page.path, "/mail/inbox", "{away}");
+    }
     // In `localhost` the pane would be of the same site.
     let same = world
         .sandbox

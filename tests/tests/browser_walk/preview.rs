@@ -150,6 +150,19 @@ async fn browser_preview() -> Result<()> {
             &json!(false),
         )
         .await?;
+    // Nobody but the shell says what is open.
+    let lie = "{ mark: 'tandem-preview', event: 'olkItemSelectedChanged', item: null }";
+    shell
+        .call(&format!(
+            "window.addEventListener('message', () => done('heard'), {{ once: true }}); window.postMessage({lie}, '*')"
+        ))
+        .await?;
+    shell
+        .office(
+            "Office.context.mailbox.item && Office.context.mailbox.item.subject",
+            &json!(first),
+        )
+        .await?;
     shell
         .outside(async |chrome| chrome.screenshot("preview-1-message").await)
         .await?;

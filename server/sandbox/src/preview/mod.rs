@@ -277,7 +277,9 @@ impl Preview {
         let referer = parts.headers.get(header::REFERER).and_then(|r| r.to_str().ok());
         referer
             .and_then(|text| Url::parse(text).ok())
-            .map_or(otherwise, |url| url.path().to_owned())
+            .map(|url| url.path().to_owned())
+            .filter(|path| is_local(path))
+            .unwrap_or(otherwise)
     }
 
     /// What Office.js asks for beyond what it knows. `{"value": …}` or `{"error": {code, name, message}}`.
@@ -502,6 +504,11 @@ impl Preview {
     }
 }
 
+/// A path of this origin, however a browser reads it.
+fn is_local(path: &str) -> bool {
+    path.starts_with('/') && !path.starts_with("//") && !path.contains('\\')
+}
+
 fn refusal(code: u32, name: &str, message: &str) -> Value {
     json!({ "error": { "code": code, "name": name, "message": message } })
 }
@@ -582,9 +589,7 @@ async fn serve(State(preview): State<Preview>, request: Request) -> Response {
         _ => Form::default(),
     };
     if view.take(&choosing) {
-        let to = choosing
-            .get("to")
-            .filter(|to| to.starts_with('/') && !to.starts_with("//"));
+        let to = choosing.get("to").filter(|to| is_local(to));
         return redirect(to.unwrap_or("/mail/inbox"), &view.cookies());
     }
     let answer = preview.answer(&parts, &body, &view, &people);
