@@ -120,7 +120,9 @@ impl Round<'_> {
         for (work, claim) in claimants.zip(claims) {
             let link = &mut work.job.link;
             let ours = claim.holder == lease.connection && claim.crm_id.is_none();
-            if ours && claim.key == link.key {
+            let before = self.facts.claims.get(&claim.hash).and_then(Option::as_ref);
+            let between = before.is_some_and(|before| before.holder != lease.connection);
+            if ours && claim.key == link.key && !(between && link.traits.unmade) {
                 continue;
             }
             work.failed = true;

@@ -16,7 +16,6 @@ use crate::roles;
 use crate::save::{NotSaved, Rule};
 use crate::survey::Source;
 
-use super::pairs::is_private;
 use super::told::{REFUSALS, of_sources};
 use super::{Draft, Job, Planner, Step, Update, limits, linked, name_of, own_id, park, set_item, title};
 
@@ -148,7 +147,7 @@ impl<'a> Planner<'a> {
                 }
         });
         if !kept {
-            traits.private_on_purpose = item.record.kind == ItemKind::Event && is_private(item);
+            traits.private_on_purpose = roles::saved_private(source.link, item);
         }
         if let Some(event) = item.extra.event.as_deref() {
             let guest = event.part == Part::Attendee;
@@ -169,7 +168,7 @@ impl<'a> Planner<'a> {
         source.side == Side::Mailbox
             && item.record.kind == ItemKind::Event
             && source.rule == Some(Rule::Marked)
-            && !is_private(item)
+            && !roles::is_private(item)
             && relate::belongs(item.record.get(Field::Relations)) == Some(false)
             && !people::people(item, &self.view.linker()).list.is_empty()
     }

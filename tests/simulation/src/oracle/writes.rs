@@ -406,6 +406,8 @@ impl World {
             Some(Mark::None) => item.marked() || item.failed,
             None => false,
         };
+        // A colleague's session wrote it after this one had looked.
+        let raced = raced || item.ours[1 - conn] >= self.runs[run].seq;
         // A session that has lost its lease wrote the same after this one had looked; or this one has lost it, and a
         // later one wrote the same before the request arrived.
         let fence = self.runs[run].fence;
