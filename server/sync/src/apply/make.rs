@@ -284,7 +284,8 @@ impl Round<'_> {
                 continue;
             };
             let from = source.map_or(&FieldValue::Unknown, |source| source.record.get(field));
-            if !sent.get(field).is_unknown() || from.is_unknown() {
+            let agreed = link.base.on(side.other()).contains_key(&field);
+            if !sent.get(field).is_unknown() || from.is_unknown() && !agreed {
                 link.base.on_mut(side).insert(field, hash);
             } else if normalise(field, from) == normalise(field, held) {
                 link.base.on_mut(side).insert(field, hash);

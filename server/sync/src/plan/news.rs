@@ -80,7 +80,14 @@ impl<'a> Planner<'a> {
             link.traits.claim = None;
         }
         let (mut record, base) = make(self.view.hasher, source.side, &item.record, profiles.on(on));
-        link.base = base;
+        let before = std::mem::replace(&mut link.base, base);
+        if source.remade && before.normaliser == link.base.normaliser {
+            // What cannot be read now was agreed on before: it is no word of a user that nobody else has.
+            let base = link.base.on_mut(source.side);
+            for (field, hash) in before.on(source.side) {
+                base.entry(*field).or_insert(*hash);
+            }
+        }
         link.state = LinkState::Live;
         link.made_on = Some(on);
         link.touched = false;
