@@ -8,7 +8,7 @@ use crate::hash::Hasher;
 use crate::link::{Base, BaseHash};
 use crate::model::{Access, Field, FieldRule, FieldValue, Profile, Record};
 use crate::mutant::{self, Mutant};
-use crate::normalise::{self, fit, image, normalise};
+use crate::normalise::{self, fit, image, is_default, normalise};
 
 /// Two stamps closer than this do not tell who was last: the clocks of two servers are compared.
 const SAME_TIME_SECONDS: i64 = 120;
@@ -393,8 +393,9 @@ pub fn edited(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> bool
         })
 }
 
-/// Whether a side's item holds words of a user that the other side does not have: an edit, or what was never agreed on
-/// because it could not be read before, where the other side held something else.
+/// Whether a side's item holds words of a user that the other side does not have: an edit, or what was never agreed on,
+/// because it could not be read before or was still to be carried over, where the other side is not known to hold the
+/// same.
 #[must_use]
 pub fn holds_more(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> bool {
     let unshared = |(field, value): (&Field, &FieldValue)| {
@@ -402,7 +403,8 @@ pub fn holds_more(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> 
         !matches!(field, Field::Relations | Field::Answer)
             && !base.on(side).contains_key(field)
             && matches!(normalise(*field, value), FieldValue::Known(_))
-            && theirs.is_some_and(|theirs| hasher.of(*field, value) != Some(*theirs))
+            && !is_default(*field, value)
+            && hasher.of(*field, value) != theirs.copied()
     };
     edited(hasher, base, side, record)
         || base.normaliser == normalise::VERSION && record.fields.iter().any(unshared)

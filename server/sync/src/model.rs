@@ -323,6 +323,15 @@ pub struct Snapshot {
     pub extra: Extra,
 }
 
+impl Snapshot {
+    /// Nobody has changed it since it was made, as its server's clock says. Servers that stamp an item once more while
+    /// they make it never say so.
+    #[must_use]
+    pub fn is_as_made(&self) -> bool {
+        self.modified <= self.created
+    }
+}
+
 /// One change since a cursor. Items may repeat, in any order; the last one wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {

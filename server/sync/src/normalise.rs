@@ -66,6 +66,17 @@ pub fn normalise(field: Field, value: &FieldValue) -> FieldValue {
     }
 }
 
+/// What a side fills in where nobody has said anything.
+pub(crate) fn is_default(field: Field, value: &FieldValue) -> bool {
+    matches!(
+        (field, value.known()),
+        (Field::ShowAs, Some("busy"))
+            | (Field::Private, Some("no"))
+            | (Field::Status, Some("not_started"))
+            | (Field::Priority, Some("normal"))
+    )
+}
+
 /// What is written to a side for a value: the value itself where it fits, else its canonical form, cut.
 #[must_use]
 pub fn fit(field: Field, value: &FieldValue, rule: FieldRule) -> FieldValue {

@@ -107,8 +107,20 @@ pub fn masked(link: &Link, mailbox: &Snapshot) -> bool {
     mailbox.record.kind == ItemKind::Event
         && was_saved(link)
         && !link.traits.private_on_purpose
-        && mailbox.record.get(Field::Private).known() == Some("yes")
+        && is_private(mailbox)
         && !mutant::on(Mutant::LeakPrivate)
+}
+
+pub(crate) fn is_private(item: &Snapshot) -> bool {
+    item.record.get(Field::Private).known() == Some("yes")
+}
+
+/// Whether an event that is saved now was private before, and is saved on purpose. What carries a key of ours, we have
+/// marked ourselves: that it is private since, nobody asked us to show.
+pub(crate) fn saved_private(link: Option<&Link>, item: &Snapshot) -> bool {
+    item.record.kind == ItemKind::Event
+        && is_private(item)
+        && (item.key.is_none() || link.is_some_and(|link| link.traits.private_on_purpose))
 }
 
 /// An event of the mailbox of which it is not known now whether it is private.

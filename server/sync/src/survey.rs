@@ -125,6 +125,14 @@ pub struct Case<'a> {
     pub decision: Decision,
 }
 
+impl Case<'_> {
+    /// Whether the link goes on with this record, into which its own was merged.
+    fn gets_winner(&self, record: &ItemId) -> bool {
+        matches!(self.decision, Decision::Follow { .. } | Decision::Unproved { .. })
+            && self.winner.is_some_and(|winner| winner.id == *record)
+    }
+}
+
 /// An item without a counterpart.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
@@ -241,6 +249,8 @@ impl<'a> View<'a> {
                 }
                 // Also of a link that has ended: what was copied from its item is an item of its own.
                 let moved = match link.id_on(side) {
+                    // It let go of its item for another link's sake, which may not have come to put its own key there.
+                    None if link.state == LinkState::Ended(EndReason::Merged) => continue,
                     None => true,
                     Some(old) => match facts.seen.get(old) {
                         Some(Seen::Here(now)) => now.id == *id,

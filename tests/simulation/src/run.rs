@@ -28,7 +28,10 @@ use crate::world::{DAY, Run, Shared, Violation, Virtual, World, address, user_id
 /// So many turns, and a session hangs.
 const TURNS_MAX: u32 = 200_000;
 /// So many rounds without faults, and it never comes to rest.
-const ROUNDS_MAX: u32 = 40;
+const ROUNDS_MAX: usize = 40;
+/// And so many more for each session's reading of all items: a series that changed has its side listed anew, and that
+/// is told again.
+const READINGS_MAX: usize = 4;
 
 /// What came of a story.
 #[derive(Clone, Debug)]
@@ -791,7 +794,15 @@ impl Play {
 
     fn settle(&mut self, dice: &mut Dice, when: &str) -> bool {
         let mut quiet = 0;
-        for _ in 0..ROUNDS_MAX {
+        let readings = {
+            let world = self.shared.lock();
+            let items: usize = World::homes()
+                .iter()
+                .map(|home| world.shelf(*home).items.len())
+                .sum();
+            items / world.config.limit_items.max(1)
+        };
+        for _ in 0..ROUNDS_MAX + READINGS_MAX * readings {
             let mut wrote = 0;
             let mut partial = false;
             for conn in 0..2 {

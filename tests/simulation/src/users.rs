@@ -654,7 +654,15 @@ impl World {
             }
             Act::UnsyncItem => {
                 let kind = *dice.pick(&kinds[..3]);
-                let index = self.any(mine, kind, dice)?;
+                let mut index = self.any(mine, kind, dice)?;
+                // A mail that somebody has waited for: he does not want it saved any more.
+                if dice.percent(25)
+                    && let Some(mail) = self.any_of(mine, dice, |item| {
+                        item.here() && item.kind == ItemKind::Email && item.marked()
+                    })
+                {
+                    index = mail;
+                }
                 let item = self.item_mut(mine, index);
                 item.unsync = !item.unsync;
                 let back = !item.unsync;
@@ -718,8 +726,13 @@ impl World {
             }
             Act::Spoil => {
                 let kind = *dice.pick(&kinds[..3]);
-                let index = self.any(mine, kind, dice)?;
+                let mut index = self.any(mine, kind, dice)?;
                 if dice.percent(50) {
+                    if dice.percent(30)
+                        && let Some(mail) = self.any(mine, ItemKind::Email, dice)
+                    {
+                        index = mail;
+                    }
                     let item = self.item_mut(mine, index);
                     item.unreadable = !item.unreadable;
                     self.touch(mine, index);
@@ -747,6 +760,14 @@ impl World {
                 self.blurred.insert(a);
                 self.emptied.insert(a);
                 self.touch(org, winner);
+                if dice.percent(25)
+                    && let Some(twin) = self.any_of(mine, dice, |item| {
+                        item.here() && item.kind == ItemKind::Contact && item.soul == b && item.category
+                    })
+                {
+                    self.item_mut(mine, twin).category = false;
+                    self.touch(mine, twin);
+                }
             }
             Act::GiveAway | Act::TakeBack => {
                 let kind = *dice.pick(&[

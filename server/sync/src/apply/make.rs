@@ -120,7 +120,9 @@ impl Round<'_> {
         for (work, claim) in claimants.zip(claims) {
             let link = &mut work.job.link;
             let ours = claim.holder == lease.connection && claim.crm_id.is_none();
-            if ours && claim.key == link.key {
+            let before = self.facts.claims.get(&claim.hash).and_then(Option::as_ref);
+            let between = before.is_some_and(|before| before.holder != lease.connection);
+            if ours && claim.key == link.key && !(between && link.traits.unmade) {
                 continue;
             }
             work.failed = true;
@@ -282,7 +284,8 @@ impl Round<'_> {
                 continue;
             };
             let from = source.map_or(&FieldValue::Unknown, |source| source.record.get(field));
-            if !sent.get(field).is_unknown() || from.is_unknown() {
+            let agreed = link.base.on(side.other()).contains_key(&field);
+            if !sent.get(field).is_unknown() || from.is_unknown() && !agreed {
                 link.base.on_mut(side).insert(field, hash);
             } else if normalise(field, from) == normalise(field, held) {
                 link.base.on_mut(side).insert(field, hash);

@@ -5,7 +5,7 @@ use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
 use std::collections::BTreeMap;
 
 use super::{Applied, Sent, Work, emptied, owed, refused, tries};
-use crate::link::{Link, LinkState};
+use crate::link::{Base, Link, LinkState};
 use crate::model::{Field, FieldValue, Mark, Outcome, Record, Refusal, Snapshot, Write};
 use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
@@ -221,7 +221,12 @@ impl Round<'_> {
             Outcome::Conflict(fresh) => {
                 *failed = true;
                 self.saw(side, &fresh);
-                self.links.put(job.link.clone());
+                let mut link = job.link.clone();
+                if job.adopted {
+                    // Nothing is agreed yet: what was left apart is looked at as if for the first time.
+                    link.base = Base::default();
+                }
+                self.links.put(link);
                 self.again.insert(job.link.id.clone());
             }
             Outcome::Refused(refusal) => {

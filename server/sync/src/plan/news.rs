@@ -16,7 +16,6 @@ use crate::roles;
 use crate::save::{NotSaved, Rule};
 use crate::survey::Source;
 
-use super::pairs::is_private;
 use super::told::{REFUSALS, of_sources};
 use super::{Draft, Job, Planner, Step, Update, limits, linked, name_of, own_id, park, set_item, title};
 
@@ -81,7 +80,14 @@ impl<'a> Planner<'a> {
             link.traits.claim = None;
         }
         let (mut record, base) = make(self.view.hasher, source.side, &item.record, profiles.on(on));
-        link.base = base;
+        let before = std::mem::replace(&mut link.base, base);
+        if source.remade && before.normaliser == link.base.normaliser {
+            // What cannot be read now was agreed on before: it is no word of a user that nobody else has.
+            let base = link.base.on_mut(source.side);
+            for (field, hash) in before.on(source.side) {
+                base.entry(*field).or_insert(*hash);
+            }
+        }
         link.state = LinkState::Live;
         link.made_on = Some(on);
         link.touched = false;
@@ -148,7 +154,7 @@ impl<'a> Planner<'a> {
                 }
         });
         if !kept {
-            traits.private_on_purpose = item.record.kind == ItemKind::Event && is_private(item);
+            traits.private_on_purpose = roles::saved_private(source.link, item);
         }
         if let Some(event) = item.extra.event.as_deref() {
             let guest = event.part == Part::Attendee;
@@ -169,7 +175,7 @@ impl<'a> Planner<'a> {
         source.side == Side::Mailbox
             && item.record.kind == ItemKind::Event
             && source.rule == Some(Rule::Marked)
-            && !is_private(item)
+            && !roles::is_private(item)
             && relate::belongs(item.record.get(Field::Relations)) == Some(false)
             && !people::people(item, &self.view.linker()).list.is_empty()
     }

@@ -69,19 +69,27 @@ impl<'a> Planner<'a> {
                 }
             }
             Decision::Unproved { on } => {
-                // What a lost create has made is the link's from now on; what is owed waits until both are seen again.
-                if link.intent.is_some() {
-                    let items = Both::new(here(&case.stand.mailbox), here(&case.stand.crm));
-                    let mut kept = Self::with_items(&self.as_found(link, &items), &items, Both::default());
+                // What a lost create has made is the link's from now on, and so is what its record was merged into; what
+                // is owed waits until both are seen again.
+                let items = Both::new(
+                    here(&case.stand.mailbox),
+                    case.winner.or_else(|| here(&case.stand.crm)),
+                );
+                let mut kept = link.clone();
+                self.take_winner(case);
+                if link.intent.is_some() || case.winner.is_some() {
+                    kept = Self::with_items(&self.as_found(link, &items), &items, Both::default());
                     kept.intent = None;
-                    self.keep(kept, link, "");
+                    self.solve(link, &[IssueCode::FateUnknown]);
                 }
-                let name = Side::BOTH
+                let name = [items.mailbox, items.crm]
                     .into_iter()
-                    .find_map(|side| here(case.stand.on(side)))
+                    .flatten()
+                    .next()
                     .map(|item| title(&item.record))
                     .unwrap_or_default();
-                let (side, id) = name_of(link);
+                let (side, id) = name_of(&kept);
+                self.keep(kept, link, "");
                 self.issue(
                     (link.kind, side, &id),
                     IssueCode::FateUnknown,
@@ -264,6 +272,7 @@ impl<'a> Planner<'a> {
         let link = case.link;
         let crm = case.winner.or_else(|| here(&case.stand.crm));
         let items = Both::new(here(&case.stand.mailbox), crm);
+        self.take_winner(case);
         let mut what = "";
         if link.mailbox_id.is_none() || link.crm_id.is_none() {
             // What was told of it while it had no counterpart is over. Where it belongs was not asked meanwhile.
@@ -279,10 +288,8 @@ impl<'a> Planner<'a> {
         if link.state != LinkState::Live {
             what = "woken";
             self.solve(link, &[IssueCode::DeletedInMailbox, IssueCode::NoPermission]);
-        } else if let Some(winner) = case.winner {
+        } else if case.winner.is_some() {
             what = "followed";
-            // Whoever had it before lost his mailbox item: now it has one again.
-            self.solve_item(link.kind, Side::Crm, &winner.id, &[IssueCode::DeletedInMailbox]);
         } else if link
             .intent
             .is_some_and(|intent| link.id_on(intent.side).is_none())
@@ -292,19 +299,55 @@ impl<'a> Planner<'a> {
         self.pair_up(&self.as_found(link, &items), Some(link), items, mark, what, false);
     }
 
+    /// The record that the link's own was merged into is the link's. Whoever had it before has no mailbox item, or has
+    /// lost it: now the record has one again.
+    fn take_winner(&mut self, case: &Case<'a>) {
+        let Some(winner) = case.winner else { return };
+        let kind = case.link.kind;
+        let waiting = self.view.links.of_item(Side::Crm, &winner.id).filter(|other| {
+            other.id != case.link.id
+                && !matches!(other.state, LinkState::Ended(_))
+                && other.mailbox_id.is_none()
+        });
+        if let Some(other) = waiting {
+            let mut kept = other.clone();
+            kept.state = LinkState::Ended(EndReason::Merged);
+            kept.intent = None;
+            kept.traits.waits_since = None;
+            kept.crm_id = None;
+            self.keep(kept, other, "");
+        }
+        self.solve_item(kind, Side::Crm, &winner.id, of_sources(kind));
+    }
+
     /// A link as far as the item that a lost create seems to have made bears it out. One that is known by most of its
-    /// words only may be somebody else's own: nothing was agreed with it, and it is not ours to delete.
+    /// words only may be somebody else's own: nothing was agreed with it, and it is not ours to delete. One that carries
+    /// the key is ours, and yet another create than the last one may have made it: a session that hung.
     fn as_found(&self, link: &Link, items: &Both<Option<&'a Snapshot>>) -> Link {
         let mut found = link.clone();
-        if let Some(intent) = link.intent
-            && link.is_in_doubt()
-            && link.kind != ItemKind::Email
-            && !self.holds_key(intent.side, link.kind)
-            && let Some(item) = items.on(intent.side)
-            && edited(self.view.hasher, &link.base, intent.side, &item.record)
-        {
+        let Some(intent) = link.intent.filter(|intent| link.id_on(intent.side).is_none()) else {
+            return found;
+        };
+        found.traits.unmade = false;
+        let Some(item) = items.on(intent.side).filter(|item| {
+            link.kind != ItemKind::Email && edited(self.view.hasher, &link.base, intent.side, &item.record)
+        }) else {
+            return found;
+        };
+        if !self.holds_key(intent.side, link.kind) {
             found.base = Base::default();
             found.made_on = None;
+        } else if item.is_as_made() || link.traits.unmade {
+            // Not the last create has made it, but one before, of what the other side held then.
+            for &field in Field::of(link.kind) {
+                let held = self.view.hasher.of(field, item.record.get(field));
+                let agreed = link.base.on(intent.side).get(&field);
+                if let Some(held) = held.filter(|held| agreed.is_some_and(|agreed| agreed != held)) {
+                    for side in Side::BOTH {
+                        found.base.on_mut(side).insert(field, held);
+                    }
+                }
+            }
         }
         found
     }
@@ -564,7 +607,7 @@ impl<'a> Planner<'a> {
         paired.mailbox_version = None;
         paired.crm_id = Some(crm.id.clone());
         paired.crm_version = None;
-        paired.traits.private_on_purpose = is_private(mailbox);
+        paired.traits.private_on_purpose = roles::saved_private(link, mailbox);
         paired.traits.claim = crate::meeting::identity(self.view.org, mailbox);
         self.solve_item(kind, Side::Mailbox, &mailbox.id, of_sources(kind));
         self.solve_item(kind, Side::Crm, &crm.id, of_sources(kind));
@@ -635,10 +678,6 @@ pub(super) fn note_parts(link: &mut Link, mailbox: &Snapshot, crm: &Snapshot) {
             (Part::Organizer, _) => {}
         }
     }
-}
-
-pub(super) fn is_private(item: &Snapshot) -> bool {
-    item.record.get(Field::Private).known() == Some("yes")
 }
 
 /// The user chose a side: what was left apart becomes what that side holds.

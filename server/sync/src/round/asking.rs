@@ -348,7 +348,12 @@ fn half_done(
                 })
                 .collect();
             let kept = |item: &Snapshot| words.iter().filter(|field| holds(item, **field)).count();
-            let most = |item: &Snapshot| kept(item) * 2 >= words.len();
+            // What may not be seen now says nothing.
+            let shown = |item: &Snapshot| {
+                let shown = |field: &&Field| !item.record.get(**field).is_unknown();
+                words.iter().filter(shown).count()
+            };
+            let most = |item: &Snapshot| kept(item) * 2 >= shown(item);
             let mut found = same;
             if found.is_empty() {
                 found = known_by();

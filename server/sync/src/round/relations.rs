@@ -102,6 +102,10 @@ impl Round<'_> {
                 .of_item(Side::Mailbox, &item.id)
                 .or_else(|| self.links.of_key(item.key.as_ref()?));
             let Some(link) = link.filter(|_| item.record.kind == ItemKind::Event) else {
+                // Made by us under a key that its link has given up, and private since.
+                if item.key.is_some() && roles::is_private(item) {
+                    item.record = roles::mask(&item.record);
+                }
                 continue;
             };
             if roles::masked(link, item) {

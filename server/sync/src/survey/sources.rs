@@ -34,6 +34,16 @@ impl<'a> View<'a> {
                     .filter_map(|case| case.winner.map(|winner| &winner.id)),
             )
             .collect();
+        // A link that waits for a counterpart of such a record has lost it to that one.
+        survey.sources.retain(|source| {
+            source.link.is_none_or(|waiting| {
+                !survey.cases.iter().any(|case| {
+                    case.gets_winner(&source.item.id)
+                        && source.side == Side::Crm
+                        && case.link.id != waiting.id
+                })
+            })
+        });
         for side in Side::BOTH {
             if self.look == Look::Again {
                 continue;

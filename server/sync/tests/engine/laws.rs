@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tandem_sync::Base;
 use tandem_sync::hash::Hasher;
-use tandem_sync::merge::{Both, FieldCase, Stamp, Verdict, make, merge, merge_field, winner};
+use tandem_sync::merge::{Both, FieldCase, Stamp, Verdict, holds_more, make, merge, merge_field, winner};
 use tandem_sync::model::{Access, Field, FieldRule, FieldValue, Profile, Record};
 use tandem_sync::normalise::{VERSION, image, normalise};
 use tandem_sync::ports::HashKey;
@@ -343,4 +343,39 @@ fn a_field_outside_of_the_profile_is_not_made() {
     );
     assert!(base.mailbox.contains_key(&Field::Company));
     let _: Base = base;
+}
+
+/// Against a delete, what was never agreed on counts as a user's word: it may be still to be carried over. What a server
+/// fills in by itself does not.
+#[test]
+fn what_was_never_agreed_on_is_a_word_of_its_side_and_a_default_is_none() {
+    let base = Base {
+        normaliser: VERSION,
+        ..Base::default()
+    };
+    let holds = |field: Field, text: &str, base: &Base| {
+        let record = Record::new(ItemKind::Task).with(field, text);
+        holds_more(&hasher(), base, Side::Crm, &record)
+    };
+    assert!(holds(Field::Body, "word", &base));
+    assert!(holds(Field::Priority, "high", &base));
+    assert!(!holds(Field::Priority, "normal", &base));
+    assert!(!holds(Field::Status, "not_started", &base));
+    assert!(
+        !holds(Field::Body, "word", &Base::default()),
+        "without any base, nothing is known"
+    );
+    let mut shared = base.clone();
+    let word = hasher().of(Field::Body, &FieldValue::from_text("word")).unwrap();
+    shared.mailbox.insert(Field::Body, word);
+    assert!(
+        !holds(Field::Body, "word", &shared),
+        "the other side holds the same"
+    );
+    assert!(holds(Field::Body, "another", &shared));
+    shared.crm.insert(Field::Priority, word);
+    assert!(
+        holds(Field::Priority, "normal", &shared),
+        "changed to it by a user"
+    );
 }

@@ -2083,6 +2083,60 @@ fn the_loss_of_the_lease_stops_everything() {
     assert_eq!(count(&world, CRM), 30);
 }
 
+/// What is left apart was agreed with nobody: emptied there before the pair is noted, it is filled.
+#[test]
+fn a_pair_that_changes_while_it_is_made_is_a_first_pair_still() {
+    let world = World::new(161);
+    let (mailbox, crm) = (
+        person("Ann", "Lee", "ann@example.com")
+            .with(Field::Birthday, "1990-01-02")
+            .with(Field::MobilePhone, "+49 30 1"),
+        person("Ann", "Lee", "ann@example.com")
+            .with(Field::Birthday, "1990-01-03")
+            .with(Field::JobTitle, "Clerk"),
+    );
+    let (mailbox, crm) = (
+        world.mailbox.add(mailbox, Scope::In),
+        world.crm.add(crm, Scope::In),
+    );
+    let late = (crm.clone(), Field::Birthday, String::new());
+    world.crm.with(|state| state.faults.meddle.push(late));
+    world.settle();
+    assert!(world.crm.with(|state| state.faults.meddle.is_empty()));
+    assert_eq!(
+        world.mailbox.value(&mailbox, Field::Birthday),
+        known("1990-01-02")
+    );
+    assert_eq!(world.crm.value(&crm, Field::Birthday), known("1990-01-02"));
+    assert_eq!(world.mailbox.value(&mailbox, Field::JobTitle), known("Clerk"));
+}
+
+/// Where its record went is known, although nobody can tell where its mailbox item is.
+#[test]
+fn a_pair_goes_on_with_the_record_of_a_merge_while_its_mailbox_item_cannot_be_found() {
+    let world = World::new(162);
+    let mailbox = world
+        .mailbox
+        .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.settle();
+    let loser = world.crm.here()[0].0.clone();
+    let winner = world
+        .crm
+        .add(person("Anna", "Lee", "anna@example.com"), Scope::In);
+    world.crm.merge_into(&loser, &winner);
+    world.mailbox.touch(&mailbox, |item| item.hidden = true);
+    world.session();
+    assert!(world.issues().contains(&(CRM, IssueCode::FateUnknown)));
+    assert_eq!(world.links().len(), 1, "the winner is no new record");
+    assert_eq!(world.links()[0].crm_id, Some(winner.clone()));
+    world.mailbox.touch(&mailbox, |item| item.hidden = false);
+    world.settle();
+    let link = &world.links()[0];
+    assert_eq!((&link.mailbox_id, &link.crm_id), (&Some(mailbox), &Some(winner)));
+    assert!(!world.issues().contains(&(CRM, IssueCode::FateUnknown)));
+    assert_eq!(world.mailbox.here().len(), 1);
+}
+
 /// Nothing in the engine grows with the square of the contacts: ten times as many take ten times as long, not a
 /// hundred times. (A square would take minutes here.)
 #[test]

@@ -1106,6 +1106,54 @@ fn what_was_restored_beside_the_one_made_again_does_not_take_its_place() {
     assert_eq!(link.unwrap().mailbox_id, again);
 }
 
+/// The category and the key on it are ours: nobody asked that what is private since be saved.
+#[test]
+fn what_was_hidden_and_is_restored_beside_the_one_made_again_stays_hidden() {
+    let world = World::new(151);
+    let crm = world.crm.add(event("Visit", &span(&world, DAY, HOUR)), Scope::In);
+    world.settle();
+    let (mailbox, key) = (world.mailbox.here()[0].0.clone(), world.links()[0].key.clone());
+    world.mailbox.edit(&mailbox, Field::Private, "yes");
+    world.settle();
+    world.mailbox.delete(&mailbox);
+    world.crm.edit(&crm, Field::ShowAs, "free");
+    world.settle();
+    assert_ne!(world.links()[0].key, key, "made again under another key");
+    let restored = marked(&world, "Doctor", 2 * DAY);
+    world.mailbox.touch(&restored, |item| {
+        item.key = Some(key);
+        item.record.set(Field::Private, known("yes"));
+    });
+    world.settle();
+    world.mailbox.edit(&restored, Field::Body, "secret");
+    world.settle();
+    assert_eq!(count(&world, CRM), 2);
+    for (_, item) in world.crm.here() {
+        let of = |field| item.record.get(field).known();
+        assert_ne!(of(Field::Subject), Some("Doctor"));
+        assert_ne!(of(Field::Body), Some("secret"));
+    }
+}
+
+/// What the user may not see for now does not tell against the record that a lost create has made.
+#[test]
+fn without_keys_a_lost_create_is_not_done_again_because_a_field_is_hidden_now() {
+    let world = World::keyed(152, false, false);
+    let record = event("Visit", &span(&world, DAY, HOUR)).with(Field::Location, "Room 1");
+    world.mailbox.add(record, Scope::In);
+    world.crm.with(|state| state.faults.doubt = Some((0, true)));
+    world.session();
+    let crm = world.crm.here()[0].0.clone();
+    world.crm.edit(&crm, Field::When, &span(&world, 2 * DAY, HOUR));
+    world.crm.with(|state| {
+        let events = state.profiles.0.get_mut(&ItemKind::Event);
+        events.unwrap().fields.remove(&Field::Location);
+    });
+    world.settle();
+    assert_eq!(count(&world, CRM), 1);
+    assert!(world.issues().contains(&(MAILBOX, IssueCode::CreateInDoubt)));
+}
+
 #[test]
 fn without_keys_a_lost_create_is_found_although_a_word_was_changed_at_once() {
     for (place, made) in [("Room 1", 1), ("", 0)] {

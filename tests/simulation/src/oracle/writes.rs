@@ -301,7 +301,7 @@ impl World {
             || item.made_seq > fell && item.made_by.is_some_and(|made| self.runs[made].conn != conn);
         let wanted = link.is_some_and(|link| self.has_cured(&link, &[IssueCure::BringBack]));
         let recreated = home == Home::Box(conn) && self.ever_recreate.contains(&(conn, kind));
-        // What was deleted belonged to another item of the same: this one, somebody gave to the user since.
+        // What was deleted belonged to another item of the same, or to none yet: this one, somebody gave to the user since.
         let half_of = |link: &tandem_sync::Link, at: Home| {
             let id = link.id_on(at.side())?;
             Some(self.merged(at, self.find_ever(at, id)?))
@@ -312,9 +312,9 @@ impl World {
                 let held = half_of(link, home).map(|at| self.item(home, at));
                 held.is_some_and(|held| held.gone.is_some_and(|gone| gone.seq == fell))
             })
-            .filter_map(|link| half_of(link, other))
+            .map(|link| half_of(link, other))
             .collect::<Vec<_>>();
-        let given = item.user_seq > fell && !others.is_empty() && !others.contains(&source);
+        let given = item.user_seq > fell && !others.is_empty() && !others.contains(&Some(source));
         let unnoted = !self.shelf(home).items.iter().any(|gone| {
             gone.gone.is_some_and(|g| g.seq == fell) && self.known_to_links(conn, home, &gone.id)
         });
@@ -406,6 +406,8 @@ impl World {
             Some(Mark::None) => item.marked() || item.failed,
             None => false,
         };
+        // A colleague's session wrote it after this one had looked.
+        let raced = raced || item.ours[1 - conn] >= self.runs[run].seq;
         // A session that has lost its lease wrote the same after this one had looked; or this one has lost it, and a
         // later one wrote the same before the request arrived.
         let fence = self.runs[run].fence;
