@@ -17,7 +17,11 @@ mod browser;
 mod browser;
 mod call;
 #[cfg(feature = "ssr")]
+mod document;
+#[cfg(feature = "ssr")]
 mod handover;
+#[cfg(feature = "ssr")]
+mod help;
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
 mod live;
 #[cfg(feature = "hydrate")]
@@ -41,6 +45,8 @@ pub use browser::hydrate;
 #[cfg(feature = "ssr")]
 pub use handover::{Handover, consent_page, handover_failed_page, handover_page, handover_said_page};
 #[cfg(feature = "ssr")]
+pub use help::help_page;
+#[cfg(feature = "ssr")]
 pub use page::{Estimate, OtherMailbox, Page, PageData, Told, Undone};
 #[cfg(feature = "ssr")]
-pub use shell::{OfficeScript, draw, load, render, shell};
+pub use shell::{OfficeScript, draw, language, load, render, shell};

@@ -118,7 +118,7 @@ fn drawn(data: &PageData, loaded: bool) -> String {
 }
 
 /// The language of a request: as it was asked for (`?lang=de`), else Office's own, else the browser's.
-pub(crate) fn language(query: Option<&str>, headers: &http::HeaderMap) -> Lang {
+pub fn language(query: Option<&str>, headers: &http::HeaderMap) -> Lang {
     let value = |name| value(query.unwrap_or_default(), name);
     let accepted = || {
         let header = headers.get(http::header::ACCEPT_LANGUAGE);
