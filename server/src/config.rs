@@ -56,6 +56,9 @@ const KEYS: &[Key] = &[
     key("net", "resolve", Shape::List),
     key("outlook", "frame_ancestors", Shape::List),
     key("outlook", "office_js", Shape::Text),
+    key("tls", "certificate", Shape::Text),
+    key("tls", "key", Shape::Text),
+    key("tls", "self_signed", Shape::Switch),
     key("worker", "sessions", Shape::Number),
     key("worker", "lease_seconds", Shape::Number),
 ];
@@ -94,6 +97,7 @@ struct Raw {
     ews: RawEws,
     net: RawNet,
     outlook: RawOutlook,
+    tls: RawTls,
     worker: RawWorker,
 }
 
@@ -142,6 +146,14 @@ struct RawOutlook {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct RawTls {
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    self_signed: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct RawWorker {
     sessions: Option<u32>,
     lease_seconds: Option<u32>,
@@ -166,6 +178,7 @@ pub struct Config {
     pub ews: EwsConfig,
     pub net: NetSettings,
     pub outlook: OutlookConfig,
+    pub tls: TlsSettings,
     /// Sessions at the same time.
     pub worker_sessions: usize,
     /// How long a connection is taken at a time; so long it waits after its process has died.
@@ -227,6 +240,38 @@ pub struct OutlookConfig {
     pub frame_ancestors: Vec<String>,
     /// Where the pane takes Office.js from; `None`: it runs without Outlook.
     pub office_js: Option<Url>,
+}
+
+/// Who ends the encryption of browsers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TlsSettings {
+    /// A proxy in front: this server speaks plain HTTP.
+    #[default]
+    Off,
+    /// This server, with a certificate that it makes for itself once and keeps beside the master key.
+    SelfSigned,
+    /// This server, with these PEM files: the certificate with its chain, and its key.
+    Files { certificate: PathBuf, key: PathBuf },
+}
+
+impl TlsSettings {
+    /// # Errors
+    /// Only one of the files, or files and a certificate of its own: what to say of it.
+    pub fn of(
+        certificate: Option<PathBuf>,
+        key: Option<PathBuf>,
+        self_signed: bool,
+    ) -> Result<Self, &'static str> {
+        match (certificate, key, self_signed) {
+            (None, None, false) => Ok(Self::Off),
+            (None, None, true) => Ok(Self::SelfSigned),
+            (Some(certificate), Some(key), false) => Ok(Self::Files { certificate, key }),
+            (_, _, true) => Err("is of no use beside files with a certificate: choose one"),
+            (Some(_), None, false) | (None, Some(_), false) => {
+                Err("a certificate needs its key, and a key its certificate: give both files")
+            }
+        }
+    }
 }
 
 /// One thing that is missing or wrong, for the operator.
@@ -406,6 +451,15 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
     let ews = ews(raw.ews, &mut found);
     let net = net(raw.net, &mut found);
     let outlook = outlook(raw.outlook, &mut found);
+    let tls = TlsSettings::of(
+        raw.tls.certificate,
+        raw.tls.key,
+        raw.tls.self_signed.unwrap_or_default(),
+    )
+    .unwrap_or_else(|what| {
+        found.fatal("tls", what);
+        TlsSettings::Off
+    });
     let sessions = raw.worker.sessions.unwrap_or(8);
     if !(1..=512).contains(&sessions) {
         found.fatal("worker.sessions", "must be between 1 and 512");
@@ -429,6 +483,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 ews,
                 net,
                 outlook,
+                tls,
                 worker_sessions: sessions as usize,
                 worker_lease: Duration::from_secs(lease.into()),
             };

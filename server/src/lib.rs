@@ -8,6 +8,7 @@ mod grants;
 pub mod http;
 pub mod hub;
 mod patience;
+mod tls;
 pub mod vault;
 mod watch;
 pub mod worker;
