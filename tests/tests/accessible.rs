@@ -94,7 +94,7 @@ async fn axe_finds_what_is_wrong() -> Result<()> {
     let chrome = narrow_browser().await?;
     open(&chrome, &gallery.page("/state/in-step")?).await?;
     let script = "document.querySelector('main').insertAdjacentHTML('beforeend', \
-         '<button></button><p id=\"pale\">pale</p>'); \
+         '<p><button></button></p><p id=\"pale\">pale</p>'); \
          Object.assign(document.getElementById('pale').style, { color: '#ccc', background: '#fff' })";
     chrome.client.execute(script, vec![]).await?;
     let faults = axe.faults(&chrome, Look::All).await?;
