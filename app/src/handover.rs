@@ -1,5 +1,6 @@
 //! The last page of the sign-in window: plain HTML with one script, no framework.
 
+use crate::document::{Shape, document, escape};
 use crate::shell::OfficeScript;
 use crate::text::{self, SignInFailure};
 
@@ -57,7 +58,7 @@ pub fn handover_page(
         escape(text::HANDOVER_TITLE.get()),
         escape(text::HANDOVER_LEAD.get()),
     );
-    document(text::HANDOVER_TITLE.get(), &head, &body)
+    document(text::HANDOVER_TITLE.get(), &head, Shape::Calm, &body)
 }
 
 /// The page that says why there is nothing to hand over.
@@ -67,7 +68,7 @@ pub fn handover_failed_page(failure: SignInFailure) -> String {
         escape(text::HANDOVER_FAILED.get()),
         escape(text::sign_in_failure(failure))
     );
-    document(text::HANDOVER_FAILED.get(), "", &body)
+    document(text::HANDOVER_FAILED.get(), "", Shape::Calm, &body)
 }
 
 /// The page that says something of its own, which may name somebody.
@@ -78,7 +79,7 @@ pub fn handover_said_page(said: &str) -> String {
         escape(said),
         escape(text::SETUP_TITLE.get())
     );
-    document(text::PRODUCT, "", &body)
+    document(text::PRODUCT, "", Shape::Calm, &body)
 }
 
 /// The page that says that an administrator has to agree, with the link for that.
@@ -91,29 +92,7 @@ pub fn consent_page(url: &str) -> String {
         escape(text::CONSENT_LINK.get()),
         escape(text::CONSENT_HINT.get())
     );
-    document(text::HANDOVER_FAILED.get(), "", &body)
-}
-
-fn document(title: &str, head: &str, body: &str) -> String {
-    format!(
-        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\">\
-         <title>{} · {}</title><link rel=\"icon\" type=\"image/svg+xml\" href=\"/tandem.svg\">\
-         <link rel=\"stylesheet\" href=\"/tandem.css\">{head}</head>\
-         <body><main class=\"page\"><section class=\"calm\">\
-         <img src=\"/tandem.svg\" alt=\"\" width=\"72\" height=\"72\">{body}</section></main></body></html>",
-        escape(title),
-        escape(text::PRODUCT)
-    )
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+    document(text::HANDOVER_FAILED.get(), "", Shape::Calm, &body)
 }
 
 #[cfg(test)]
@@ -150,6 +129,16 @@ mod tests {
         assert!(page.contains("name=\"tandem-for\" content=\"salesforce\""));
         assert!(page.contains("src=\"https://cdn.invalid/office.js\""));
         assert!(page.find("office-guard.js").unwrap() < page.find("office.js\"").unwrap());
+    }
+
+    #[test]
+    fn the_window_speaks_its_readers_language() {
+        let page = || handover_page(Handover::Salesforce, "c0de", "123456", "n", None);
+        assert!(page().contains("<html lang=\"en\">"));
+        let german = text::speaking(text::Lang::De, page);
+        assert!(german.contains("<html lang=\"de\">") && german.contains("Angemeldet"));
+        let failed = text::speaking(text::Lang::De, || handover_failed_page(SignInFailure::Expired));
+        assert!(failed.contains("Nicht angemeldet") && failed.contains("beginnen Sie von vorn"));
     }
 
     #[test]

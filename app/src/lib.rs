@@ -17,7 +17,11 @@ mod browser;
 mod browser;
 mod call;
 #[cfg(feature = "ssr")]
+mod document;
+#[cfg(feature = "ssr")]
 mod handover;
+#[cfg(feature = "ssr")]
+mod help;
 #[cfg(any(feature = "ssr", feature = "hydrate"))]
 mod live;
 #[cfg(feature = "hydrate")]
@@ -42,6 +46,8 @@ pub use backend::{Backend, ItemBackend, SettingsBackend, backend};
 pub use browser::hydrate;
 #[cfg(feature = "ssr")]
 pub use handover::{Handover, consent_page, handover_failed_page, handover_page, handover_said_page};
+#[cfg(feature = "ssr")]
+pub use help::help_page;
 #[cfg(feature = "ssr")]
 pub use page::{Estimate, OtherMailbox, Page, PageData, SettingsPage, Told, Undone};
 #[cfg(feature = "ssr")]

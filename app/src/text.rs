@@ -5,6 +5,7 @@
 
 mod activation;
 mod backfill;
+mod help;
 mod issues;
 pub mod item;
 mod lang;
@@ -22,6 +23,7 @@ mod time;
 
 pub use activation::*;
 pub use backfill::*;
+pub use help::*;
 pub use issues::*;
 #[cfg(feature = "hydrate")]
 pub(crate) use lang::speak;

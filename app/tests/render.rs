@@ -153,7 +153,7 @@ async fn each_state_shows_what_it_must() {
                 "value=\"keep_theirs\"",
                 "value=\"link_to\"",
                 text::LINK_LABEL.get(),
-                "aria-label=\"This is the same: Ada Lovelace\"",
+                "aria-label=\"Pair: Ada Lovelace\"",
             ],
         ),
         (

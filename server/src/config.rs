@@ -64,6 +64,9 @@ const KEYS: &[Key] = &[
     key("mail", "password", Shape::Text),
     key("mail", "password_file", Shape::Text),
     key("mail", "from", Shape::Text),
+    key("tls", "certificate", Shape::Text),
+    key("tls", "key", Shape::Text),
+    key("tls", "self_signed", Shape::Switch),
     key("worker", "sessions", Shape::Number),
     key("worker", "lease_seconds", Shape::Number),
 ];
@@ -103,6 +106,7 @@ struct Raw {
     net: RawNet,
     outlook: RawOutlook,
     mail: RawMail,
+    tls: RawTls,
     worker: RawWorker,
 }
 
@@ -164,6 +168,14 @@ struct RawMail {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct RawTls {
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    self_signed: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct RawWorker {
     sessions: Option<u32>,
     lease_seconds: Option<u32>,
@@ -190,6 +202,7 @@ pub struct Config {
     pub outlook: OutlookConfig,
     /// `None`: nobody is told by mail that something broke.
     pub mail: Option<MailConfig>,
+    pub tls: TlsSettings,
     /// Sessions at the same time.
     pub worker_sessions: usize,
     /// How long a connection is taken at a time; so long it waits after its process has died.
@@ -276,6 +289,38 @@ pub enum MailTls {
     StartTls,
     /// Not at all: for a server on this machine.
     Never,
+}
+
+/// Who ends the encryption of browsers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TlsSettings {
+    /// A proxy in front: this server speaks plain HTTP.
+    #[default]
+    Off,
+    /// This server, with a certificate that it makes for itself once and keeps beside the master key.
+    SelfSigned,
+    /// This server, with these PEM files: the certificate with its chain, and its key.
+    Files { certificate: PathBuf, key: PathBuf },
+}
+
+impl TlsSettings {
+    /// # Errors
+    /// Only one of the files, or files and a certificate of its own: what to say of it.
+    pub fn of(
+        certificate: Option<PathBuf>,
+        key: Option<PathBuf>,
+        self_signed: bool,
+    ) -> Result<Self, &'static str> {
+        match (certificate, key, self_signed) {
+            (None, None, false) => Ok(Self::Off),
+            (None, None, true) => Ok(Self::SelfSigned),
+            (Some(certificate), Some(key), false) => Ok(Self::Files { certificate, key }),
+            (_, _, true) => Err("is of no use beside files with a certificate: choose one"),
+            (Some(_), None, false) | (None, Some(_), false) => {
+                Err("a certificate needs its key, and a key its certificate: give both files")
+            }
+        }
+    }
 }
 
 /// One thing that is missing or wrong, for the operator.
@@ -456,6 +501,15 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
     let net = net(raw.net, &mut found);
     let outlook = outlook(raw.outlook, &mut found);
     let mail = mail(raw.mail, &mut found);
+    let tls = TlsSettings::of(
+        raw.tls.certificate,
+        raw.tls.key,
+        raw.tls.self_signed.unwrap_or_default(),
+    )
+    .unwrap_or_else(|what| {
+        found.fatal("tls", what);
+        TlsSettings::Off
+    });
     let sessions = raw.worker.sessions.unwrap_or(8);
     if !(1..=512).contains(&sessions) {
         found.fatal("worker.sessions", "must be between 1 and 512");
@@ -480,6 +534,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 net,
                 outlook,
                 mail,
+                tls,
                 worker_sessions: sessions as usize,
                 worker_lease: Duration::from_secs(lease.into()),
             };

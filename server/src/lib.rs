@@ -11,6 +11,7 @@ pub mod hub;
 mod mail;
 mod patience;
 mod settings_form;
+mod tls;
 pub mod vault;
 mod watch;
 pub mod worker;

@@ -737,6 +737,57 @@ async fn the_manifest_names_this_deployment() {
     assert!(manifest.text().contains(&format!("{OWN}/")));
     assert!(!manifest.text().contains("https://tandem.invalid"));
     assert!(manifest.body.len() < 256 * 1024);
+    // The tests of the manifest itself read the file: nothing else may differ.
+    let file = include_str!("../../manifest.xml");
+    assert_eq!(manifest.text(), file.replace("https://tandem.invalid", OWN));
+}
+
+#[tokio::test]
+async fn outlook_may_keep_the_icons() {
+    let server = Server::start().await;
+    let icon = server.get("/icon-64.png", &[]).await;
+    assert_eq!(icon.status, StatusCode::OK);
+    assert_eq!(icon.header(CONTENT_TYPE), "image/png");
+    let kept = icon.header(CACHE_CONTROL);
+    assert!(kept.contains("max-age"), "{kept}");
+    assert!(!kept.contains("no-cache") && !kept.contains("no-store"), "{kept}");
+}
+
+#[tokio::test]
+async fn help_is_there_for_everybody_in_their_language() {
+    let server = Server::start().await;
+    for (path, accepted, lang, word) in [
+        ("/help", "de-DE,de", "de", "Klassisches Outlook"),
+        ("/help", "fr", "en", "Classic Outlook"),
+        ("/help?lang=de", "en", "de", "Klassisches Outlook"),
+    ] {
+        let help = server.get(path, &[("accept-language", accepted)]).await;
+        assert_eq!(help.status, StatusCode::OK, "{path}");
+        assert!(help.text().contains(&format!("<html lang=\"{lang}\">")), "{path}");
+        assert!(help.text().contains(word), "{path}");
+        assert!(help.text().contains(&format!("value=\"{OWN}/manifest.xml\"")));
+        let policy = help.header(CONTENT_SECURITY_POLICY);
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn the_sign_in_window_speaks_its_readers_language() {
+    let server = Server::start().await;
+    for (accepted, word) in [("de", "Nicht angemeldet"), ("en", "Not signed in")] {
+        let failed = server
+            .get("/auth/callback", &[("accept-language", accepted)])
+            .await;
+        assert_eq!(failed.status, StatusCode::BAD_REQUEST);
+        assert!(failed.text().contains(word), "{}", failed.text());
+    }
+    let consent = server
+        .get(
+            "/auth/microsoft/callback?admin_consent=True&tenant=x",
+            &[("accept-language", "de")],
+        )
+        .await;
+    assert!(!consent.text().contains("Not "), "{}", consent.text());
 }
 
 #[tokio::test]

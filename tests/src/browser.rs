@@ -273,6 +273,34 @@ impl Chrome {
         Ok(())
     }
 
+    /// Lets pages believe what a media query asks for, for example `("prefers-color-scheme", "dark")`.
+    pub async fn emulate(&self, features: &[(&str, &str)]) -> Result<()> {
+        let features: Vec<Value> = features
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features }))
+            .await
+    }
+
+    /// Gives pages so many pixels, whatever the window has.
+    pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await
+    }
+
+    /// A command of <https://chromedevtools.github.io/devtools-protocol/>.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Result<()> {
+        self.client
+            .issue_cmd(Raw {
+                path: "goog/cdp/execute",
+                body: json!({ "cmd": command, "params": parameters }),
+            })
+            .await
+            .with_context(|| format!("the browser does not take {command}"))?;
+        Ok(())
+    }
+
     /// Saves what the window shows as `NAME.png` under the target folder; returns its path.
     pub async fn screenshot(&self, name: &str) -> Result<PathBuf> {
         let path = places::screenshots()?.join(format!("{name}.png"));

@@ -3,12 +3,15 @@
 //! Everything listens on loopback, on ports that the operating system picks. Every child keeps its output in a
 //! file, which is shown when the test that owns the child fails.
 
+pub mod axe;
 pub mod browser;
 pub mod desk;
 pub mod foreign;
 pub mod frame;
+pub mod gallery;
 pub mod http;
 pub mod ledger;
+pub mod manifest;
 pub mod office;
 pub mod pane;
 pub mod person;

@@ -22,6 +22,30 @@ pub fn python() -> Result<PathBuf> {
     )
 }
 
+/// The folder of the `node_modules` that others wrote.
+///
+/// # Errors
+/// It is not there.
+pub fn node_tools() -> Result<PathBuf> {
+    found(
+        "TANDEM_TEST_NODE",
+        || Ok(target()?.join("tools/node")),
+        "cargo xtask test",
+    )
+}
+
+/// The example that shows every state of the pane without a server.
+///
+/// # Errors
+/// It is not there.
+pub fn gallery() -> Result<PathBuf> {
+    found(
+        "TANDEM_TEST_GALLERY",
+        || Ok(target()?.join("debug/examples/gallery")),
+        "cargo build -p tandem-app --features ssr --example gallery",
+    )
+}
+
 /// The packaged pane.
 pub fn site() -> Result<PathBuf> {
     found(

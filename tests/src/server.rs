@@ -31,6 +31,21 @@ pub struct Options {
     pub serve_with: Vec<String>,
 }
 
+impl Options {
+    /// By what browsers reach it: it ends the encryption itself if it is told so.
+    fn scheme(&self) -> &'static str {
+        if self
+            .serve_with
+            .iter()
+            .any(|argument| argument.starts_with("--tls"))
+        {
+            "https"
+        } else {
+            "http"
+        }
+    }
+}
+
 /// A server that can be ended and started again, with the same configuration and data.
 #[derive(Debug)]
 pub struct Tandem {
@@ -56,7 +71,8 @@ impl Tandem {
         let port = free_port()?;
         let config = configuration(sandbox, options, port, folder.path())?;
         std::fs::write(folder.path().join("tandem.toml"), config)?;
-        let url = Url::parse(&format!("http://localhost:{port}/"))?;
+        let scheme = options.scheme();
+        let url = Url::parse(&format!("{scheme}://localhost:{port}/"))?;
         Ok(Self {
             url,
             process: None,
@@ -73,10 +89,18 @@ impl Tandem {
         command.args(&self.serve_with);
         let mut process = Process::start("server", command, self.folder.path(), false)?;
         let health = self.url.join("healthz")?;
+        let asked = || async {
+            if health.scheme() == "http" {
+                return client::get(&health).await.is_ok_and(|a| a.status.is_success());
+            }
+            let mut arguments = vec!["healthcheck"];
+            arguments.extend(self.serve_with.iter().map(String::as_str));
+            self.run(&arguments)
+                .await
+                .is_ok_and(|ended| ended.status.success())
+        };
         process
-            .until(Duration::from_mins(1), "good answer from /healthz", || async {
-                client::get(&health).await.is_ok_and(|a| a.status.is_success())
-            })
+            .until(Duration::from_mins(1), "good answer from /healthz", asked)
             .await?;
         self.process = Some(process);
         Ok(())
@@ -164,7 +188,11 @@ fn configuration(sandbox: &SandboxProc, options: &Options, port: u16, folder: &P
         .unwrap_or_else(|| format!("sqlite:{}", folder.join("tandem.db").display()));
     let mut out = String::new();
     // A JSON string, or list of strings, is one of TOML, too.
-    writeln!(out, "public_url = {}", json!(format!("http://localhost:{port}")))?;
+    writeln!(
+        out,
+        "public_url = {}",
+        json!(format!("{}://localhost:{port}", options.scheme()))
+    )?;
     writeln!(out, "listen = {}", json!(format!("127.0.0.1:{port}")))?;
     writeln!(out, "database = {}", json!(database))?;
     writeln!(out, "master_key_file = {}", json!(folder.join("tandem.key")))?;

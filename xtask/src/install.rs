@@ -92,6 +92,42 @@ pub(crate) fn python(layout: &Layout) -> Result<PathBuf> {
     Ok(interpreter)
 }
 
+/// What others wrote for Node: a checker of web pages, and Microsoft's of manifests. Returns the folder with `node_modules`.
+///
+/// Versions and checksums stand in `tests/node/package-lock.json`; no package's own script is run.
+pub(crate) fn node(layout: &Layout) -> Result<PathBuf> {
+    let pins = layout.root.join("tests").join("node");
+    let folder = layout.tools.join("node");
+    let lists = ["package.json", "package-lock.json"];
+    let mut wanted = String::new();
+    for list in lists {
+        let path = pins.join(list);
+        wanted +=
+            &std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    }
+    let stamp = folder.join("installed.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        println!("    already there");
+        return Ok(folder);
+    }
+    if which("node").is_none() || which("npm").is_none() {
+        packages(
+            &["nodejs", "npm"],
+            "the checkers of manifests and of pages are written for Node",
+        )?;
+    }
+    remove_folder(&folder)?;
+    std::fs::create_dir_all(&folder)?;
+    for list in lists {
+        std::fs::copy(pins.join(list), folder.join(list))?;
+    }
+    run(Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"])
+        .current_dir(&folder))?;
+    std::fs::write(&stamp, wanted)?;
+    Ok(folder)
+}
+
 /// A fresh virtual environment. Debian splits what that needs off the interpreter.
 fn environment(folder: &Path) -> Result<()> {
     let make = |python: &str| {

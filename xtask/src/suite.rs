@@ -20,6 +20,7 @@ pub(crate) fn test(
     let lint = filter.is_none();
     steps.run("get a database server and a browser", install::for_tests)?;
     let python = steps.run("get foreign clients (Python)", || install::python(layout))?;
+    let node = steps.run("get foreign checkers (Node)", || install::node(layout))?;
     if lint {
         steps.run("check the format", || {
             run(layout.cargo().args(["fmt", "--all", "--", "--check"]))
@@ -50,10 +51,12 @@ pub(crate) fn test(
         steps.run("play the simulation's seeds", || simulate::in_tests(layout))?;
     }
     // Last, so that their summary is what a reader of the end sees.
-    steps.run("run the tests", || run(&mut tests(layout, &python, filter)))
+    steps.run("run the tests", || {
+        run(&mut tests(layout, &python, &node, filter))
+    })
 }
 
-fn tests(layout: &Layout, python: &Path, filter: Option<&str>) -> Command {
+fn tests(layout: &Layout, python: &Path, node: &Path, filter: Option<&str>) -> Command {
     let mut command = layout.cargo();
     if read(layout.cargo().args(["nextest", "--version"])).is_ok() {
         command.args(["nextest", "run"]).args(SELECTION).args(filter);
@@ -69,6 +72,7 @@ fn tests(layout: &Layout, python: &Path, filter: Option<&str>) -> Command {
     }
     command.env("TANDEM_BIN", layout.tandem());
     command.env("TANDEM_TEST_PYTHON", python);
+    command.env("TANDEM_TEST_NODE", node);
     command.env("TANDEM_TEST_SITE", &layout.site);
     command
 }

@@ -18,7 +18,9 @@ use axum::routing::{any, get, post};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-use tandem_app::{Backend, Handover, PAGE_HEADER, Page, call_page, handover_page, render};
+use tandem_app::{
+    Backend, Handover, PAGE_HEADER, Page, call_page, handover_page, help_page, language, render, text,
+};
 use tower_http::services::ServeDir;
 
 #[derive(Clone)]
@@ -74,7 +76,7 @@ async fn index() -> Html<String> {
         )
     });
     Html(format!(
-        "<!DOCTYPE html><title>Gallery</title><ul>{}</ul>",
+        "<!DOCTYPE html><title>Gallery</title><ul>{}<li><a href=\"/help\">help</a></li></ul>",
         links.concat()
     ))
 }
@@ -88,6 +90,13 @@ async fn call(State(shown): State<Shown>, request: Request) -> Response<Body> {
     leptos_axum::handle_server_fns_with_context(move || provide_context(backend.clone()), request)
         .await
         .into_response()
+}
+
+async fn help(request: Request) -> Html<String> {
+    let lang = language(request.uri().query(), request.headers());
+    Html(text::speaking(lang, || {
+        help_page("https://tandem.example.com/manifest.xml")
+    }))
 }
 
 /// Stands in for the whole sign-in.
@@ -166,6 +175,7 @@ async fn main() -> std::io::Result<()> {
         .route("/setup", page(Page::Setup))
         .route("/settings", page(Page::Settings))
         .route("/gallery", get(index))
+        .route("/help", get(help))
         .route("/state/{*path}", get(state))
         .route("/api/handover", post(hand_over))
         .route("/api/{*name}", any(call))

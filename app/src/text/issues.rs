@@ -190,6 +190,11 @@ pub fn cure_name(of: IssueCure, title: &str) -> String {
     format!("{}: {title}", cure(of))
 }
 
+/// `Pair: Ada Lovelace`, for screen readers. It begins as the button reads, for those who speak to their computer.
+pub fn pair_name(title: &str) -> String {
+    format!("{}: {title}", PAIR.get())
+}
+
 /// A further page of issues exists.
 pub fn issues_more(shown: usize, total: u32) -> Option<String> {
     let hidden = total.checked_sub(u32::try_from(shown).ok()?)?;

@@ -92,6 +92,10 @@ fn menu(p: &PageData, c: &ConnectionView) -> impl IntoView + use<> {
                     .then(|| {
                         dialog_link("deactivation", "/settings/deactivate", text::DEACTIVATE.get(), Look::Item)
                     })}
+                <a class="item" href=format!("/help?lang={}", p.lang.as_str()) target="_blank" rel="noopener">
+                    {text::HELP.get()}
+                    <span class="away" role="img" aria-label=text::OPENS_IN_TAB.get()>"↗"</span>
+                </a>
                 <hr/>
                 {item(Call::SignOut, text::SIGN_OUT.get())}
             </nav>

@@ -130,7 +130,7 @@ fn pick_form(
     title: &str,
     choices: &[IssueChoice],
 ) -> impl IntoView + use<> {
-    let name = text::cure_name(IssueCure::PickMatch, title);
+    let name = text::pair_name(title);
     view! {
         <form class="choose" method="post" action=Call::Cure.path()>
             {hidden(p, id, IssueCure::PickMatch)}

@@ -13,6 +13,11 @@ pub(crate) fn sign_in_page(p: &PageData) -> impl IntoView + use<> {
             <p>{text::SIGN_IN_LEAD.get()}</p>
             {sign_in_button(p, text::SIGN_IN.get())}
             <p class="hint">{text::SIGN_IN_NOTE.get()}</p>
+            {(p.page == Page::Setup)
+                .then(|| {
+                    let help = format!("/help?lang={}", p.lang.as_str());
+                    view! { <p><a href=help>{text::HELP_TITLE.get()}</a></p> }
+                })}
         </section>
     }
 }

@@ -13,6 +13,7 @@ mod sandbox;
 mod serve;
 mod session;
 mod settings;
+mod tls;
 mod why;
 
 use std::path::PathBuf;
@@ -46,7 +47,7 @@ enum Command {
     /// Check the configuration, the key, the database and the servers; explain what is wrong.
     Doctor,
     /// Ask a running server whether it is well; exits with 1 if it is not.
-    Healthcheck,
+    Healthcheck(tls::Args),
     /// Sync sessions.
     #[command(subcommand)]
     Session(session::Command),
@@ -101,12 +102,16 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor => doctor::run(read(cli.config.as_ref())).await,
         Command::Serve(args) => {
             let mut config = settled(cli.config.as_ref())?;
-            args.apply(&mut config);
+            args.apply(&mut config)?;
             log_to_stderr(&config.log);
             serve::run(config).await
         }
         Command::Migrate(args) => migrate::run(quiet(cli.config.as_ref())?, args).await,
-        Command::Healthcheck => healthcheck::run(quiet(cli.config.as_ref())?).await,
+        Command::Healthcheck(args) => {
+            let mut config = quiet(cli.config.as_ref())?;
+            args.apply(&mut config)?;
+            healthcheck::run(config).await
+        }
         Command::Session(command) => session::run(quiet(cli.config.as_ref())?, command).await,
         Command::Issue(command) => issue::run(quiet(cli.config.as_ref())?, command).await,
         Command::Why(args) => why::run(quiet(cli.config.as_ref())?, args).await,

@@ -18,11 +18,14 @@ pub(super) struct Args {
     /// May be given more than once; the same as net.extra_roots.
     #[arg(long, value_name = "FILE")]
     ca_file: Vec<std::path::PathBuf>,
+    #[command(flatten)]
+    tls: super::tls::Args,
 }
 
 impl Args {
-    pub(super) fn apply(self, config: &mut Config) {
+    pub(super) fn apply(self, config: &mut Config) -> anyhow::Result<()> {
         config.net.extra_roots.extend(self.ca_file);
+        self.tls.apply(config)
     }
 }
 
@@ -34,7 +37,15 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot listen on {}", app.config.listen))?;
     let address = listener.local_addr()?;
-    tracing::info!(%address, public_url = %app.config.public_url, "serving");
+    let identity = crate::tls::identity(&app.config, app.clock.now())?;
+    tracing::info!(%address, public_url = %app.config.public_url, tls = identity.is_some(), "serving");
+    if let Some(identity) = &identity {
+        tracing::info!(
+            sha256 = %identity.fingerprint,
+            file = %identity.certificate.display(),
+            "the certificate that visitors are shown"
+        );
+    }
     let worker = tokio::spawn(run_worker(app.clone()));
     let watch = tokio::spawn(watch::run(app.clone()));
     let stop = app.stop.clone();
@@ -48,7 +59,13 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
             app.stop.cancelled().await;
             tokio::time::timeout(GRACE, worker).await
         },
-        http::listen::serve(&app, listener, http::router(&app), GRACE),
+        http::listen::serve(
+            &app,
+            listener,
+            identity.map(|i| i.config),
+            http::router(&app),
+            GRACE
+        ),
     );
     watch.await.ok();
     if let Ok(ended) = worker {

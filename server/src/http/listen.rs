@@ -1,13 +1,17 @@
 //! Connections of browsers, or of the proxy in front. Each has so much time, and none keeps the server from ending.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::App;
@@ -15,11 +19,20 @@ use super::App;
 /// For the head of a request, and between two requests. Longer than proxies keep an idle connection (60 seconds, mostly):
 /// they and not we should end it, else a request crosses the end on its way.
 const HEAD: Duration = Duration::from_secs(75);
+/// For agreeing on the encryption.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The process may have no file left; that passes.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Serves until the server stops, then `grace` long what is under way.
-pub(crate) async fn serve(app: &App, listener: TcpListener, router: Router, grace: Duration) {
+/// Serves until the server stops, then `grace` long what is under way. Without `tls` plain HTTP.
+pub(crate) async fn serve(
+    app: &App,
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    router: Router,
+    grace: Duration,
+) {
+    let tls = tls.map(TlsAcceptor::from);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -28,7 +41,7 @@ pub(crate) async fn serve(app: &App, listener: TcpListener, router: Router, grac
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(one(app.clone(), stream, router.clone()));
+                connections.spawn(one(app.clone(), stream, tls.clone(), router.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
@@ -45,11 +58,27 @@ pub(crate) async fn serve(app: &App, listener: TcpListener, router: Router, grac
     }
 }
 
-async fn one(app: App, stream: TcpStream, router: Router) {
+async fn one(app: App, stream: TcpStream, tls: Option<TlsAcceptor>, router: Router) {
     // Events are small, and should arrive now.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection without TCP_NODELAY");
     }
+    let Some(tls) = tls else {
+        return speak(&app, stream, router).await;
+    };
+    let agreed = tokio::select! {
+        () = app.stop.cancelled() => return,
+        agreed = tokio::time::timeout(HANDSHAKE, tls.accept(stream)) => agreed,
+    };
+    match agreed {
+        Ok(Ok(stream)) => speak(&app, stream, router).await,
+        Ok(Err(error)) => tracing::debug!(%error, "no encryption was agreed on"),
+        Err(_) => tracing::debug!("agreeing on the encryption took too long"),
+    }
+}
+
+/// HTTP on a connection, until it ends or the server does.
+async fn speak(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

@@ -7,6 +7,8 @@ mod events;
 mod guard;
 mod headers;
 mod health;
+mod help;
+mod lang;
 pub(crate) mod listen;
 mod manifest;
 mod pages;
@@ -63,6 +65,7 @@ pub fn router(app: &App) -> Router {
         .route("/ui", get(pages::to_setup))
         .route("/ui/", get(pages::to_setup))
         .route("/manifest.xml", get(manifest::get))
+        .route("/help", get(help::get))
         .route("/healthz", get(health::get))
         .merge(api)
         .layer(tower_http::timeout::TimeoutLayer::with_status_code(
@@ -74,6 +77,7 @@ pub fn router(app: &App) -> Router {
         .merge(quick)
         .route("/events", get(events::get))
         .fallback_service(files)
+        .layer(axum::middleware::from_fn(lang::of_request))
         .layer(axum::middleware::from_fn(headers::common))
         .with_state(app.clone())
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::config::MicrosoftConfig;
 use crate::grants::owner_text;
-use crate::http::{App, session};
+use crate::http::{App, lang, session};
 
 /// The word for such a flow in the store. No sign-in with Salesforce has it.
 const PURPOSE: &str = "microsoft";
@@ -284,10 +284,10 @@ fn consent_answer(app: &App, params: &CallbackParams) -> Response {
             .admin_consent
             .as_deref()
             .is_some_and(|given| given.eq_ignore_ascii_case("true"));
-    let text = if given {
-        tandem_app::text::CONSENT_GIVEN.get()
+    let words = if given {
+        tandem_app::text::CONSENT_GIVEN
     } else {
-        tandem_app::text::CONSENT_NOT_GIVEN.get()
+        tandem_app::text::CONSENT_NOT_GIVEN
     };
-    notice::said(app, StatusCode::OK, text)
+    notice::said(app, StatusCode::OK, lang::say(|| words.get()))
 }

@@ -7,21 +7,24 @@ use tandem_app::text::SignInFailure;
 use tandem_app::{Handover, OfficeScript};
 
 use crate::http::headers::Policy;
-use crate::http::{App, session};
+use crate::http::{App, lang, session};
 
 /// Why there is nothing to hand over.
 pub(super) fn page(app: &App, status: StatusCode, failure: SignInFailure) -> Response {
-    html(app, status, tandem_app::handover_failed_page(failure), None)
+    let page = lang::say(|| tandem_app::handover_failed_page(failure));
+    html(app, status, page, None)
 }
 
 /// As [`page`], in words that name somebody.
 pub(super) fn said(app: &App, status: StatusCode, text: &str) -> Response {
-    html(app, status, tandem_app::handover_said_page(text), None)
+    let page = lang::say(|| tandem_app::handover_said_page(text));
+    html(app, status, page, None)
 }
 
 /// An administrator has to agree first: with the address where that is done.
 pub(super) fn consent(app: &App, url: &str) -> Response {
-    html(app, StatusCode::FORBIDDEN, tandem_app::consent_page(url), None)
+    let page = lang::say(|| tandem_app::consent_page(url));
+    html(app, StatusCode::FORBIDDEN, page, None)
 }
 
 /// Hands the code to the pane, by script or by the user's fingers.
@@ -33,12 +36,12 @@ pub(super) fn hand_over(app: &App, what: Handover, code: &str, digits: &str) -> 
         .as_ref()
         .map(|url| OfficeScript(url.as_str().into()));
     let (nonce, _) = session::new_token(app);
-    let page = tandem_app::handover_page(what, code, digits, &nonce, office.as_ref());
+    let page = lang::say(|| tandem_app::handover_page(what, code, digits, &nonce, office.as_ref()));
     html(app, StatusCode::OK, page, Some(&nonce))
 }
 
 /// A page of the sign-in window. It may talk to Office.
-pub(super) fn html(app: &App, status: StatusCode, body: String, nonce: Option<&str>) -> Response {
+pub(crate) fn html(app: &App, status: StatusCode, body: String, nonce: Option<&str>) -> Response {
     let mut response = (status, Html(body)).into_response();
     // A window of its own: nobody frames it.
     let policy = Policy {

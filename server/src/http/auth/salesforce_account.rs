@@ -13,7 +13,7 @@ use url::Url;
 use super::callback::{Refused, discard, keep_grant, note_user};
 use super::goal::Goal;
 use super::notice;
-use crate::http::{App, session};
+use crate::http::{App, lang, session};
 
 /// Ends a sign-in that the setup page began for the account `flow.user_id`.
 pub(super) async fn finish(
@@ -32,7 +32,7 @@ pub(super) async fn finish(
         discard(app, host, &tokens).await;
         let was = app.store.user(before).await?;
         let was = was.map_or_else(|| before.to_string(), |user| user.username);
-        let said = text::other_salesforce_user(&was, &identity.username);
+        let said = lang::say(|| text::other_salesforce_user(&was, &identity.username));
         return Ok(notice::said(app, StatusCode::FORBIDDEN, &said));
     }
     let connection = note_user(app, identity).await?;
@@ -69,7 +69,7 @@ async fn change(
             }
             Ok(None) => {}
             Err(StoreError::Taken(_)) => {
-                let said = text::salesforce_user_has_a_mailbox(&identity.username);
+                let said = lang::say(|| text::salesforce_user_has_a_mailbox(&identity.username));
                 return Ok(notice::said(app, StatusCode::CONFLICT, &said));
             }
             Err(error) => return Err(error.into()),
