@@ -2,8 +2,9 @@
 
 pub(crate) mod backfill;
 pub(crate) mod cure;
-mod endpoints;
+pub(crate) mod endpoints;
 mod observe;
+pub(crate) mod order;
 mod renewal;
 pub mod session;
 pub(crate) mod undo;

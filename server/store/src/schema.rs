@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "activities", include_str!("../migrations/0002_activities.sql")),
     (3, "org_pass", include_str!("../migrations/0003_org_pass.sql")),
     (4, "microsoft", include_str!("../migrations/0004_microsoft.sql")),
+    (6, "orders", include_str!("../migrations/0006_orders.sql")),
 ];
 
 /// All versions there are.

@@ -108,6 +108,12 @@ pub trait Mailbox: Endpoint {
     /// cursor is of this reading only.
     async fn history(&self, window: Window, want: &Want, after: Option<&Cursor>) -> Result<Changes, Fault>;
 
+    /// The id by which an item is known here that Outlook names with the id of Exchange Web Services; `None`: the mailbox
+    /// has no such item.
+    async fn named_by_outlook(&self, id: &str) -> Result<Option<ItemId>, Fault> {
+        Ok(Some(ItemId(id.to_owned())))
+    }
+
     /// About how many mails [`Mailbox::history`] will list.
     async fn estimate(&self, window: Window, want: &Want) -> Result<u32, Fault>;
 }

@@ -127,7 +127,13 @@ async fn an_empty_database_says_what_it_needs() {
     let store = Store::connect(&url, TestVault::new(1)).await.unwrap();
     assert_eq!(
         store.pending_migrations().await.unwrap(),
-        ["0001 first", "0002 activities", "0003 org_pass", "0004 microsoft"]
+        [
+            "0001 first",
+            "0002 activities",
+            "0003 org_pass",
+            "0004 microsoft",
+            "0006 orders"
+        ]
     );
     unavailable(store.health().await);
     // Several processes start at once.
@@ -242,7 +248,13 @@ async fn postgres_goes_away_and_comes_back() {
     let store = Store::connect(&database.url, TestVault::new(1)).await.unwrap();
     assert_eq!(
         store.pending_migrations().await.unwrap(),
-        ["0001 first", "0002 activities", "0003 org_pass", "0004 microsoft"]
+        [
+            "0001 first",
+            "0002 activities",
+            "0003 org_pass",
+            "0004 microsoft",
+            "0006 orders"
+        ]
     );
     store.migrate().await.unwrap();
     connected(&store).await;

@@ -1357,7 +1357,12 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
     }
     assert_eq!(
         store.pending_migrations().await.unwrap(),
-        ["0002 activities", "0003 org_pass", "0004 microsoft"]
+        [
+            "0002 activities",
+            "0003 org_pass",
+            "0004 microsoft",
+            "0006 orders"
+        ]
     );
     let sealed = blob(9);
     store
