@@ -65,12 +65,21 @@ pub(super) async fn after_session(app: &App, connection: &ConnectionId) {
         Ok::<_, StoreError>(row.is_some_and(|row| cure::may_run(&row)))
     };
     let begun = match waits.await {
-        Ok(true) => begin(app, connection).await.map(drop),
-        Ok(false) => Ok(()),
+        Ok(true) => begin(app, connection).await,
+        Ok(false) => Ok(None),
         Err(error) => Err(error),
     };
-    if let Err(error) = begun {
-        tracing::warn!(%connection, %error, "what was ordered waits for the next session");
+    match begun {
+        // Whoever ran the session may end with it, and must not leave a lease behind.
+        Ok(Some(running)) => {
+            if let Err(error) = running.await {
+                tracing::error!(%connection, %error, "an order broke off");
+            }
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(%connection, %error, "what was ordered waits for the next session");
+        }
     }
 }
 

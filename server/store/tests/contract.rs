@@ -195,6 +195,7 @@ repo_cases![
     a_sign_in_waits_for_its_pane,
     a_mailbox_moves_to_another_server,
     a_mailbox_changes_its_salesforce_user,
+    an_order_stands_until_it_is_done,
 ];
 
 #[tokio::test]

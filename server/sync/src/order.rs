@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tandem_types::{NotSaved, SessionOutcome, Side};
+use tandem_types::{ItemKind, NotSaved, SessionOutcome, Side};
 
 use crate::apply::Applied;
 use crate::aside;
@@ -201,6 +201,9 @@ async fn relink(round: &Round<'_>, link: Link, order: &Order) -> Result<Ordered,
     let Some(id) = link.crm_id.clone() else {
         return Ok(Ordered::Later);
     };
+    if link.kind == ItemKind::Email {
+        return relink_email(round, link, id, order).await;
+    }
     let found = round
         .cx
         .crm
@@ -258,6 +261,79 @@ async fn relink(round: &Round<'_>, link: Link, order: &Order) -> Result<Ordered,
         commit.moved = true;
     }
     if kept != link {
+        kept.changed = round.cx.clock.now();
+        commit.links.push(kept);
+        round.commit(commit).await?;
+    }
+    Ok(Ordered::Done(id))
+}
+
+/// As [`relink`]: of an email the people are told apart from what it is about, and those who stand in its addresses stay.
+async fn relink_email(round: &Round<'_>, link: Link, id: ItemId, order: &Order) -> Result<Ordered, Halt> {
+    let Some(before) = round.cx.crm.email_links(&id).await.map_err(in_crm)? else {
+        return Ok(Ordered::Done(id));
+    };
+    let missing = |now: &Relations| -> Vec<ItemId> {
+        let tied = |one: &&ItemId| !now.who.contains(one);
+        order.who.iter().filter(tied).cloned().collect()
+    };
+    let mut commit = Commit::default();
+    if before.what != order.what || !missing(&before).is_empty() {
+        let mut chosen = before.clone();
+        order.choose(&mut chosen);
+        let found = round
+            .cx
+            .crm
+            .read(std::slice::from_ref(&id))
+            .await
+            .map_err(in_crm)?;
+        let Some(saw) = found.into_iter().next().flatten() else {
+            return Ok(Ordered::Done(id));
+        };
+        let write = Write::Update {
+            kind: link.kind,
+            id: saw.id,
+            version: saw.version,
+            set: BTreeMap::from([(Field::Relations, chosen.to_value())]),
+            key: None,
+            mark: None,
+            notify: false,
+        };
+        let outcomes = round.cx.crm.write(&[write]).await.map_err(in_crm)?;
+        match outcomes.into_iter().next() {
+            Some(Outcome::Written { left: None, .. }) => {}
+            Some(Outcome::Conflict(_) | Outcome::InDoubt) | None => return Ok(Ordered::Later),
+            Some(_) => return Ok(Ordered::Refused),
+        }
+        // Where emails are tasks, that has tied them already.
+        let now = round.cx.crm.email_links(&id).await.map_err(in_crm)?;
+        let rest = missing(&now.unwrap_or_default());
+        if !rest.is_empty()
+            && round
+                .cx
+                .crm
+                .tie_to_email(&id, &rest)
+                .await
+                .map_err(in_crm)?
+                .is_err()
+        {
+            return Ok(Ordered::Refused);
+        }
+        commit.journal.push(JournalEntry {
+            link: link.id.clone(),
+            kind: link.kind,
+            side: Side::Crm,
+            item: id.clone(),
+            act: JournalAct::Changed {
+                old: vec![(Field::Relations, before.to_value())],
+                wrote: Vec::new(),
+            },
+        });
+        commit.moved = true;
+    }
+    let mut kept = link.clone();
+    kept.traits.links_chosen = true;
+    if kept != link || !commit.journal.is_empty() {
         kept.changed = round.cx.clock.now();
         commit.links.push(kept);
         round.commit(commit).await?;

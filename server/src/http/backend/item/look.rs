@@ -6,7 +6,7 @@ use tandem_crm::{PersonRecords, Salesforce};
 use tandem_store::ItemIssue;
 use tandem_sync::glance::{Glance, mail_hash, relations_of, thread_hash};
 use tandem_sync::model::{ItemId, Relations, Snapshot};
-use tandem_sync::ports::{Endpoint as _, LinkAsk};
+use tandem_sync::ports::{Crm as _, Endpoint as _, LinkAsk};
 use tandem_sync::{EndReason, Fault, FaultKind, Link, LinkState};
 use tandem_types::{
     ApiError, ItemKind, ItemLinks, ItemState, ItemTrouble, ItemView, MailboxServer, NotSaved, OpenItem,
@@ -416,9 +416,15 @@ impl RequestBackend {
         };
         let mut relations = wanted.relations;
         if let Some(record) = wanted.record {
-            let found = in_time(salesforce.read(std::slice::from_ref(&record))).await?;
-            if let Some(saved) = found.into_iter().next().flatten() {
-                relations = relations_of(&saved);
+            if item.kind == ItemKind::Email {
+                relations = in_time(salesforce.email_links(&record))
+                    .await?
+                    .unwrap_or_default();
+            } else {
+                let found = in_time(salesforce.read(std::slice::from_ref(&record))).await?;
+                if let Some(saved) = found.into_iter().next().flatten() {
+                    relations = relations_of(&saved);
+                }
             }
         }
         let shown: Vec<&RecordView> = people

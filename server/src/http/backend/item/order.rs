@@ -142,7 +142,8 @@ impl RequestBackend {
         }
         let mut view = self.look_at(known, item).await?;
         view.trouble = view.trouble.or(trouble);
-        if let (Some(reason), false) = (reason, matches!(view.state, ItemState::Saved { .. })) {
+        let told = matches!(view.state, ItemState::Saved { .. } | ItemState::Issue(_));
+        if let (Some(reason), false) = (reason, told) {
             view.state = ItemState::NotSaved(reason);
         }
         Ok(view)
