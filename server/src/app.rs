@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{SystemClock, SystemRng, random_32};
 use crate::config::Config;
 use crate::hub::Hub;
+use crate::panel::Panels;
 use crate::vault::{self, Vault};
 
 /// For one answer of Microsoft's sign-in: somebody waits for it.
@@ -39,6 +40,8 @@ pub struct Shared {
     pub microsoft: Option<MicrosoftApp>,
     pub ews: EwsPolicy,
     pub hub: Arc<Hub>,
+    /// What panes were shown of items that are open in Outlook.
+    pub(crate) panels: Arc<Panels>,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
     pub leptos: LeptosOptions,
@@ -165,6 +168,7 @@ impl App {
             microsoft,
             ews,
             hub: Arc::default(),
+            panels: Arc::default(),
             clock,
             rng,
             leptos,

@@ -11,34 +11,22 @@ pub trait ItemBackend {
     async fn item(&self, item: OpenItem) -> Result<ItemView, ApiError>;
 
     /// All of it, from the mail server and Salesforce.
-    async fn item_whole(&self, item: OpenItem) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    async fn item_whole(&self, item: OpenItem) -> Result<ItemView, ApiError>;
 
     /// Looks for records to link it to.
-    async fn item_search(&self, item: OpenItem, query: String, to: LinkTo) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    async fn item_search(&self, item: OpenItem, query: String, to: LinkTo) -> Result<ItemView, ApiError>;
 
     /// Saves it with these links; where it is saved already, links it anew.
-    async fn save_item(&self, item: OpenItem, order: SaveOrder) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    async fn save_item(&self, item: OpenItem, order: SaveOrder) -> Result<ItemView, ApiError>;
 
-    /// Takes a saved item out of Salesforce again, as the category *Salesforce Unsync* does.
-    async fn unsave_item(&self, item: OpenItem) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    /// Takes a saved event out of Salesforce again, as the category *Salesforce Unsync* does. A saved mail stands.
+    async fn unsave_item(&self, item: OpenItem) -> Result<ItemView, ApiError>;
 
     /// Puts an address, or `@` and a domain, on the user's own blocklist.
-    async fn block_address(&self, item: OpenItem, blocked: String) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    async fn block_address(&self, item: OpenItem, blocked: String) -> Result<ItemView, ApiError>;
 
     /// Takes it off again.
-    async fn unblock_address(&self, item: OpenItem, blocked: String) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    async fn unblock_address(&self, item: OpenItem, blocked: String) -> Result<ItemView, ApiError>;
 
     /// Fills the form for a new lead or contact: by the name, the address, and the signature in [`OpenItem::text`].
     async fn draft_person(
@@ -46,14 +34,10 @@ pub trait ItemBackend {
         item: OpenItem,
         address: String,
         kind: PersonKind,
-    ) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    ) -> Result<ItemView, ApiError>;
 
     /// Creates it in Salesforce. Of `draft.account` only the id counts.
-    async fn create_person(&self, item: OpenItem, draft: PersonDraft) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    async fn create_person(&self, item: OpenItem, draft: PersonDraft) -> Result<ItemView, ApiError>;
 
     /// Writes one field of a record.
     async fn edit_record(
@@ -62,9 +46,7 @@ pub trait ItemBackend {
         record: String,
         field: String,
         value: String,
-    ) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    ) -> Result<ItemView, ApiError>;
 
     /// A call with whom this record is, that has just been made.
     async fn log_call(
@@ -73,9 +55,7 @@ pub trait ItemBackend {
         record: String,
         subject: String,
         text: String,
-    ) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    ) -> Result<ItemView, ApiError>;
 
     /// A task about this record. `due`: `YYYY-MM-DD`.
     async fn add_task(
@@ -84,12 +64,8 @@ pub trait ItemBackend {
         record: String,
         subject: String,
         due: Option<String>,
-    ) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    ) -> Result<ItemView, ApiError>;
 
     /// What stands behind *More* on a record's card.
-    async fn record_detail(&self, item: OpenItem, record: String) -> Result<ItemView, ApiError> {
-        Err(ApiError::Unavailable)
-    }
+    async fn record_detail(&self, item: OpenItem, record: String) -> Result<ItemView, ApiError>;
 }

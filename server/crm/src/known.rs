@@ -124,12 +124,7 @@ impl<'c> Asked<'c> {
         let likes: Vec<String> = self
             .domains
             .iter()
-            .map(|domain| {
-                format!(
-                    "Website LIKE {}",
-                    soql::quote(&format!("%{}%", soql::like(domain)))
-                )
-            })
+            .map(|domain| format!("Website LIKE {}", soql::quote_like("%", domain, "%")))
             .collect();
         for (list, _) in soql::lists(&likes, " OR ", DOMAINS_PER_QUERY) {
             push(

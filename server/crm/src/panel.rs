@@ -2,6 +2,7 @@
 //! the user's own grant: he sees and changes only what Salesforce lets him.
 
 mod detail;
+mod email;
 mod people;
 mod search;
 mod shape;

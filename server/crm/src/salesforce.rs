@@ -9,7 +9,7 @@ use serde_json::Value;
 use tandem_net::Net;
 use tandem_sync::model::{
     Candidate, Changes, Clue, Cursor, Fate, File, ItemId, Known, LinkKey, MatchKey, Outcome, Profiles,
-    Refusal, Rival, Snapshot, Trace, Want, Write,
+    Refusal, Relations, Rival, Snapshot, Trace, Want, Write,
 };
 use tandem_sync::ports::{Clock, Crm, Endpoint};
 use tandem_sync::{Fault, FaultKind};
@@ -355,6 +355,14 @@ impl Crm for Salesforce {
 
     async fn known(&self, clues: &[Clue]) -> Result<Vec<Vec<Known>>, Fault> {
         self.find_known(clues).await.map_err(read_fault)
+    }
+
+    async fn email_links(&self, email: &ItemId) -> Result<Option<Relations>, Fault> {
+        self.read_email_links(email).await.map_err(read_fault)
+    }
+
+    async fn tie_to_email(&self, email: &ItemId, people: &[ItemId]) -> Result<Result<(), Refusal>, Fault> {
+        self.tie_people(email, people).await.map_err(Fault::from)
     }
 
     async fn attach(&self, to: &ItemId, files: &[File]) -> Result<Vec<Result<(), Refusal>>, Fault> {

@@ -43,9 +43,12 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
-/// A text inside of a `LIKE` pattern, before it is quoted: wildcards stand for themselves.
-pub(crate) fn like(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+/// The literal of a `LIKE` that finds the text itself, whatever stands in it, between two patterns. `\\%` and `\\_` are
+/// escapes of the literal: what was quoted as a whole would look for the backslash.
+pub(crate) fn quote_like(before: &str, text: &str, after: &str) -> String {
+    let quoted = quote(text).replace('%', "\\%").replace('_', "\\_");
+    let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+    format!("'{before}{inner}{after}'")
 }
 
 /// For the `q` parameter.
@@ -110,6 +113,7 @@ mod tests {
         ] {
             assert_eq!(quote(text), literal);
         }
+        assert_eq!(quote_like("%", r"50% O'Brien_\", "%"), r"'%50\% O\'Brien\_\\%'");
     }
 
     #[test]

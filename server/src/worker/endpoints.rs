@@ -19,17 +19,30 @@ pub(super) struct Ends {
 /// # Errors
 /// [`StoreError::NotFound`] where the connection has no mailbox (it was deactivated meanwhile).
 pub(super) async fn open(app: &App, row: &ConnectionRow) -> Result<Ends, StoreError> {
+    Ok(Ends {
+        mailbox: mailbox(app, row).await?,
+        crm: Box::new(salesforce(app, row)),
+    })
+}
+
+/// # Errors
+/// As [`open`].
+pub(crate) async fn mailbox(app: &App, row: &ConnectionRow) -> Result<Box<dyn Mailbox>, StoreError> {
     let account = row.mailbox.as_ref().ok_or(StoreError::NotFound("mailbox"))?;
-    let mailbox = match account.server {
-        MailboxServer::Exchange => exchange(app, row, account).await?,
-        MailboxServer::Office365 => office(app, row, account)?,
-    };
+    match account.server {
+        MailboxServer::Exchange => exchange(app, row, account).await,
+        MailboxServer::Office365 => office(app, row, account),
+    }
+}
+
+/// Salesforce, by the user's own grant.
+pub(crate) fn salesforce(app: &App, row: &ConnectionRow) -> Salesforce {
     let grants = Arc::new(StoredGrants::new(
         app.clone(),
         row.id.clone(),
         Provider::Salesforce,
     ));
-    let crm = Salesforce::new(
+    Salesforce::new(
         &app.platform,
         grants,
         Account {
@@ -37,11 +50,7 @@ pub(super) async fn open(app: &App, row: &ConnectionRow) -> Result<Ends, StoreEr
             user: row.user_id.clone(),
             settings: row.settings.clone(),
         },
-    );
-    Ok(Ends {
-        mailbox,
-        crm: Box::new(crm),
-    })
+    )
 }
 
 async fn exchange(

@@ -2,9 +2,10 @@
 
 pub(crate) mod backfill;
 pub(crate) mod cure;
-mod endpoints;
+pub(crate) mod endpoints;
 mod mail;
 mod observe;
+pub(crate) mod order;
 mod renewal;
 pub mod session;
 pub(crate) mod undo;

@@ -11,6 +11,7 @@ use tandem_types::{OrgId, SessionOutcome};
 
 use super::endpoints;
 use super::observe::Watcher;
+use super::order;
 use crate::app::App;
 
 /// For an organisation whose quota is used up, where Salesforce does not say how long.
@@ -27,6 +28,7 @@ pub enum Mode {
 /// Runs the session of a lease; `None` where it could not be brought to an end that the store knows.
 pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
     let observer = Watcher::new(app.clone(), lease.connection.clone());
+    let connection = lease.connection.clone();
     let report = watched(
         app,
         &lease,
@@ -34,6 +36,10 @@ pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
         Box::pin(attempt(app, lease.clone(), mode, &observer)),
     )
     .await?;
+    if mode == Mode::Real {
+        // What was ordered while it ran has waited for its end.
+        order::after_session(app, &connection).await;
+    }
     tracing::info!(
         connection = %lease.connection,
         session = %lease.session,
@@ -88,7 +94,7 @@ async fn keep(app: &App, lease: &Lease) -> Infallible {
 
 /// What a session runs with.
 pub(super) struct Ready {
-    row: ConnectionRow,
+    pub(super) row: ConnectionRow,
     ends: endpoints::Ends,
 }
 

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "org_pass", include_str!("../migrations/0003_org_pass.sql")),
     (4, "microsoft", include_str!("../migrations/0004_microsoft.sql")),
     (5, "mail", include_str!("../migrations/0005_mail.sql")),
+    (6, "orders", include_str!("../migrations/0006_orders.sql")),
 ];
 
 /// All versions there are.

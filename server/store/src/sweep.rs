@@ -7,6 +7,8 @@ use crate::{Store, StoreError};
 const DAY: i64 = 86_400;
 const SESSIONS_DAYS: i64 = 90;
 const JOURNAL_DAYS: i64 = 30;
+/// What no session could carry out by then is not wanted any more.
+const ORDERS_DAYS: i64 = 7;
 
 /// What a sweep deleted, in rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +38,13 @@ impl Store {
             .exec(
                 "DELETE FROM trials WHERE updated_at <= $1",
                 vals![now.plus_seconds(-TRIALS_SECONDS)],
+            )
+            .await?;
+        swept.expired += self
+            .db
+            .exec(
+                "DELETE FROM orders WHERE at <= $1",
+                vals![now.plus_seconds(-ORDERS_DAYS * DAY)],
             )
             .await?;
         swept.sessions = self

@@ -196,6 +196,7 @@ repo_cases![
     a_mailbox_moves_to_another_server,
     a_mailbox_changes_its_salesforce_user,
     troubles_are_told_once,
+    an_order_stands_until_it_is_done,
 ];
 
 #[tokio::test]

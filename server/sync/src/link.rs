@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tandem_types::{ItemKind, LinkId, Side, Timestamp};
@@ -60,6 +60,9 @@ pub struct Traits {
     /// Saved with the links that the user chose: the linker does not move them.
     #[serde(skip_serializing_if = "is_default")]
     pub links_chosen: bool,
+    /// Attachments that the user left out when he had it saved: hashes of their names.
+    #[serde(skip_serializing_if = "is_default")]
+    pub without: BTreeSet<BaseHash>,
     /// Writes of it, or of its attachments, that came to nothing, or of which nobody knows, in a row. See `apply::tries`.
     #[serde(skip_serializing_if = "is_default")]
     pub attempts: u8,

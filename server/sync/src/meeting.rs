@@ -27,6 +27,11 @@ fn event_identity(org: &Hasher, event: &EventFacts) -> Option<BaseHash> {
 
 fn mail_identity(org: &Hasher, mail: &MailFacts) -> Option<BaseHash> {
     let id = mail.message_id.as_deref().filter(|id| !id.is_empty())?;
+    mail_hash(org, id)
+}
+
+/// Of a Message-ID without its angle brackets.
+pub(crate) fn mail_hash(org: &Hasher, id: &str) -> Option<BaseHash> {
     hash(org, format!("mail\n{id}"))
 }
 

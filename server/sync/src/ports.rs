@@ -13,7 +13,7 @@ use crate::link::BaseHash;
 use crate::link::Link;
 use crate::model::{
     Candidate, Changes, Clue, Cursor, Fate, Field, FieldValue, File, ItemId, Known, LinkKey, MatchKey,
-    Message, Outcome, Profiles, Refusal, Rival, Snapshot, Trace, Want, Window, Write,
+    Message, Outcome, Profiles, Refusal, Relations, Rival, Snapshot, Trace, Want, Window, Write,
 };
 
 /// The present. Virtual in tests.
@@ -108,6 +108,12 @@ pub trait Mailbox: Endpoint {
     /// cursor is of this reading only.
     async fn history(&self, window: Window, want: &Want, after: Option<&Cursor>) -> Result<Changes, Fault>;
 
+    /// The id by which an item is known here that Outlook names with the id of Exchange Web Services; `None`: the mailbox
+    /// has no such item.
+    async fn named_by_outlook(&self, id: &str) -> Result<Option<ItemId>, Fault> {
+        Ok(Some(ItemId(id.to_owned())))
+    }
+
     /// About how many mails [`Mailbox::history`] will list.
     async fn estimate(&self, window: Window, want: &Want) -> Result<u32, Fault>;
 }
@@ -120,6 +126,16 @@ pub trait Crm: Endpoint {
 
     /// What each clue leads to, in the order asked: everything that the user can see. Batched: few requests for many.
     async fn known(&self, clues: &[Clue]) -> Result<Vec<Vec<Known>>, Fault>;
+
+    /// Whom and what a saved email belongs to; `None`: it is not to be seen, or nothing is kept of it.
+    async fn email_links(&self, _email: &ItemId) -> Result<Option<Relations>, Fault> {
+        Ok(None)
+    }
+
+    /// Ties people to a saved email who stand in none of its addresses. Idempotent.
+    async fn tie_to_email(&self, _email: &ItemId, _people: &[ItemId]) -> Result<Result<(), Refusal>, Fault> {
+        Err(Fault::fatal("this CRM ties nobody to an email"))
+    }
 
     /// Puts files to a saved email. Idempotent: one that is there already, by name and size, is not put again. `Err` for
     /// one file: it alone is refused.

@@ -3,7 +3,7 @@
 mod asking;
 mod relations;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -507,6 +507,7 @@ fn frame(cx: &Context<'_>, keeper: &Keeper<'_>, opening: &Opening) -> Frame {
         user: cx.crm.user(),
         connection: keeper.lease().connection,
         backfilled: BTreeSet::new(),
+        ordered: BTreeMap::new(),
     }
 }
 

@@ -22,6 +22,8 @@ pub struct SaveContext<'a> {
     pub mails_since: Timestamp,
     /// The conversation of this mail was saved before; `None`: not known, taken for no.
     pub thread_saved: Option<bool>,
+    /// The user has just ordered it to be saved.
+    pub ordered: bool,
 }
 
 /// Whether an item is saved.
@@ -40,7 +42,7 @@ pub fn saving(item: &Snapshot, ctx: &SaveContext<'_>, known: &KnownMap) -> Savin
     if !ctx.linker.settings.direction(kind).writes_crm() {
         return Saving::No(NotSaved::Off);
     }
-    if item.extra.unsync && !mutant::on(Mutant::IgnoreUnsync) {
+    if item.extra.unsync && !ctx.ordered && !mutant::on(Mutant::IgnoreUnsync) {
         return Saving::No(NotSaved::Unsync);
     }
     let verdict = match kind {
@@ -75,7 +77,7 @@ fn event(item: &Snapshot, ctx: &SaveContext<'_>, known: &KnownMap) -> Verdict {
     if facts.is_some_and(|event| event.cancelled) {
         return no(NotSaved::Cancelled);
     }
-    let asked = item.scope == Scope::In;
+    let asked = item.scope == Scope::In || ctx.ordered;
     if !in_window(item, ctx.window, asked) && !mutant::on(Mutant::IgnoreWindow) {
         return no(NotSaved::OutOfWindow);
     }
@@ -132,7 +134,7 @@ fn email(item: &Snapshot, ctx: &SaveContext<'_>, known: &KnownMap) -> Verdict {
     }
     // Who moves a mail to a folder of ours, or gives it the category, means this one; a folder that was chosen once
     // fills by itself.
-    if item.marked || mail.place == MailPlace::Ours {
+    if item.marked || ctx.ordered || mail.place == MailPlace::Ours {
         return Ok(Rule::Marked);
     }
     let chosen = mail.place == MailPlace::Chosen;

@@ -17,6 +17,7 @@ use crate::linker::LinkerContext;
 use crate::meeting;
 use crate::merge::{Both, may_write};
 use crate::model::{Candidate, Clue, Field, ItemId, Kinds, LinkKey, Part, Snapshot, Window};
+use crate::order::Order;
 use crate::roles;
 use crate::save::{NotSaved, Rule};
 
@@ -52,6 +53,8 @@ pub struct Frame {
     pub connection: ConnectionId,
     /// Mails that are saved however old they are.
     pub backfilled: BTreeSet<ItemId>,
+    /// Mailbox items that the user has ordered to be saved.
+    pub ordered: BTreeMap<ItemId, Order>,
 }
 
 /// What a look takes in.
@@ -514,7 +517,9 @@ impl<'a> View<'a> {
         if !matches!(link.kind, ItemKind::Event | ItemKind::Email) || !may_save || owes || over {
             return false;
         }
-        match (now.marked && !now.extra.unsync, link.traits.unmarked) {
+        let ordered = self.frame.ordered.contains_key(&now.id);
+        let marked = now.marked && !now.extra.unsync;
+        match (marked || ordered, link.traits.unmarked || ordered) {
             (true, false) | (false, true) => return false,
             (false, false) => {
                 survey.marks.push((link, true));

@@ -19,8 +19,8 @@ impl Salesforce {
 
     async fn find_records(&self, text: &str, to: LinkTo) -> Result<(Vec<RecordView>, bool), Failure> {
         let desk = self.desk().await?;
-        let inside = soql::quote(&format!("%{}%", soql::like(text)));
-        let begins = soql::quote(&format!("{}%", soql::like(text)));
+        let inside = soql::quote_like("%", text, "%");
+        let begins = soql::quote_like("", text, "%");
         let who: [(&Card, String); 2] = [
             (&CONTACT, format!("Name LIKE {inside} OR Email LIKE {begins}")),
             (

@@ -5,6 +5,7 @@ mod activities;
 mod emails;
 mod limits;
 mod matrix;
+mod panel;
 #[path = "../support/mod.rs"]
 mod support;
 mod upkeep;

@@ -184,6 +184,10 @@ impl Mailbox for Graph {
         self.read_messages(ids, files).await
     }
 
+    async fn named_by_outlook(&self, id: &str) -> Result<Option<ItemId>, Fault> {
+        self.immutable_id(id).await
+    }
+
     async fn history(&self, window: Window, want: &Want, after: Option<&Cursor>) -> Result<Changes, Fault> {
         self.list_history(window, want, after).await
     }

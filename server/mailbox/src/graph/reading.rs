@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tandem_sync::model::{Fate, ItemId, LinkKey, MatchKey, MeetingId, Refusal, Snapshot, Trace};
 use tandem_sync::{Fault, FaultKind};
 use tandem_types::{IssueCode, ItemKind};
@@ -11,8 +11,10 @@ use super::Graph;
 use super::ask::{Ask, escaped, with_query};
 use super::changes::contacts;
 use super::client::{PARTS, Part};
+use super::error::CallError;
 use super::item::{self, Got, Item, full, path};
 use super::property;
+use crate::client::Effect;
 use crate::held::Held;
 use crate::reading::MOST_REMEMBERED;
 use crate::{candidates, folders::Tree};
@@ -92,6 +94,25 @@ impl Graph {
                 }
             });
         }
+    }
+
+    /// The immutable id of an item that Outlook names as Exchange Web Services do.
+    /// <https://learn.microsoft.com/graph/api/user-translateexchangeids>
+    pub(crate) async fn immutable_id(&self, id: &str) -> Result<Option<ItemId>, Fault> {
+        let body = json!({
+            "inputIds": [id], "sourceIdType": "ewsId", "targetIdType": "restImmutableEntryId",
+        });
+        let ask = Ask::post("/me/translateExchangeIds", body);
+        let answer = match self.client.one(&ask, Effect::Reads).await {
+            Ok(answer) => answer,
+            // What is no id of this mailbox may make the whole request a bad one.
+            Err(CallError::Answered(problem)) if problem.status == 400 || problem.is_missing() => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into_fault("translating an id", false)),
+        };
+        let target = answer.pointer("/value/0/targetId").and_then(Value::as_str);
+        Ok(target.filter(|id| !id.is_empty()).map(|id| ItemId(id.to_owned())))
     }
 
     pub(crate) async fn read_items(&self, ids: &[ItemId]) -> Result<Vec<Option<Snapshot>>, Fault> {

@@ -155,7 +155,7 @@ fn rest(id: &str) -> String {
     id.replace('/', "-").replace('+', "_")
 }
 
-fn ews(id: &str) -> String {
+pub(super) fn ews(id: &str) -> String {
     id.replace('-', "/").replace('_', "+")
 }
 
@@ -193,15 +193,20 @@ impl Call<'_> {
         rest(&mailbox.ids.sealed(IMMUTABLE, "immutable", mailbox.index, numbers))
     }
 
+    /// The id that stays, wherever the item is moved to.
+    pub(super) fn immutable(&self, target: Target) -> String {
+        match target.original {
+            None => self.sealed([target.number, 0, ITEM]),
+            Some(original) => self.sealed([target.number, original.cast_unsigned(), OCCURRENCE]),
+        }
+    }
+
     /// The id that the client wants to see.
     pub(super) fn id(&self, target: Target) -> String {
         let mailbox = self.mailbox();
         let Target { number, original } = target;
         if self.request.prefer.immutable {
-            return match original {
-                None => self.sealed([number, 0, ITEM]),
-                Some(original) => self.sealed([number, original.cast_unsigned(), OCCURRENCE]),
-            };
+            return self.immutable(target);
         }
         let (moves, seq) = mailbox.items.get(&number).map_or((0, 0), |i| (i.moves, i.seq));
         match original {

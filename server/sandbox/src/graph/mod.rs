@@ -17,6 +17,7 @@ mod profile;
 mod query;
 mod recurrence;
 mod task;
+mod translate;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};
@@ -85,6 +86,7 @@ const WORDS: &[&str] = &[
     "tasks",
     "tentativelyAccept",
     "todo",
+    "translateExchangeIds",
     "upload",
 ];
 
@@ -768,6 +770,9 @@ fn allow(granted: &Granted, method: &Method, path: &[&str]) -> Result<(), Refuse
                 Err(Refused::denied())
             };
         }
+        ["translateExchangeIds"] => {
+            return allow(granted, &Method::GET, &[]);
+        }
         ["messages" | "mailFolders", ..] => "Mail",
         ["contacts" | "contactFolders", ..] => "Contacts",
         ["todo", ..] => "Tasks",
@@ -799,6 +804,7 @@ fn route(call: &mut Call<'_>, path: &[&str], asking: &Asking) -> Outcome {
             profile::user(call, &asking.granted.username, &asking.granted.object_id)
         }
         ["mailboxSettings"] => profile::settings(call),
+        ["translateExchangeIds"] => translate::translate(call),
         ["outlook", "masterCategories", rest @ ..] => profile::categories(call, rest),
         ["messages", rest @ ..] => message::serve(call, None, rest),
         ["mailFolders"] => many(call, Sort::Mail, None),

@@ -132,7 +132,8 @@ async fn an_empty_database_says_what_it_needs() {
             "0002 activities",
             "0003 org_pass",
             "0004 microsoft",
-            "0005 mail"
+            "0005 mail",
+            "0006 orders"
         ]
     );
     unavailable(store.health().await);
@@ -253,7 +254,8 @@ async fn postgres_goes_away_and_comes_back() {
             "0002 activities",
             "0003 org_pass",
             "0004 microsoft",
-            "0005 mail"
+            "0005 mail",
+            "0006 orders"
         ]
     );
     store.migrate().await.unwrap();

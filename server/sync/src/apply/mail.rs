@@ -7,6 +7,7 @@ use crate::link::{Link, LinkState};
 use crate::merge::rule;
 use crate::model::{Fate, Field, FieldValue, File, ItemId, Message, Profile, Refusal};
 use crate::normalise::fit;
+use crate::order;
 use crate::plan::{Draft, Job, Step, failed_mark, park, title};
 use crate::ports::{Commit, IssueKey};
 use crate::round::{Halt, Round};
@@ -88,7 +89,10 @@ impl Round<'_> {
         let mut files = Vec::with_capacity(works.len());
         for (work, message) in works.iter_mut().zip(messages) {
             files.push(match message {
-                Ok(message) => self.content(work, message, &profile, &mut commit, applied),
+                Ok(message) => {
+                    let message = self.chosen(&work.job.link, message);
+                    self.content(work, message, &profile, &mut commit, applied)
+                }
                 Err(refusal) => {
                     self.unread(work, refusal, &mut commit, applied);
                     Files::default()
@@ -123,6 +127,18 @@ impl Round<'_> {
             let text = format!("{} mails, {} contents", ids.len(), found.len());
             Err(Halt::Fault(Side::Mailbox, crate::Fault::fatal(text)))
         }
+    }
+
+    /// Without the attachments that the user left out.
+    fn chosen(&self, link: &Link, mut message: Message) -> Message {
+        if !link.traits.without.is_empty() {
+            let out = |name: &str| {
+                order::file_hash(self.hasher, name).is_some_and(|hash| link.traits.without.contains(&hash))
+            };
+            message.files.retain(|file| !out(&file.name));
+            message.left_out.retain(|(name, _)| !out(name));
+        }
+        message
     }
 
     fn content(
@@ -342,7 +358,7 @@ impl Round<'_> {
                     }
                 }
             }
-            let files = match message {
+            let files = match message.map(|message| self.chosen(&job.link, message)) {
                 Ok(message) => Files {
                     put: message.files,
                     left_out: message.left_out,

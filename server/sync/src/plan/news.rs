@@ -3,7 +3,7 @@
 use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
 
 use crate::cure::{Candidate, candidates_to_detail};
-use crate::link::{Base, Intent, Link, LinkState};
+use crate::link::{Base, BaseHash, Intent, Link, LinkState};
 use crate::linker::{INVITED_MAX, people};
 use crate::meeting;
 use crate::merge::{Both, make};
@@ -133,9 +133,20 @@ impl<'a> Planner<'a> {
                 .filter(|_| on == Side::Crm && meeting::is_shared(item)),
             once_made: self.is_nobodys(source).then(|| nobodys(item)),
             gone: source.gone.cloned(),
-            thread: meeting::thread(self.view.org, &self.view.frame.connection, item),
+            thread: self.thread_of(item),
             ..Self::job(link, Step::Make { on, record, tag })
         });
+    }
+
+    /// By what its conversation is remembered, unless the user ordered this mail alone.
+    fn thread_of(&self, item: &Snapshot) -> Option<BaseHash> {
+        let alone = self
+            .view
+            .frame
+            .ordered
+            .get(&item.id)
+            .is_some_and(|order| !order.thread);
+        meeting::thread(self.view.org, &self.view.frame.connection, item).filter(|_| !alone)
     }
 
     fn new_traits(&self, link: &mut Link, source: Source<'_>) {
@@ -145,6 +156,10 @@ impl<'a> Planner<'a> {
         traits.claimed = false;
         traits.unmade = false;
         traits.unmarked = false;
+        if let Some(order) = self.view.frame.ordered.get(&item.id) {
+            traits.links_chosen = true;
+            traits.without = order.without(self.view.hasher);
+        }
         // One that is made again, or whose first create was lost, keeps what it was: made private since, it is hidden.
         let kept = source.link.is_some_and(|link| {
             source.remade
@@ -175,6 +190,8 @@ impl<'a> Planner<'a> {
         source.side == Side::Mailbox
             && item.record.kind == ItemKind::Event
             && source.rule == Some(Rule::Marked)
+             // Who chose nothing meant nothing.
+            && !self.view.frame.ordered.contains_key(&item.id)
             && !roles::is_private(item)
             && relate::belongs(item.record.get(Field::Relations)) == Some(false)
             && !people::people(item, &self.view.linker()).list.is_empty()
@@ -318,7 +335,7 @@ impl<'a> Planner<'a> {
             journal: vec![linked(&link, "adopted")],
             saw,
             adopted: true,
-            thread: meeting::thread(self.view.org, &self.view.frame.connection, item),
+            thread: self.thread_of(item),
             ..Self::job(link, step)
         });
     }
@@ -356,7 +373,8 @@ impl<'a> Planner<'a> {
     /// An item that no rule saves. Only what the user asked for is told. `linked`: a link waited for it, which rests now.
     pub(super) fn not_saved(&mut self, item: &Snapshot, reason: NotSaved, linked: bool) {
         let kind = item.record.kind;
-        if let Some(code) = reason.issue(item.marked) {
+        let asked = item.marked || self.view.frame.ordered.contains_key(&item.id);
+        if let Some(code) = reason.issue(asked) {
             self.issue(
                 (kind, Side::Mailbox, &item.id),
                 code,

@@ -83,7 +83,10 @@ impl Round<'_> {
             .map(|_| roles::mask(&item.record));
         let facts = &mut self.facts.sides.mailbox;
         if let Some(Seen::Here(item)) = facts.seen.get_mut(id) {
-            if let Some(relations) = relations {
+            if let Some(mut relations) = relations {
+                if let Some(chosen) = self.frame.ordered.get(id) {
+                    chosen.choose(&mut relations);
+                }
                 item.record.set(Field::Relations, relations.to_value());
             }
             if let Some(hidden) = hidden {

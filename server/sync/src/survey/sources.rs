@@ -77,11 +77,10 @@ impl<'a> View<'a> {
         match self.links.of_item(side, &item.id) {
             None => true,
             Some(link) => {
+                let taken_back = item.record.kind != ItemKind::Email && item.marked && !item.extra.unsync;
                 side == Side::Mailbox
                     && link.state == LinkState::Ended(EndReason::Unsynced)
-                    && item.record.kind != ItemKind::Email
-                    && item.marked
-                    && !item.extra.unsync
+                    && (taken_back || self.frame.ordered.contains_key(&item.id))
             }
         }
     }
@@ -217,6 +216,7 @@ impl<'a> View<'a> {
                 self.frame.mails_since
             },
             thread_saved,
+            ordered: self.frame.ordered.contains_key(item),
         }
     }
 

@@ -681,6 +681,7 @@ fn bench(rng: &Seeded) -> Bench {
             user: "005000000000001AAA".parse().unwrap(),
             connection: "c".repeat(32).parse().unwrap(),
             backfilled: BTreeSet::new(),
+            ordered: BTreeMap::new(),
         },
     }
 }

@@ -18,6 +18,7 @@ fn somebody() -> KnownMap {
 fn decide(item: &Snapshot, settings: &Settings, known: &KnownMap, thread_saved: Option<bool>) -> Saving {
     let user = user();
     let ctx = SaveContext {
+        ordered: false,
         linker: ctx(settings, &user),
         now: at(100),
         window: Window {
