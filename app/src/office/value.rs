@@ -25,14 +25,11 @@ pub(super) fn put(object: &Object, name: &str, value: &JsValue) {
     let _ = Reflect::set(object, &name.into(), value);
 }
 
-/// The text, or null where it is empty.
+/// The text; nothing where it is empty: for the server that is none, or the empty text. Null would be no text at all.
 pub(super) fn put_text(object: &Object, name: &str, text: &str) {
-    let value = if text.is_empty() {
-        JsValue::NULL
-    } else {
-        text.into()
-    };
-    put(object, name, &value);
+    if !text.is_empty() {
+        put(object, name, &text.into());
+    }
 }
 
 /// What the method returns; undefined where there is none, or it throws.
