@@ -1,6 +1,6 @@
 //! Where in the settings somebody is: a part, and what of it.
 
-use tandem_types::{IssueCode, ItemKind, SessionId};
+use tandem_types::{IssueCode, ItemKind, SessionId, Side};
 
 use crate::call::form;
 
@@ -140,6 +140,14 @@ impl Place {
         } else {
             format!("{path}?{query}")
         }
+    }
+}
+
+/// As serde writes it, and a query.
+pub(crate) const fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Mailbox => "mailbox",
+        Side::Crm => "crm",
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod cure;
 mod endpoints;
 mod mail;
 mod observe;
+pub(crate) mod probe;
 mod renewal;
 pub mod session;
 pub(crate) mod undo;
