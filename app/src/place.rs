@@ -82,7 +82,8 @@ impl Place {
 
     /// From an address (`/settings/issues`) with its raw query; what is not understood is left out.
     pub fn parse(path: &str, query: Option<&str>) -> Self {
-        let mut place = Self::of(path.rsplit('/').find_map(Part::parse).unwrap_or_default());
+        let last = path.rsplit('/').next().and_then(Part::parse);
+        let mut place = Self::of(last.unwrap_or_default());
         for (name, value) in query
             .unwrap_or_default()
             .split('&')
