@@ -38,10 +38,11 @@ pub enum Call {
     SaveSettings,
     ResetSettings,
     CureIssues,
+    Probe,
 }
 
 impl Call {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Pane,
         Self::ConnectExchange,
         Self::ConnectOffice,
@@ -75,6 +76,7 @@ impl Call {
         Self::SaveSettings,
         Self::ResetSettings,
         Self::CureIssues,
+        Self::Probe,
     ];
 
     /// The call at this path.
@@ -117,6 +119,7 @@ impl Call {
             Self::SaveSettings => "/api/save_settings",
             Self::ResetSettings => "/api/reset_settings",
             Self::CureIssues => "/api/cure_issues",
+            Self::Probe => "/api/probe",
         }
     }
 }

@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 use tandem_types::{
-    ApiError, ConnectionView, HistoryView, IssuePage, ItemView, MailboxServer, PaneView, SearchStep,
-    SettingsView, StateReason, SyncState, UndoView,
+    ApiError, ConnectionView, HistoryView, IssuePage, ItemView, MailboxServer, MappingRow, PaneView,
+    ProbeView, SearchStep, SettingsView, StateReason, SyncState, UndoView,
 };
 
 use crate::call::Call;
@@ -78,6 +78,7 @@ pub struct SettingsPage {
     pub settings: Option<SettingsView>,
     pub history: Option<HistoryView>,
     pub issues: Option<IssuePage>,
+    pub mapping: Option<Vec<MappingRow>>,
 }
 
 /// The answer to a call that is no view.
@@ -90,6 +91,8 @@ pub enum Told {
     Saved,
     /// Settings are as the organisation has them.
     Reset,
+    /// A connection was tested.
+    Probed(ProbeView),
 }
 
 /// About how many mails there are from a day to a day, both `YYYY-MM-DD` and included.

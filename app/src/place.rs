@@ -1,6 +1,6 @@
 //! Where in the settings somebody is: a part, and what of it.
 
-use tandem_types::{IssueCode, ItemKind, SessionId};
+use tandem_types::{IssueCode, ItemKind, SessionId, Side};
 
 use crate::call::form;
 
@@ -82,7 +82,8 @@ impl Place {
 
     /// From an address (`/settings/issues`) with its raw query; what is not understood is left out.
     pub fn parse(path: &str, query: Option<&str>) -> Self {
-        let mut place = Self::of(path.rsplit('/').find_map(Part::parse).unwrap_or_default());
+        let last = path.rsplit('/').next().and_then(Part::parse);
+        let mut place = Self::of(last.unwrap_or_default());
         for (name, value) in query
             .unwrap_or_default()
             .split('&')
@@ -140,6 +141,14 @@ impl Place {
         } else {
             format!("{path}?{query}")
         }
+    }
+}
+
+/// As serde writes it, and a query.
+pub(crate) const fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Mailbox => "mailbox",
+        Side::Crm => "crm",
     }
 }
 

@@ -8,12 +8,12 @@ use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos::server_fn::error::ServerFnUrlError;
-use tandem_types::{ApiError, PaneView, Timestamp, UndoView};
+use tandem_types::{ApiError, PaneView, ProbeFault, ProbeStep, ProbeView, Side, Timestamp, UndoView};
 
 use crate::api::Refusal;
 use crate::backend::Backend;
 use crate::page::{Estimate, Page, PageData, SettingsPage, Told, Undone, app};
-use crate::place::{Part, Place};
+use crate::place::{Part, Place, side_word};
 use crate::text::{self, Lang};
 
 /// The address of office.js, in Outlook; by context. Absent in the browser preview.
@@ -84,13 +84,14 @@ async fn fill(page: &mut SettingsPage, backend: &dyn Backend) -> Result<(), ApiE
         Part::Sync | Part::Conflicts | Part::Linking | Part::Blocklist => {
             page.settings = Some(backend.settings().await?);
         }
-        Part::Connectivity | Part::Mapping | Part::Deactivate => {}
+        Part::Mapping => page.mapping = Some(backend.mapping().await?),
+        Part::Connectivity | Part::Deactivate => {}
     }
     Ok(())
 }
 
-/// What `api` put into the query for a page without script. Whoever writes a link can write this too: only numbers and
-/// days are taken.
+/// What `api` put into the query for a page without script. Whoever writes a link can write this too: only numbers,
+/// days and words of ours are taken.
 fn told<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Told> {
     let number = |name| value(name)?.parse().ok();
     let day = |name| {
@@ -112,6 +113,15 @@ fn told<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Told> {
         Some("saved") => return Some(Told::Saved),
         Some("reset") => return Some(Told::Reset),
         _ => {}
+    }
+    if let Some(side) = [Side::Mailbox, Side::Crm]
+        .into_iter()
+        .find(|side| value("probed") == Some(side_word(*side)))
+    {
+        let step = value("step").and_then(ProbeStep::parse);
+        let fault = value("fault").and_then(ProbeFault::parse);
+        let failed = step.zip(fault);
+        return Some(Told::Probed(ProbeView { side, failed }));
     }
     let view = UndoView {
         undone: number("undone")?,

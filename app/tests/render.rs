@@ -13,7 +13,7 @@ use leptos::config::LeptosOptions;
 use leptos::prelude::provide_context;
 use tandem_app::text::settings as words;
 use tandem_app::{Backend, Call, OfficeScript, PAGE_HEADER, Page, call_page, render, text};
-use tandem_types::{ApiError, InvalidField, PaneView, SettingKey, UndoView};
+use tandem_types::{ApiError, InvalidField, PaneView, ProbeFault, SettingKey, Side, UndoView};
 
 fn options() -> LeptosOptions {
     LeptosOptions::builder().output_name("pane").build()
@@ -421,6 +421,10 @@ async fn setup_and_settings_say_all_that_is_known() {
             ],
         ),
         (
+            "/settings/mapping",
+            ["<td>LastName</td>", "Lovelace", "of_a_newer_version"],
+        ),
+        (
             "/settings/deactivate",
             [
                 text::DEACTIVATE_LIST[3].get(),
@@ -503,6 +507,35 @@ async fn a_setting_is_changed_in_a_plain_form_and_told_at_its_field() {
     );
     let ticked = |id| element(&html, id).expect("the box").contains(" checked");
     assert!(!ticked("set-save-emails") && ticked("set-save-threads"));
+}
+
+#[tokio::test]
+async fn a_test_of_a_connection_names_the_step_that_failed() {
+    let place = "settings/connectivity";
+    let mailbox = body(asked("in-step", Call::Probe, "side=mailbox", place).await).await;
+    for part in [
+        "Its certificate: well",
+        words::fault(ProbeFault::NotTriedAgain),
+        "Opening the mailbox: not tried",
+    ] {
+        assert!(mailbox.replace("<!>", "").contains(part), "{part}");
+    }
+    let crm = body(asked("in-step", Call::Probe, "side=crm", place).await).await;
+    assert!(crm.contains(words::probed(Side::Crm, true)) && !crm.contains("not tried"));
+    // Without script the same stands in the address, in words of ours alone.
+    let plain = call("in-step", Call::Probe, "side=mailbox&form_token=x", "text/html").await;
+    let back = plain.headers()[header::LOCATION].to_str().unwrap().to_owned();
+    assert_eq!(
+        back,
+        "/settings/connectivity?probed=mailbox&step=sign_in&fault=not_tried_again#probe"
+    );
+    let html = page("in-step", Page::Settings, back.trim_end_matches("#probe"), None).await;
+    assert!(html.contains(words::fault(ProbeFault::NotTriedAgain)));
+    let odd = "/settings/connectivity?probed=%3Cb%3E&step=sign_in&fault=refused";
+    let html = page("in-step", Page::Settings, odd, None).await;
+    assert!(element(&html, "probed").is_none());
+    let none = page("deactivated", Page::Settings, "/settings/connectivity", None).await;
+    assert!(!none.contains(words::probe(Side::Mailbox)));
 }
 
 #[tokio::test]
@@ -888,6 +921,7 @@ const fn form_of(what: Call) -> &'static str {
         Call::Item | Call::ItemWhole | Call::UnsaveItem => item!(),
         Call::SaveSettings => "set%5Bcontacts%5D=off&form_token=x",
         Call::ResetSettings => "keys=contacts&form_token=x",
+        Call::Probe => "side=mailbox&form_token=x",
         Call::CureIssues => "issues%5B0%5D=00000000000000000000000000000001&cure=retry&form_token=x",
         _ => "form_token=x",
     }
@@ -935,6 +969,10 @@ async fn every_call_of_the_browser_is_answered() {
                     .ok(),
                 Some(3),
                 "{text}"
+            ),
+            Call::Probe => assert_eq!(
+                text,
+                "{\"side\":\"mailbox\",\"failed\":[\"sign_in\",\"not_tried_again\"]}"
             ),
             Call::SyncNow => {
                 assert_eq!(

@@ -39,7 +39,7 @@ pub(crate) fn changed(
                 scope(&mut own, inherited, text, list.unwrap_or_default())?;
             }
             SettingKey::Blocklist => {
-                let mut entries = entries(key, text, |entry| is_pattern(entry))?;
+                let mut entries = entries(key, text, is_pattern)?;
                 entries.retain(|entry| !inherited.blocklist.contains(entry));
                 let value = (!entries.is_empty()).then(|| entries.into());
                 put(&mut own, key, value);

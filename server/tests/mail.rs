@@ -14,7 +14,7 @@ use tandem_server::app::App;
 use tandem_server::{config, worker};
 use tandem_store::{MailboxSecret, NewUser};
 use tandem_types::{ConnectionId, MailboxAccount, MailboxServer, StateReason, SyncState, UserId};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufStream};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -97,11 +97,7 @@ async fn say(line: &mut (impl AsyncWrite + Unpin), text: &str) {
 }
 
 /// Until the end, or until the client wants TLS: then true.
-async fn talk(
-    line: &mut (impl AsyncRead + AsyncWrite + AsyncBufReadExt + Unpin),
-    manner: &Manner,
-    secret: bool,
-) -> bool {
+async fn talk(line: &mut (impl AsyncBufRead + AsyncWrite + Unpin), manner: &Manner, secret: bool) -> bool {
     let mut to = String::new();
     let mut signed_in = false;
     let mut order = String::new();

@@ -60,11 +60,8 @@ async fn state(State(shown): State<Shown>, Path(path): Path<String>, request: Re
     let (name, page) = path.split_once('/').unwrap_or((&path, ""));
     *shown.backend.lock().expect("no panic while locked") = Arc::new(states::Fake::new(name));
     shown.moved.send_replace(());
-    let page = match page {
-        "setup" => Page::Setup,
-        "settings" => Page::Settings,
-        _ => Page::Pane,
-    };
+    // `settings/sync`: a part of the settings.
+    let page = Page::parse(page).unwrap_or(Page::Pane);
     shown.page(page, request).await
 }
 

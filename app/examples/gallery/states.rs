@@ -8,10 +8,10 @@ use tandem_app::{Backend, SettingsBackend};
 use tandem_types::{
     ActivateExchange, ActivationFailure, ApiError, BackfillView, BrakeView, ConnectOffice, ConnectionView,
     Counts, CrmAccount, DayView, Direction, HistoryView, InvalidField, IssueChoice, IssueCode, IssueCure,
-    IssueId, IssuePage, IssueView, ItemKind, MailboxAccount, MailboxServer, OfficeAnswer, OfficeView,
-    OpCounts, PaneView, PreviewView, Progress, ProgressPhase, Refused, SessionId, SessionOutcome,
-    SessionView, SettingKey, Settings, SettingsView, Side, StateReason, SyncState, Ticket, Timestamp,
-    UndoLeftView, UndoReason, UndoView, ViewerView,
+    IssueId, IssuePage, IssueView, ItemKind, MailboxAccount, MailboxServer, MappingRow, OfficeAnswer,
+    OfficeView, OpCounts, PaneView, PreviewView, ProbeFault, ProbeStep, ProbeView, Progress, ProgressPhase,
+    Refused, SessionId, SessionOutcome, SessionView, SettingKey, Settings, SettingsView, Side, StateReason,
+    SyncState, Ticket, Timestamp, UndoLeftView, UndoReason, UndoView, ViewerView,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -645,5 +645,26 @@ impl SettingsBackend for Fake {
         connection.issues.retain(|issue| !issues.contains(&issue.id));
         connection.issues_total = u32::try_from(connection.issues.len()).unwrap_or(u32::MAX);
         Ok(shown.clone())
+    }
+    async fn probe(&self, side: Side) -> Result<ProbeView, ApiError> {
+        let refused = (ProbeStep::SignIn, ProbeFault::NotTriedAgain);
+        Ok(ProbeView {
+            side,
+            failed: (side == Side::Mailbox).then_some(refused),
+        })
+    }
+    async fn mapping(&self) -> Result<Vec<MappingRow>, ApiError> {
+        let rows = [
+            (ItemKind::Contact, "surname", "LastName"),
+            (ItemKind::Contact, "job_title", "Title"),
+            (ItemKind::Event, "when", "StartDateTime"),
+            (ItemKind::Email, "of_a_newer_version", "Field__c"),
+        ];
+        let row = |(kind, field, there): (ItemKind, &str, &str)| MappingRow {
+            kind,
+            field: field.to_owned(),
+            there: there.to_owned(),
+        };
+        Ok(rows.map(row).to_vec())
     }
 }

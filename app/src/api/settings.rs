@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use leptos::prelude::*;
-use tandem_types::{ApiError, IssueCure, IssueId, PaneView, SettingKey};
+use tandem_types::{ApiError, IssueCure, IssueId, PaneView, ProbeView, SettingKey, Side};
 
-use super::{Answer, Saying, plain_form, refuse, say, view};
+use super::{Answer, Saying, answer, plain_form, refuse, say, tell, view};
 use crate::backend::backend;
 use crate::page::Told;
-use crate::place::{Part, Place};
+use crate::place::{Part, Place, side_word};
 
 /// Leads a plain form back to its part of the settings, which says what was done; tells our script the same.
 fn done(part: &str, result: Result<PaneView, ApiError>, told: Told, word: &str) -> Answer<PaneView> {
@@ -52,4 +52,16 @@ async fn reset_settings(#[server(default)] part: String, keys: String) -> Answer
 #[server(name = CureIssues, prefix = "/api", endpoint = "cure_issues")]
 async fn cure_issues(#[server(default)] issues: Vec<IssueId>, cure: IssueCure) -> Answer<PaneView> {
     view(backend().cure_issues(issues, cure).await)
+}
+
+#[server(name = ProbeConnection, prefix = "/api", endpoint = "probe")]
+async fn probe(side: Side) -> Answer<ProbeView> {
+    let probed = answer(backend().probe(side).await)?;
+    say(|| Saying::Told(Told::Probed(probed)));
+    let mut fields = vec![("probed", side_word(side))];
+    if let Some((step, fault)) = probed.failed {
+        fields.extend([("step", step.as_str()), ("fault", fault.as_str())]);
+    }
+    tell(Part::Connectivity, fields, "probe");
+    Ok(probed)
 }

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use tandem_types::{
-    ApiError, HistoryView, IssueCode, IssueCure, IssueId, IssuePage, ItemKind, PaneView, SessionId,
-    SettingKey, SettingsView,
+    ApiError, HistoryView, IssueCode, IssueCure, IssueId, IssuePage, ItemKind, MappingRow, PaneView,
+    ProbeView, SessionId, SettingKey, SettingsView, Side,
 };
 
 /// What the settings page asks for and orders, beside what the pane does.
@@ -36,4 +36,10 @@ pub trait SettingsBackend: Send + Sync {
     /// [`IssueCure::Retry`] or [`IssueCure::Ignore`] for several issues at once. Those that are no longer open are passed
     /// over.
     async fn cure_issues(&self, issues: Vec<IssueId>, cure: IssueCure) -> Result<PaneView, ApiError>;
+
+    /// Tries what a session would, step by step, and writes nothing. A password that was refused is not sent again.
+    async fn probe(&self, side: Side) -> Result<ProbeView, ApiError>;
+
+    /// Which field of Salesforce holds what of the mailbox.
+    async fn mapping(&self) -> Result<Vec<MappingRow>, ApiError>;
 }

@@ -132,6 +132,9 @@ fn submit(event: &web_sys::SubmitEvent) {
         if path == Call::UndoSession.path() {
             dom::empty("undo-told");
         }
+        if path == Call::Probe.path() {
+            dom::empty("probe");
+        }
         if path == Call::EstimateBackfill.path() {
             dom::empty("estimate");
         }

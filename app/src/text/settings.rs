@@ -1,7 +1,8 @@
 //! The words of the settings page.
 
 use tandem_types::{
-    ConflictPolicy, ContactScope, DeletedInMailbox, Direction, ItemKind, SettingKey, Settings, Timestamp,
+    ConflictPolicy, ContactScope, DeletedInMailbox, Direction, ItemKind, ProbeFault, ProbeStep, SettingKey,
+    Settings, Side,
 };
 
 use super::{Words, count, number, say, spoken};
@@ -393,15 +394,6 @@ pub fn chart_says(name: &str, most: u32, last: u32) -> String {
     }
 }
 
-/// The day, as a table names it: `2026-11-22`; in German `22.11.2026`.
-pub fn date(at: Timestamp) -> String {
-    let iso = super::day(at);
-    match (spoken(), iso.split('-').collect::<Vec<_>>().as_slice()) {
-        (Lang::De, [year, month, day]) => format!("{day}.{month}.{year}"),
-        _ => iso,
-    }
-}
-
 // Issues.
 pub const FILTER: Words = Words::new("Which issues", "Welche Probleme");
 pub const ALL_KINDS: Words = Words::new("All", "Alle");
@@ -417,3 +409,225 @@ pub const BULK_WHAT: Words = Words::new("What is to be done?", "Was soll gescheh
 pub const BULK_DO: Words = Words::new("Do it", "Ausführen");
 pub const BEFORE: Words = Words::new("Previous", "Vorherige");
 pub const AFTER: Words = Words::new("Next", "Nächste");
+
+// Connectivity.
+pub const PROBE_TITLE: Words = Words::new("Test connection", "Verbindung prüfen");
+pub const PROBE_LEAD: Words = Words::new(
+    "Tries what a sync would, step by step, and changes nothing. A password that was refused is not sent again.",
+    "Versucht Schritt für Schritt, was ein Abgleich täte, und ändert nichts. Ein abgelehntes Kennwort wird nicht noch \
+     einmal gesendet.",
+);
+pub const PROBING: Words = Words::new("Testing …", "Wird geprüft …");
+pub const PROBE_WELL: Words = Words::new("well", "in Ordnung");
+pub const PROBE_NOT_TRIED: Words = Words::new("not tried", "nicht versucht");
+
+pub fn probe(side: Side) -> &'static str {
+    match side {
+        Side::Mailbox => say("Test the mailbox", "Postfach prüfen"),
+        Side::Crm => say("Test Salesforce", "Salesforce prüfen"),
+    }
+}
+
+pub fn probed(side: Side, well: bool) -> &'static str {
+    match (side, well) {
+        (Side::Mailbox, true) => say("The mailbox can be reached.", "Das Postfach ist erreichbar."),
+        (Side::Crm, true) => say("Salesforce can be reached.", "Salesforce ist erreichbar."),
+        (Side::Mailbox, false) => say(
+            "The mailbox cannot be used now.",
+            "Das Postfach ist gerade nicht nutzbar.",
+        ),
+        (Side::Crm, false) => say(
+            "Salesforce cannot be used now.",
+            "Salesforce ist gerade nicht nutzbar.",
+        ),
+    }
+}
+
+pub fn step(step: ProbeStep, side: Side) -> &'static str {
+    match (step, side) {
+        (ProbeStep::Name, _) => say("The server’s name", "Name des Servers"),
+        (ProbeStep::Reach, _) => say("Something answers there", "Dort antwortet etwas"),
+        (ProbeStep::Certificate, _) => say("Its certificate", "Zertifikat"),
+        (ProbeStep::SignIn, _) => say("Your sign-in", "Ihre Anmeldung"),
+        (ProbeStep::Open, Side::Mailbox) => say("Opening the mailbox", "Öffnen des Postfachs"),
+        (ProbeStep::Open, Side::Crm) => say("Reading records", "Lesen von Datensätzen"),
+    }
+}
+
+pub fn fault(fault: ProbeFault) -> &'static str {
+    match fault {
+        ProbeFault::UnknownName => say(
+            "no name server knows it. Has the server moved?",
+            "kein Nameserver kennt ihn. Ist der Server umgezogen?",
+        ),
+        ProbeFault::NotAllowed => say(
+            "its address is one that your administrator has not allowed",
+            "seine Adresse ist von Ihrer Administration nicht freigegeben",
+        ),
+        ProbeFault::NoConnection => say(
+            "no connection, or something else answers there",
+            "keine Verbindung, oder dort antwortet etwas anderes",
+        ),
+        ProbeFault::NoAnswer => say("no answer in time", "keine Antwort in angemessener Zeit"),
+        ProbeFault::NotTrusted => say(
+            "not trusted, or for another name",
+            "nicht vertrauenswürdig oder für einen anderen Namen",
+        ),
+        ProbeFault::Refused => say(
+            "refused. Has your password changed?",
+            "abgelehnt. Haben Sie Ihr Kennwort geändert?",
+        ),
+        ProbeFault::SignInEnded => say(
+            "it has ended: sign in again",
+            "abgelaufen: Melden Sie sich wieder an",
+        ),
+        ProbeFault::NotTriedAgain => say(
+            "it was refused before, and is not sent again, so that your account is not locked. Enter the new password",
+            "wurde schon abgelehnt und wird nicht noch einmal gesendet, damit Ihr Konto nicht gesperrt wird. Geben Sie das \
+             neue Kennwort ein",
+        ),
+        ProbeFault::TooManyTrials => say(
+            "tried three times in 15 minutes; not sent again now, so that your account is not locked",
+            "in 15 Minuten dreimal versucht; jetzt nicht noch einmal gesendet, damit Ihr Konto nicht gesperrt wird",
+        ),
+        ProbeFault::Busy => say("busy: try again later", "ausgelastet: Versuchen Sie es später"),
+        ProbeFault::NoAccess => say(
+            "not allowed, or not there. Ask your administrator",
+            "nicht erlaubt oder nicht vorhanden. Fragen Sie Ihre Administration",
+        ),
+        ProbeFault::NotConnected => say("no account is connected", "kein Konto ist verbunden"),
+    }
+}
+
+// Mapping.
+pub const MAPPING_LEAD: Words = Words::new(
+    "These fields are kept the same on both sides, as far as the direction allows. The table cannot be changed yet.",
+    "Diese Felder werden auf beiden Seiten gleich gehalten, soweit es die Richtung erlaubt. Die Tabelle lässt sich noch \
+     nicht ändern.",
+);
+pub const IN_OUTLOOK: Words = Words::new("Field in Outlook", "Feld in Outlook");
+pub const IN_SALESFORCE: Words = Words::new("Field in Salesforce", "Feld in Salesforce");
+pub const EXAMPLE: Words = Words::new("Example", "Beispiel");
+pub const STATUS_WORDS: Words = Words::new(
+    "Words for the status of a task",
+    "Wörter für den Status einer Aufgabe",
+);
+pub const PRIORITY_WORDS: Words = Words::new(
+    "Words for the priority of a task",
+    "Wörter für die Priorität einer Aufgabe",
+);
+
+/// What a field is called in Outlook, and an example; `None`: a field of a newer version.
+pub fn field(word: &str) -> Option<(&'static str, &'static str)> {
+    Some(match word {
+        "given_name" => (say("First name", "Vorname"), "Ada"),
+        "middle_name" => (say("Middle name", "Zweiter Vorname"), "King"),
+        "surname" => (say("Last name", "Nachname"), "Lovelace"),
+        "job_title" => (
+            say("Job title", "Position"),
+            say("Head of Analytics", "Leiterin Analytik"),
+        ),
+        "department" => (say("Department", "Abteilung"), say("Research", "Forschung")),
+        "email" => (say("E-mail (the first)", "E-Mail (die erste)"), "ada@example.com"),
+        "business_phone" => (say("Business phone", "Telefon geschäftlich"), "+44 20 7946 0001"),
+        "mobile_phone" => (say("Mobile phone", "Mobiltelefon"), "+44 7700 900001"),
+        "home_phone" => (say("Home phone", "Telefon privat"), "+44 20 7946 0002"),
+        "other_phone" => (say("Other phone", "Weiteres Telefon"), "+44 20 7946 0003"),
+        "business_fax" => (say("Business fax", "Fax geschäftlich"), "+44 20 7946 0004"),
+        "assistant_name" => (say("Assistant", "Assistenz"), "Mary Somerville"),
+        "assistant_phone" => (
+            say("Assistant’s phone", "Telefon der Assistenz"),
+            "+44 20 7946 0005",
+        ),
+        "business_street" => (
+            say("Business address: street", "Geschäftsadresse: Straße"),
+            "12 St James’s Square",
+        ),
+        "business_city" => (say("Business address: city", "Geschäftsadresse: Ort"), "London"),
+        "business_state" => (
+            say("Business address: state", "Geschäftsadresse: Bundesland"),
+            "Greater London",
+        ),
+        "business_postal_code" => (
+            say("Business address: postal code", "Geschäftsadresse: Postleitzahl"),
+            "SW1Y 4JH",
+        ),
+        "business_country" => (
+            say("Business address: country", "Geschäftsadresse: Land"),
+            say("United Kingdom", "Vereinigtes Königreich"),
+        ),
+        "other_street" => (
+            say("Other address: street", "Weitere Adresse: Straße"),
+            "Ockham Park",
+        ),
+        "other_city" => (say("Other address: city", "Weitere Adresse: Ort"), "Guildford"),
+        "other_state" => (
+            say("Other address: state", "Weitere Adresse: Bundesland"),
+            "Surrey",
+        ),
+        "other_postal_code" => (
+            say("Other address: postal code", "Weitere Adresse: Postleitzahl"),
+            "GU23 6NG",
+        ),
+        "other_country" => (
+            say("Other address: country", "Weitere Adresse: Land"),
+            say("United Kingdom", "Vereinigtes Königreich"),
+        ),
+        "birthday" => (
+            say("Birthday", "Geburtstag"),
+            say("10 December 1985", "10. Dezember 1985"),
+        ),
+        "body" => ("Text", say("Met at the fair", "Auf der Messe getroffen")),
+        "company" => (
+            say(
+                "Company (when the contact is created)",
+                "Firma (beim Anlegen des Kontakts)",
+            ),
+            "Acme Analytics",
+        ),
+        "subject" => (say("Subject", "Betreff"), "Kick-off"),
+        "location" => (say("Location", "Ort"), say("Room 4", "Raum 4")),
+        "when" => (
+            say("Start, end, all day", "Beginn, Ende, ganztägig"),
+            say("9:00 to 10:00", "9:00 bis 10:00"),
+        ),
+        "reminder" => (
+            say("Reminder", "Erinnerung"),
+            say("15 minutes before", "15 Minuten vorher"),
+        ),
+        "show_as" => (say("Show as", "Anzeigen als"), say("busy", "beschäftigt")),
+        "private" => (say("Private", "Privat"), say("no", "nein")),
+        "relations" => (
+            say("People and records", "Personen und Datensätze"),
+            "Ada Lovelace, Acme Analytics",
+        ),
+        "due" => (
+            say("Due date", "Fälligkeit"),
+            say("30 November 2026", "30. November 2026"),
+        ),
+        "status" => ("Status", say("in progress", "in Bearbeitung")),
+        "priority" => (say("Priority", "Priorität"), say("high", "hoch")),
+        "remind_at" => (
+            say("Reminder", "Erinnerung"),
+            say("30 November 2026, 9:00", "30. November 2026, 9:00"),
+        ),
+        "html" => (
+            say("Formatted text", "Formatierter Text"),
+            say("Dear Ada, …", "Liebe Ada, …"),
+        ),
+        "from_address" => (say("From", "Von"), "ada@example.com"),
+        "to_addresses" => (say("To", "An"), "you@example.org"),
+        "cc_addresses" => ("Cc", "mary@example.com"),
+        "sent_at" => (
+            say("Sent", "Gesendet"),
+            say("30 November 2026, 9:00", "30. November 2026, 9:00"),
+        ),
+        "incoming" => (
+            say("Received or sent by you", "Empfangen oder von Ihnen gesendet"),
+            say("received", "empfangen"),
+        ),
+        "message_id" => ("Message-ID", "1234@example.com"),
+        "thread" => (say("Conversation", "Unterhaltung"), "AQHb…"),
+        _ => return None,
+    })
+}

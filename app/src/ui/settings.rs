@@ -10,6 +10,7 @@ mod fields;
 mod general;
 mod issues;
 mod linking;
+mod mapping;
 mod setup;
 mod sync;
 
@@ -35,7 +36,7 @@ pub(crate) fn settings_cards(p: &PageData, c: &ConnectionView) -> impl IntoView 
         Part::Linking => linking::cards(c).into_any(),
         Part::Blocklist => blocklist::cards(p, c, s).into_any(),
         Part::Connectivity => connectivity::cards(p, c).into_any(),
-        Part::Mapping => ().into_any(),
+        Part::Mapping => mapping::cards(c, s).into_any(),
         Part::Deactivate => deactivate::cards(p, c).into_any(),
     };
     view! {
@@ -48,17 +49,13 @@ pub(crate) fn settings_cards(p: &PageData, c: &ConnectionView) -> impl IntoView 
     }
 }
 
-/// Parts that are there.
-fn parts() -> impl Iterator<Item = Part> {
-    Part::ALL.into_iter().filter(|part| *part != Part::Mapping)
-}
-
 fn navigation(shown: Part, c: &ConnectionView) -> impl IntoView + use<> {
     let issues = c.issues_total;
     view! {
         <nav class="tabs" aria-label=words::NAVIGATION.get()>
             <ul>
-                {parts()
+                {Part::ALL
+                    .into_iter()
                     .map(|part| {
                         let badge = (part == Part::Issues && issues > 0)
                             .then(|| view! { <span class="badge">{text::number(issues)}</span> });

@@ -26,7 +26,9 @@ pub use settings::{
     AttachmentRules, BrakeLimits, ConflictPolicy, ContactScope, DeletedInMailbox, Direction, Settings,
     SettingsError,
 };
-pub use settings_view::{DayView, HistoryView, IssuePage, SettingKey, SettingsView};
+pub use settings_view::{
+    DayView, HistoryView, IssuePage, MappingRow, ProbeFault, ProbeStep, ProbeView, SettingKey, SettingsView,
+};
 pub use state::{ItemKind, Side, StateReason, SyncState};
 pub use time::Timestamp;
 pub use view::{

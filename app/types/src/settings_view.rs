@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, IssueView, SessionView, Settings, Timestamp};
+use crate::{Counts, IssueView, ItemKind, SessionView, Settings, Side, Timestamp};
 
 /// A setting that a user changes himself. The others are the administrator's: they guard the organisation, or name what
 /// is the same for all of its people.
@@ -116,6 +116,16 @@ pub struct SettingsView {
     pub blocklist: Vec<String>,
 }
 
+/// A field that is kept the same on both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingRow {
+    pub kind: ItemKind,
+    /// The word of the neutral field, `job_title`.
+    pub field: String,
+    /// The API name of Salesforce's field, `Title`.
+    pub there: String,
+}
+
 /// One page of what the sessions did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryView {
@@ -156,6 +166,122 @@ impl DayView {
                     .saturating_add(ops.deleted)
             })
     }
+}
+
+/// What a test of a connection tries, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeStep {
+    /// The server's name is known.
+    Name,
+    /// Something answers there.
+    Reach,
+    /// Its certificate is trusted.
+    Certificate,
+    /// It takes the sign-in.
+    SignIn,
+    /// The mailbox, or the records, can be read.
+    Open,
+}
+
+impl ProbeStep {
+    pub const ALL: [Self; 5] = [
+        Self::Name,
+        Self::Reach,
+        Self::Certificate,
+        Self::SignIn,
+        Self::Open,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Reach => "reach",
+            Self::Certificate => "certificate",
+            Self::SignIn => "sign_in",
+            Self::Open => "open",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+}
+
+/// Why a step of a test failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeFault {
+    /// The name servers do not know it.
+    UnknownName,
+    /// Its address is one that the administrator has not allowed.
+    NotAllowed,
+    /// Nothing answers, or it speaks something else.
+    NoConnection,
+    /// It did not answer in time.
+    NoAnswer,
+    /// Its certificate is not trusted, or not for this name.
+    NotTrusted,
+    /// The password was refused.
+    Refused,
+    /// The sign-in has ended.
+    SignInEnded,
+    /// It was refused before, and once more could lock the account: nothing was sent.
+    NotTriedAgain,
+    /// Three passwords were tried in 15 minutes: nothing was sent.
+    TooManyTrials,
+    /// It told us to come later.
+    Busy,
+    /// Signed in, but without the right to read there.
+    NoAccess,
+    /// There is nothing to test: no account is connected.
+    NotConnected,
+}
+
+impl ProbeFault {
+    pub const ALL: [Self; 12] = [
+        Self::UnknownName,
+        Self::NotAllowed,
+        Self::NoConnection,
+        Self::NoAnswer,
+        Self::NotTrusted,
+        Self::Refused,
+        Self::SignInEnded,
+        Self::NotTriedAgain,
+        Self::TooManyTrials,
+        Self::Busy,
+        Self::NoAccess,
+        Self::NotConnected,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownName => "unknown_name",
+            Self::NotAllowed => "not_allowed",
+            Self::NoConnection => "no_connection",
+            Self::NoAnswer => "no_answer",
+            Self::NotTrusted => "not_trusted",
+            Self::Refused => "refused",
+            Self::SignInEnded => "sign_in_ended",
+            Self::NotTriedAgain => "not_tried_again",
+            Self::TooManyTrials => "too_many_trials",
+            Self::Busy => "busy",
+            Self::NoAccess => "no_access",
+            Self::NotConnected => "not_connected",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+}
+
+/// What became of a test of one side: the steps before the one that failed went well, those after it were not tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeView {
+    pub side: Side,
+    /// `None`: all went well.
+    pub failed: Option<(ProbeStep, ProbeFault)>,
 }
 
 /// One page of the open issues, of those that are picked.

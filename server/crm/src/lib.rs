@@ -28,5 +28,6 @@ pub use client::{ApiConfig, ApiUsage};
 pub use describe::DescribeCache;
 pub use grants::{Access, Grants};
 pub use install::{InstallError, Step, install};
+pub use map::mapping;
 pub use panel::{Activity, PanelRefusal, PersonRecords};
 pub use salesforce::{Account, Platform, Salesforce};

@@ -277,6 +277,21 @@ fn link_key(text: &str) -> Option<LinkKey> {
     ours.then(|| LinkKey(text.to_ascii_lowercase()))
 }
 
+/// Which field of Salesforce holds each neutral field of a kind, as the settings page tells it. Where several hold one
+/// value (when an event is), the first of them.
+pub fn mapping(kind: ItemKind) -> Vec<(Field, &'static str)> {
+    match kind {
+        ItemKind::Contact => {
+            let mut rows = contact::FIELDS.to_vec();
+            rows.push((Field::Company, "Account"));
+            rows
+        }
+        ItemKind::Event => event::CARRIERS.to_vec(),
+        ItemKind::Task => task::CARRIERS.to_vec(),
+        ItemKind::Email => email::CARRIERS.to_vec(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

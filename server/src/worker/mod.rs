@@ -6,6 +6,7 @@ pub(crate) mod endpoints;
 mod mail;
 mod observe;
 pub(crate) mod order;
+pub(crate) mod probe;
 mod renewal;
 pub mod session;
 pub(crate) mod undo;

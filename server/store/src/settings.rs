@@ -212,7 +212,7 @@ mod tests {
             (json!({"emails": "two_way"}), "emails is to_crm or off"),
             (
                 json!({"task_priority": {"urgent": "High"}}),
-                "task_status and task_priority",
+                "task_priority takes only the words",
             ),
             (json!([]), "JSON object"),
             (json!("x"), "JSON object"),

@@ -350,12 +350,40 @@ async fn browser_settings() -> Result<()> {
     chrome.goto(&house.tandem.url.join("settings")?).await?;
     chrome.css("html[data-hydrated]").await?;
     chrome.sees("All in step").await?;
-    chrome.sees("the newest change wins").await?;
     chrome.screenshot("18-settings").await?;
+    chrome.fill("Minutes between two syncs", "15").await?;
+    chrome.press("Save").await?;
+    chrome.sees("Saved. It takes effect with the next sync.").await?;
+    chrome.sees("Your organisation has: 30").await?;
+    ensure!(person.connection().await?["settings"]["interval_minutes"] == 15);
+    chrome.press("As the organisation has it").await?;
+    chrome.no_longer_sees("Your organisation has: 30").await?;
+    ensure!(person.connection().await?["settings"]["interval_minutes"] == 30);
     chrome.press("Pause").await?;
     chrome.sees("Sync is paused").await?;
     chrome.press("Start").await?;
     chrome.no_longer_sees("Sync is paused").await?;
+    for (part, seen) in [
+        ("issues", "Needs a look"),
+        ("sync", "Which contacts come from Salesforce"),
+        ("conflicts", "The newest change wins"),
+        ("linking", "Domains of your company"),
+        ("blocklist", "Your own entries"),
+        ("mapping", "MobilePhone"),
+        ("deactivate", "This is what happens"),
+        ("connectivity", "Test connection"),
+    ] {
+        chrome
+            .goto(&house.tandem.url.join(&format!("settings/{part}"))?)
+            .await?;
+        chrome.css("html[data-hydrated]").await?;
+        chrome.sees(seen).await?;
+        chrome.screenshot(&format!("18-settings-{part}")).await?;
+    }
+    chrome.press("Test the mailbox").await?;
+    chrome.sees("The mailbox can be reached.").await?;
+    chrome.press("Test Salesforce").await?;
+    chrome.sees("Salesforce can be reached.").await?;
     let mut complaints = chrome.console_errors().await?;
     complaints.retain(|line| !line.contains("/favicon.ico"));
     ensure!(complaints.is_empty(), "{complaints:?}");

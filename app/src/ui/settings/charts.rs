@@ -100,7 +100,7 @@ fn table(days: &[DayView]) -> impl IntoView + use<> {
         .map(|day| {
             view! {
                 <tr>
-                    <th scope="row">{words::date(day.day)}</th>
+                    <th scope="row">{text::date(day.day)}</th>
                     <td>{text::number(day.well)}</td>
                     <td>{text::number(day.badly)}</td>
                     <td>{text::number(day.written)}</td>

@@ -32,15 +32,13 @@ pub(super) fn cards(p: &PageData, c: &ConnectionView, s: &SettingsPage) -> impl 
 }
 
 fn state(p: &PageData, c: &ConnectionView) -> impl IntoView + use<> {
-    let item = |call, label, look| act(p, call, label, look, None, Vec::new());
-    let ways = match c.state {
-        SyncState::Active => Some(Either::Left(view! {
-            {item(Call::SyncNow, text::SYNC_NOW.get(), Look::Primary)}
-            {item(Call::Pause, text::PAUSE.get(), Look::Plain)}
-        })),
-        SyncState::Paused => Some(Either::Right(item(Call::Start, text::START.get(), Look::Primary))),
-        _ => None,
-    };
+    // Whatever else the state offers stands in its own card.
+    let ways = (c.state == SyncState::Active).then(|| {
+        view! {
+            {act(p, Call::SyncNow, text::SYNC_NOW.get(), Look::Primary, None, Vec::new())}
+            {act(p, Call::Pause, text::PAUSE.get(), Look::Plain, None, Vec::new())}
+        }
+    });
     let last = c
         .sessions
         .iter()

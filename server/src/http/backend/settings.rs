@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tandem_app::SettingsBackend;
-use tandem_store::{IssuePick, SettingsFault};
+use tandem_store::{ConnectionRow, IssuePick, SettingsFault};
+use tandem_sync::model::Field;
 use tandem_types::{
-    ApiError, HistoryView, InvalidField, IssueCode, IssueCure, IssueId, IssuePage, ItemKind, PaneView,
-    SessionId, SettingKey, Settings, SettingsView,
+    ApiError, HistoryView, InvalidField, IssueCode, IssueCure, IssueId, IssuePage, ItemKind, MailboxServer,
+    MappingRow, PaneView, ProbeFault, ProbeStep, ProbeView, SessionId, SettingKey, Settings, SettingsView,
+    Side, SyncState,
 };
 
-use super::{Known, RequestBackend, unavailable};
+use super::{Known, RequestBackend, TRIALS, trial_subjects, unavailable};
 use crate::history;
 use crate::settings_form::{self, FormFault};
-use crate::worker::cure;
+use crate::worker::{cure, probe};
 
 /// Sessions on one page of the history.
 const HISTORY_SHOWN: u32 = 25;
@@ -22,6 +24,10 @@ const HISTORY_SHOWN: u32 = 25;
 const ISSUES_SHOWN: u32 = 50;
 /// Issues that one form may name: those of a page.
 const ISSUES_AT_ONCE: usize = 50;
+
+/// *Test connection* is refused where it was pressed so often within 15 minutes.
+const PROBES: u32 = 10;
+const PROBES_SECONDS: u32 = 900;
 
 /// The user's own layer, and what counts without it.
 struct Layers {
@@ -168,5 +174,88 @@ impl SettingsBackend for RequestBackend {
                 .map_err(unavailable)?;
         }
         self.after(&known).await
+    }
+
+    async fn mapping(&self) -> Result<Vec<MappingRow>, ApiError> {
+        self.need().await?;
+        let rows = ItemKind::ALL.into_iter().flat_map(|kind| {
+            let row = move |(field, there): (Field, &str)| MappingRow {
+                kind,
+                field: field.as_str().to_owned(),
+                there: there.to_owned(),
+            };
+            tandem_crm::mapping(kind).into_iter().map(row)
+        });
+        Ok(rows.collect())
+    }
+
+    async fn probe(&self, side: Side) -> Result<ProbeView, ApiError> {
+        let known = self.need().await?;
+        let (store, row) = (&self.app.store, &known.row);
+        let now = self.app.clock.now();
+        let clicks = store.record_trial(&format!("probe/{}", row.id), now).await;
+        if clicks.map_err(unavailable)? > PROBES {
+            return Err(ApiError::TooOften(PROBES_SECONDS));
+        }
+        self.audit(&known, "connection_tested", "").await?;
+        let reached = probe::reach(&self.app, row, side).await.map_err(unavailable)?;
+        let failed = match reached {
+            Some(found) => Some(found),
+            None => self.sign_in_once(row, side).await?,
+        };
+        Ok(ProbeView { side, failed })
+    }
+}
+
+impl RequestBackend {
+    /// The last steps of a test. A password is counted as a trial before it is sent, and is none where it was taken.
+    async fn sign_in_once(&self, row: &ConnectionRow, side: Side) -> Result<probe::Found, ApiError> {
+        let store = &self.app.store;
+        let account = row.mailbox.as_ref().filter(|_| side == Side::Mailbox);
+        let Some(account) = account.filter(|account| account.server == MailboxServer::Exchange) else {
+            return probe::open(&self.app, row, side).await.map_err(unavailable);
+        };
+        if row.rejections > 0 || row.state == SyncState::NeedsActivation {
+            return Ok(Some((ProbeStep::SignIn, ProbeFault::NotTriedAgain)));
+        }
+        let Some(secret) = store.mailbox_secret(&row.id).await.map_err(unavailable)? else {
+            return Ok(Some((ProbeStep::SignIn, ProbeFault::NotConnected)));
+        };
+        let now = self.app.clock.now();
+        let subjects = trial_subjects(&row.id, Some(&account.address), &secret.login);
+        for subject in &subjects {
+            if store.trials(subject, now).await.map_err(unavailable)? >= TRIALS
+                || store.record_trial(subject, now).await.map_err(unavailable)? > TRIALS
+            {
+                return Ok(Some((ProbeStep::SignIn, ProbeFault::TooManyTrials)));
+            }
+        }
+        let found = probe::open(&self.app, row, side).await.map_err(unavailable)?;
+        if found != Some((ProbeStep::SignIn, ProbeFault::Refused)) {
+            for subject in &subjects {
+                store.forget_trial(subject, now).await.map_err(unavailable)?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mapped_field_has_words_and_an_example() {
+        for kind in ItemKind::ALL {
+            let rows = tandem_crm::mapping(kind);
+            assert!(rows.len() > 5, "{kind:?}");
+            for (field, there) in rows {
+                let (name, example) = tandem_app::text::settings::field(field.as_str()).unwrap();
+                assert!(
+                    !name.is_empty() && !example.is_empty() && !there.is_empty(),
+                    "{field:?}"
+                );
+            }
+        }
     }
 }
