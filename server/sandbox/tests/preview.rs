@@ -119,7 +119,8 @@ impl World {
                     .join(to.to_str().unwrap())
                     .unwrap()
                     .into();
-                ("GET".clone_into(&mut method), body.clear());
+                "GET".clone_into(&mut method);
+                body.clear();
                 continue;
             }
             let policy = parts.headers.get("content-security-policy");
