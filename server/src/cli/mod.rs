@@ -153,3 +153,16 @@ fn log_to_stderr(filter: &str) {
         .with_writer(std::io::stderr)
         .try_init();
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    /// Clap finds out only when a command is run, and only in debug builds.
+    #[test]
+    fn no_command_contradicts_another() {
+        Cli::command().debug_assert();
+    }
+}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::config::{Config, TlsSettings};
 
 #[derive(Debug, clap::Args)]
+// A part of those of `serve`, whose group would have the same name: clap refuses two.
+#[group(skip)]
 pub(super) struct Args {
     /// Speak TLS with a certificate that this server makes once and keeps beside the master key. For a machine of one's
     /// own: browsers and Outlook have to be told to trust it. The same as tls.self_signed.
