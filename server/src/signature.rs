@@ -208,9 +208,9 @@ pub(crate) fn read(text: &str, name: &str, address: &str) -> Signature {
             let any = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
             let is_company = any(COMPANIES) && words.len() > 1;
             if found.company.is_empty() && is_company {
-                found.company = part.to_owned();
+                part.clone_into(&mut found.company);
             } else if found.title.is_empty() && any(TITLES) && !is_company {
-                found.title = part.trim_end_matches(',').to_owned();
+                part.trim_end_matches(',').clone_into(&mut found.title);
             }
         }
     }

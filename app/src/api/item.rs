@@ -1,5 +1,10 @@
 //! The calls of the item that is open in Outlook. Each carries it as JSON in the field `item`, and is answered by its panel.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "each field of a form is an argument of its server function"
+)]
+
 use leptos::prelude::*;
 use tandem_types::{
     ApiError, InvalidField, ItemView, LinkTo, OpenItem, PersonDraft, PersonKind, RecordRef, SaveOrder,

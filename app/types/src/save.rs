@@ -147,7 +147,6 @@ impl NotSaved {
             | Self::AutoSaveOff
             | Self::OutOfScope
             | Self::NoMessageId
-            | Self::Unsync
             | Self::TakenOut
             | Self::DeletedThere => true,
             Self::OutOfWindow
@@ -156,6 +155,8 @@ impl NotSaved {
             | Self::Encrypted
             | Self::Draft
             | Self::Off
+            // The next session would take it out again: the category comes off first.
+            | Self::Unsync
             | Self::Double => false,
         }
     }

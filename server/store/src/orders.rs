@@ -46,7 +46,8 @@ impl Store {
         let key = DataKey::journal(id, row.blob("journal_key")?);
         let waiting = tx
             .row(
-                "SELECT COUNT(*) AS n FROM orders WHERE connection_id = $1 AND item <> $2",
+                "SELECT COUNT(*) AS n FROM orders o JOIN connections c ON c.id = o.connection_id \
+                 AND c.pair = o.pair WHERE o.connection_id = $1 AND o.item <> $2",
                 vals![id, &item.0],
             )
             .await?

@@ -42,7 +42,7 @@ pub fn saving(item: &Snapshot, ctx: &SaveContext<'_>, known: &KnownMap) -> Savin
     if !ctx.linker.settings.direction(kind).writes_crm() {
         return Saving::No(NotSaved::Off);
     }
-    if item.extra.unsync && !ctx.ordered && !mutant::on(Mutant::IgnoreUnsync) {
+    if item.extra.unsync && !mutant::on(Mutant::IgnoreUnsync) {
         return Saving::No(NotSaved::Unsync);
     }
     let verdict = match kind {

@@ -81,7 +81,7 @@ impl Salesforce {
                 .map(String::as_str)
                 .filter(|field| !select.split(',').any(|one| one == *field))
                 .collect();
-            let more = more.iter().map(|field| format!(",{field}")).collect::<String>();
+            let more: String = more.into_iter().flat_map(|field| [",", field]).collect();
             for list in &list {
                 let any: Vec<String> = emails
                     .iter()

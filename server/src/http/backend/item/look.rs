@@ -210,10 +210,10 @@ impl RequestBackend {
             },
         };
         let kept = name_of(&item).and_then(|name| self.app.panels.get(&known.row.id, name, now));
-        Ok(self.panel(known, item, &standing, kept))
+        Ok(Self::panel(known, item, &standing, kept))
     }
 
-    fn panel(&self, known: &Known, item: OpenItem, standing: &Standing, kept: Option<Kept>) -> ItemView {
+    fn panel(known: &Known, item: OpenItem, standing: &Standing, kept: Option<Kept>) -> ItemView {
         let whole = kept.is_some();
         let kept = kept.unwrap_or_default();
         let said = standing.state(known, &item);
@@ -305,7 +305,7 @@ impl RequestBackend {
         {
             self.app.panels.put(&known.row.id, name, kept.clone(), now);
         }
-        let mut view = self.panel(known, item, &standing, Some(kept));
+        let mut view = Self::panel(known, item, &standing, Some(kept));
         view.whole = trouble.is_none();
         view.trouble = trouble;
         Ok(view)
