@@ -61,9 +61,9 @@ impl Open {
         !self.id.is_empty() && self.id == other.id
     }
 
-    /// The end of its text, which is only sent on demand.
+    /// The end of its text, which is only sent on demand: empty afterwards.
     pub(crate) fn put_text(&self, text: &str) {
-        put_text(&self.object, "text", text);
+        put(&self.object, "text", &text.into());
     }
 }
 
