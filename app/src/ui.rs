@@ -15,7 +15,7 @@
 //! | `data-keeps` | a list whose ticked rows stay, also where a newer page has them no more |
 //! | `data-shuts` | closes when a form in it was done |
 //! | `data-text` | a form that Outlook's text of the item is sent along with |
-//! | `data-marks`, `data-unmarked` | a form that gives the open item this category first; what is said if that cannot be |
+//! | `data-marks`, `data-unmarked` | a form before which Outlook gives the open item our category, or takes it off (`addAsync`, `removeAsync`); what is said if it cannot |
 //! | `data-decides` | what is to become of what was typed: `save`, `discard`, or `show` the open item |
 //! | `data-awaits` | an answer that fills it is under way |
 

@@ -56,6 +56,7 @@ fn mail() -> OpenItem {
                 inline: true,
             },
         ],
+        marked: false,
         text: None,
     }
 }
@@ -257,18 +258,57 @@ fn each_state_says_how_it_stands_and_what_can_be_done() {
 }
 
 #[test]
-fn a_draft_is_marked_before_it_is_ordered() {
-    for (item, marked) in [(composed(), true), (mail(), false)] {
+fn a_draft_is_marked_by_outlook_and_not_ordered() {
+    for (marked, method, button) in [
+        (false, "addAsync", words::SAVE_WHEN_SENT),
+        (true, "removeAsync", words::DO_NOT_SAVE),
+    ] {
+        let item = OpenItem { marked, ..composed() };
         let html = panel(ItemView {
             state: ItemState::NotSaved(NotSaved::Draft),
             ..whole(item)
         });
-        let save = forms(&html)
+        let marks: Vec<_> = forms(&html)
             .into_iter()
-            .find(|(tag, _)| attribute(tag, "id") == Some("save-form"));
-        let marks = save.and_then(|(tag, _)| attribute(tag, "data-marks"));
-        assert_eq!(marks, marked.then_some("Salesforce"), "{html}");
-        assert_eq!(html.contains(words::SAVE_WHEN_SENT.get()), marked);
+            .filter_map(|(tag, _)| attribute(tag, "data-marks"))
+            .collect();
+        assert_eq!(marks, [method], "{html}");
+        assert!(html.contains(button.get()), "{html}");
+        assert!(!has_call(&html, Call::SaveItem), "{html}");
+        assert_eq!(html.contains(words::WHEN_SENT.get()), marked);
+    }
+    assert!(!panel(whole(mail())).contains("data-marks"));
+}
+
+#[test]
+fn an_event_that_outlook_has_not_saved_cannot_be_ordered() {
+    let event = |id: Option<&str>| ItemView {
+        state: ItemState::Unknown,
+        ..whole(OpenItem {
+            kind: ItemKind::Event,
+            id: id.map(ToOwned::to_owned),
+            ..composed()
+        })
+    };
+    let new = panel(event(None));
+    assert!(
+        new.contains(words::UNSAVED_EVENT.get()) && !has_call(&new, Call::SaveItem),
+        "{new}"
+    );
+    assert!(has_call(&panel(event(Some("AAMkAD="))), Call::SaveItem));
+}
+
+#[test]
+fn only_what_is_kept_in_step_is_taken_out_again() {
+    for (kind, out) in [(ItemKind::Event, true), (ItemKind::Email, false)] {
+        let html = panel(ItemView {
+            state: ItemState::Saved {
+                record: record("Event", "00U000000000001AAA", "Offer for 2027", "").rec,
+                since: None,
+            },
+            ..whole(OpenItem { kind, ..mail() })
+        });
+        assert_eq!(has_call(&html, Call::UnsaveItem), out, "{kind:?}");
     }
 }
 

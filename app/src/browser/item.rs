@@ -228,10 +228,11 @@ pub(super) async fn complete(of: &HtmlFormElement, fields: &mut Vec<(String, Str
         if of.has_attribute("data-text") {
             put_text(&office::text().await);
         }
-        if let Some(category) = of.get_attribute("data-marks")
-            && !office::mark(&category).await
-        {
-            return Err(of.get_attribute("data-unmarked").unwrap_or_default());
+        if let Some(method) = of.get_attribute("data-marks") {
+            if !office::mark(&method).await {
+                return Err(of.get_attribute("data-unmarked").unwrap_or_default());
+            }
+            SHOWN.set(office::read().await);
         }
     }
     fields.extend(about());

@@ -10,12 +10,14 @@ use super::value::{answered, ask, call, get, put, put_text, settled, string};
 /// The server takes no more of them.
 const PEOPLE: u32 = 200;
 const ATTACHMENTS: u32 = 100;
+/// By it an item is saved, whoever gave it.
+const CATEGORY: &str = "Salesforce";
 /// Characters at the end of a text, where the signature is.
 const TEXT: usize = 2_000;
 
 /// What is asked for, all at once: properties, which are methods while an item is composed (people by the role that
 /// they have), and then methods that some versions of Outlook have.
-const PROPERTIES: [(&str, &str); 11] = [
+const PROPERTIES: [(&str, &str); 12] = [
     ("from", "from"),
     ("to", "to"),
     ("cc", "cc"),
@@ -27,6 +29,8 @@ const PROPERTIES: [(&str, &str); 11] = [
     ("", "start"),
     ("", "end"),
     ("", "recurrence"),
+    // From requirement set 1.8 on.
+    ("", "categories"),
 ];
 const ROLES: u32 = 7;
 const METHODS: [&str; 3] = [
@@ -57,9 +61,9 @@ impl Open {
         !self.id.is_empty() && self.id == other.id
     }
 
-    /// The end of its text, which is only sent on demand.
+    /// The end of its text, which is only sent on demand: empty afterwards.
     pub(crate) fn put_text(&self, text: &str) {
-        put_text(&self.object, "text", text);
+        put(&self.object, "text", &text.into());
     }
 }
 
@@ -87,10 +91,10 @@ pub(crate) async fn read() -> Option<Open> {
 fn compose(kind: &str, item: &JsValue, told: &Array) -> Open {
     let told = |at: u32| answered(&told.get(at));
     let composed = get(item, "subject.getAsync").is_function();
-    let id = told(11).as_string().unwrap_or_else(|| string(item, "itemId"));
+    let id = told(12).as_string().unwrap_or_else(|| string(item, "itemId"));
     let mailbox = mailbox();
     let address = string(&mailbox, "userProfile.emailAddress");
-    let owner = string(&told(13), "owner");
+    let owner = string(&told(14), "owner");
 
     let rest = call(
         &mailbox,
@@ -117,12 +121,16 @@ fn compose(kind: &str, item: &JsValue, told: &Array) -> Open {
     ] {
         put_text(&object, name, text);
     }
+    let marked = list(&told(11))
+        .iter()
+        .any(|one| string(&one, "displayName") == CATEGORY);
     let series = get(item, "seriesId").is_truthy() || told(10).is_object();
     for (name, value) in [
         ("mailbox", address.into()),
         ("start", moment(&told(8))),
         ("end", moment(&told(9))),
         ("series", series.into()),
+        ("marked", marked.into()),
     ] {
         put(&object, name, &value);
     }
@@ -143,7 +151,7 @@ fn compose(kind: &str, item: &JsValue, told: &Array) -> Open {
     put(&object, "people", &people);
 
     let files = Array::new();
-    let attachments = told(12);
+    let attachments = told(13);
     let attachments = if attachments.is_object() {
         attachments
     } else {
@@ -195,11 +203,11 @@ pub(crate) async fn text() -> String {
     text.get(from..).unwrap_or_default().to_owned()
 }
 
-/// Gives the open item a category, which Outlook may have to learn first. From requirement set 1.8 on. `false`: it has
-/// it not.
-pub(crate) async fn mark(category: &str) -> bool {
+/// Gives the open item our category, which Outlook may have to learn first, or takes it off (`method`: `addAsync` or
+/// `removeAsync`). From requirement set 1.8 on. `false`: it is as it was.
+pub(crate) async fn mark(method: &str) -> bool {
     let new = Object::new();
-    put_text(&new, "displayName", category);
+    put_text(&new, "displayName", CATEGORY);
     put_text(&new, "color", "Preset7");
     // Refused where it is known, and where the mailbox is not ours to change.
     let learnt = ask(
@@ -208,11 +216,7 @@ pub(crate) async fn mark(category: &str) -> bool {
         &Array::of1(&Array::of1(&new)),
     );
     settled(Promise::resolve(&learnt)).await;
-    let names = Array::of1(&category.into());
-    let marked = ask(
-        &get(&mailbox(), "item.categories"),
-        "addAsync",
-        &Array::of1(&names),
-    );
+    let names = Array::of1(&CATEGORY.into());
+    let marked = ask(&get(&mailbox(), "item.categories"), method, &Array::of1(&names));
     string(&settled(Promise::resolve(&marked)).await, "status") == "succeeded"
 }

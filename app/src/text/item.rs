@@ -36,9 +36,19 @@ pub const UNKNOWN_LEAD: Words = Words::new(
     "Tandem has not seen this item yet. You can save it now.",
     "Tandem hat dieses Element noch nicht gesehen. Sie können es jetzt speichern.",
 );
-pub const NEW_LEAD: Words = Words::new(
-    "A draft is not saved. Choose here what it is saved with when it is sent.",
-    "Ein Entwurf wird nicht gespeichert. Wählen Sie hier, womit er beim Senden gespeichert wird.",
+pub const WHEN_SENT: Words = Words::new("Will be saved when it is sent", "Wird beim Senden gespeichert");
+pub const WHEN_SENT_LEAD: Words = Words::new(
+    "It has the category “Salesforce”. You can choose whom and what it is saved with afterwards, in Sent Items.",
+    "Sie hat die Kategorie „Salesforce“. Womit sie verknüpft wird, können Sie danach unter „Gesendete Elemente“ wählen.",
+);
+pub const DRAFT_LEAD: Words = Words::new(
+    "A draft is not saved. It can be saved when it is sent.",
+    "Ein Entwurf wird nicht gespeichert. Er kann beim Senden gespeichert werden.",
+);
+pub const DO_NOT_SAVE: Words = Words::new("Do not save it", "Doch nicht speichern");
+pub const UNSAVED_EVENT: Words = Words::new(
+    "Save it in Outlook first: then it is looked at here.",
+    "Speichern Sie ihn zuerst in Outlook: Dann wird er hier angesehen.",
 );
 pub const SYNC_OFF: Words = Words::new(
     "Saving needs the sync",

@@ -84,6 +84,9 @@ pub struct OpenItem {
     pub series: bool,
     #[serde(default)]
     pub attachments: Vec<OpenAttachment>,
+    /// It carries the category by which it is saved, a draft as soon as it is sent.
+    #[serde(default)]
+    pub marked: bool,
     /// The last 2,000 characters of the body's text; only sent to prefill a new lead or contact from its signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,

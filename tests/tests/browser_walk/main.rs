@@ -3,6 +3,7 @@
 
 mod exchange;
 mod house;
+mod item;
 mod office;
 mod parts;
 mod preview;

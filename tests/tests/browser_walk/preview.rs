@@ -9,15 +9,14 @@ use tandem_tests::{Pane, SandboxProc, Tandem};
 
 use crate::house::eventually;
 
-struct Shell {
-    /// Held, so that it stays.
-    _sandbox: SandboxProc,
+pub(crate) struct Shell {
+    pub(crate) sandbox: SandboxProc,
     _tandem: Tandem,
-    pane: Pane,
+    pub(crate) pane: Pane,
 }
 
 impl Shell {
-    async fn open(options: browser::Options) -> Result<Self> {
+    pub(crate) async fn open(options: browser::Options) -> Result<Self> {
         let sandbox = SandboxProc::start(&[
             "--mailbox-messages",
             "12",
@@ -37,18 +36,18 @@ impl Shell {
         .await?;
         let pane = Pane::open_in_preview(&tandem, sandbox.nina(), options).await?;
         Ok(Self {
-            _sandbox: sandbox,
+            sandbox,
             _tandem: tandem,
             pane,
         })
     }
 
-    fn chrome(&self) -> &Chrome {
+    pub(crate) fn chrome(&self) -> &Chrome {
         &self.pane.chrome
     }
 
     /// Does something in the mailbox around the pane, and goes back into the pane.
-    async fn outside<T>(&self, work: impl AsyncFnOnce(&Chrome) -> Result<T>) -> Result<T> {
+    pub(crate) async fn outside<T>(&self, work: impl AsyncFnOnce(&Chrome) -> Result<T>) -> Result<T> {
         self.chrome().leave_frames().await?;
         let done = work(self.chrome()).await?;
         self.chrome().enter_pane().await?;
@@ -56,7 +55,7 @@ impl Shell {
     }
 
     /// Opens the `n`-th message of the list; its subject.
-    async fn select(&self, n: usize) -> Result<String> {
+    pub(crate) async fn select(&self, n: usize) -> Result<String> {
         self.outside(async |chrome| {
             let link = chrome.css(&format!(".list li:nth-child({n}) a")).await?;
             link.click().await?;
@@ -69,7 +68,7 @@ impl Shell {
     }
 
     /// Waits until Office in the frame shows what `script` (an expression) is to be.
-    async fn office(&self, script: &str, wanted: &Value) -> Result<()> {
+    pub(crate) async fn office(&self, script: &str, wanted: &Value) -> Result<()> {
         let mut last = Value::Null;
         let found = eventually(script, async || {
             // The frame may be loading.

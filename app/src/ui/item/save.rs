@@ -1,5 +1,6 @@
 //! *Save*: with whom, about what, and which attachments. One click saves it as the linker would.
 
+use leptos::either::Either;
 use leptos::prelude::*;
 use tandem_types::{Found, ItemKind, ItemView, LinkTo, OpenAttachment, RecordView};
 
@@ -8,9 +9,6 @@ use crate::call::Call;
 use crate::page::PageData;
 use crate::text::item as words;
 
-/// The category by which a mail is saved.
-const CATEGORY: &str = "Salesforce";
-
 /// What the button is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offer {
@@ -18,6 +16,8 @@ pub(super) enum Offer {
     Now,
     AllTheSame,
     WhenSent,
+    /// Takes that back.
+    NotWhenSent,
     /// Saved already: with other links.
     Again,
 }
@@ -29,6 +29,7 @@ impl Offer {
             Self::Now => words::SAVE_NOW.get(),
             Self::AllTheSame => words::SAVE_ALL_THE_SAME.get(),
             Self::WhenSent => words::SAVE_WHEN_SENT.get(),
+            Self::NotWhenSent => words::DO_NOT_SAVE.get(),
             Self::Again => words::SAVE_CHANGES.get(),
         }
     }
@@ -37,7 +38,9 @@ impl Offer {
 /// Where *Save* stands; empty where it is not offered. Not said while the links are not known: then it stays.
 pub(super) fn save(p: &PageData, view: &ItemView, offer: Option<Offer>) -> impl IntoView + use<> {
     let form = match offer {
-        Some(offer) if view.whole => Some(form(p, view, offer)),
+        Some(Offer::WhenSent) => Some(Either::Left(mark(p, Offer::WhenSent, "addAsync"))),
+        Some(Offer::NotWhenSent) => Some(Either::Left(mark(p, Offer::NotWhenSent, "removeAsync"))),
+        Some(offer) if view.whole => Some(Either::Right(form(p, view, offer))),
         _ => None,
     };
     let gone = (view.whole && form.is_none()).then(|| view! { <span hidden></span> });
@@ -46,6 +49,27 @@ pub(super) fn save(p: &PageData, view: &ItemView, offer: Option<Offer>) -> impl 
             {form}
             {gone}
         </div>
+    }
+}
+
+/// A draft is no item of the sync's: Outlook marks it, and what is sent is saved for its mark.
+fn mark(p: &PageData, offer: Offer, method: &'static str) -> impl IntoView + use<> {
+    let look = if offer == Offer::WhenSent {
+        Look::Primary
+    } else {
+        Look::Plain
+    };
+    view! {
+        <form
+            id="mark-form"
+            method="post"
+            action=Call::ItemWhole.path()
+            data-marks=method
+            data-unmarked=words::UNMARKED.get()
+        >
+            {form_token(p)}
+            <button type="submit" class=look.class()>{offer.label()}</button>
+        </form>
     }
 }
 
@@ -60,7 +84,6 @@ fn form(p: &PageData, view: &ItemView, offer: Offer) -> impl IntoView + use<> {
     let at_once =
         (offer != Offer::Again).then(|| view! { <div class="buttons">{button(Look::Primary)}</div> });
     let later = (offer == Offer::Again).then(|| view! { <div class="buttons">{button(Look::Plain)}</div> });
-    let marks = offer == Offer::WhenSent;
     let thread = (view.item.kind == ItemKind::Email).then(|| {
         view! {
             <label class="tick">
@@ -78,8 +101,6 @@ fn form(p: &PageData, view: &ItemView, offer: Offer) -> impl IntoView + use<> {
             method="post"
             action=Call::SaveItem.path()
             data-edits=""
-            data-marks=marks.then_some(CATEGORY)
-            data-unmarked=marks.then(|| words::UNMARKED.get())
         >
             {form_token(p)}
             <details class="more" id="save-links" open=view.found.is_some()>

@@ -21,31 +21,53 @@ struct Said {
 }
 
 fn said(view: &ItemView) -> Said {
-    let composed = view.item.mode == OpenMode::Compose;
     let say = |tone, line, lead: Option<&str>, save| Said {
         tone,
         line,
         lead: lead.map(ToOwned::to_owned),
         save,
     };
+    let composed = view.item.mode == OpenMode::Compose;
+    let is_new = composed && view.item.kind == ItemKind::Event && view.item.id.is_none();
     match &view.state {
+        ItemState::SyncOff => say(
+            Tone::Quiet,
+            words::SYNC_OFF,
+            Some(words::SYNC_OFF_LEAD.get()),
+            None,
+        ),
+        ItemState::OtherMailbox { owner } => Said {
+            tone: Tone::Quiet,
+            line: words::OTHER_MAILBOX,
+            lead: Some(words::other_mailbox(owner)),
+            save: None,
+        },
+        // What is not sent yet is only marked.
+        _ if composed && view.item.kind == ItemKind::Email && view.item.marked => say(
+            Tone::Good,
+            words::WHEN_SENT,
+            Some(words::WHEN_SENT_LEAD.get()),
+            Some(save::Offer::NotWhenSent),
+        ),
+        _ if composed && view.item.kind == ItemKind::Email => say(
+            Tone::Quiet,
+            words::UNKNOWN,
+            Some(words::DRAFT_LEAD.get()),
+            Some(save::Offer::WhenSent),
+        ),
+        ItemState::Unknown | ItemState::NotSaved(_) if is_new => say(
+            Tone::Quiet,
+            words::UNKNOWN,
+            Some(words::UNSAVED_EVENT.get()),
+            None,
+        ),
         ItemState::Saved { .. } => say(Tone::Good, words::SAVED, None, Some(save::Offer::Again)),
         ItemState::Saving => say(Tone::Busy, words::SAVING, None, None),
         ItemState::WillBeSaved(rule) => say(
             Tone::Good,
             words::WILL_BE_SAVED,
             Some(words::save_rule(*rule)),
-            Some(if composed && view.item.kind == ItemKind::Email {
-                save::Offer::WhenSent
-            } else {
-                save::Offer::Now
-            }),
-        ),
-        ItemState::NotSaved(_) | ItemState::Unknown if composed && view.item.kind == ItemKind::Email => say(
-            Tone::Quiet,
-            words::UNKNOWN,
-            Some(words::NEW_LEAD.get()),
-            Some(save::Offer::WhenSent),
+            Some(save::Offer::Now),
         ),
         ItemState::NotSaved(why) => say(
             Tone::Quiet,
@@ -62,18 +84,6 @@ fn said(view: &ItemView) -> Said {
         ),
         // The rest says more in a moment.
         ItemState::Unknown => say(Tone::Quiet, words::UNKNOWN, None, None),
-        ItemState::SyncOff => say(
-            Tone::Quiet,
-            words::SYNC_OFF,
-            Some(words::SYNC_OFF_LEAD.get()),
-            None,
-        ),
-        ItemState::OtherMailbox { owner } => Said {
-            tone: Tone::Quiet,
-            line: words::OTHER_MAILBOX,
-            lead: Some(words::other_mailbox(owner)),
-            save: None,
-        },
     }
 }
 
@@ -121,10 +131,13 @@ fn cures(p: &PageData, view: &ItemView) -> impl IntoView + use<> {
             </a>
         }
     };
+    // A saved mail stands; what is kept in step can be taken out.
+    let taken_out = view.item.kind == ItemKind::Event;
     let buttons = match &view.state {
         ItemState::Saved { record, .. } => Some(Either::Left(view! {
             {open(record)}
-            {act(p, Call::UnsaveItem, words::UNSAVE.get(), Look::Subtle, None, Vec::new())}
+            {taken_out
+                .then(|| act(p, Call::UnsaveItem, words::UNSAVE.get(), Look::Subtle, None, Vec::new()))}
         })),
         ItemState::SyncOff => Some(Either::Right(Either::Left(open_activation(
             text::SET_UP_SYNC.get(),
@@ -139,7 +152,7 @@ fn cures(p: &PageData, view: &ItemView) -> impl IntoView + use<> {
         ) => Some(Either::Right(Either::Right(settings()))),
         _ => None,
     };
-    let hint = matches!(view.state, ItemState::Saved { .. })
+    let hint = (taken_out && matches!(view.state, ItemState::Saved { .. }))
         .then(|| view! { <p class="hint">{words::UNSAVE_HINT.get()}</p> });
     buttons.map(|buttons| {
         view! {
