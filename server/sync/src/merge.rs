@@ -393,9 +393,10 @@ pub fn edited(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> bool
         })
 }
 
-/// Whether a side's item holds words of a user that the other side does not have: an edit, or what was never agreed on,
-/// because it could not be read before or was still to be carried over, where the other side is not known to hold the
-/// same.
+/// Whether a side's item holds words of a user that the other side does not have: an edit, or what was never agreed on
+/// because it could not be read before, where the other side held something else. In the mailbox also what was agreed on
+/// with nobody: a user may have written it where a value was still to be carried to. (What is still to be carried down is
+/// no reason to make a mailbox item again that a user deleted.)
 #[must_use]
 pub fn holds_more(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> bool {
     let unshared = |(field, value): (&Field, &FieldValue)| {
@@ -404,7 +405,9 @@ pub fn holds_more(hasher: &Hasher, base: &Base, side: Side, record: &Record) -> 
             && !base.on(side).contains_key(field)
             && matches!(normalise(*field, value), FieldValue::Known(_))
             && !is_default(*field, value)
-            && hasher.of(*field, value) != theirs.copied()
+            && theirs.map_or(side == Side::Mailbox, |theirs| {
+                hasher.of(*field, value) != Some(*theirs)
+            })
     };
     edited(hasher, base, side, record)
         || base.normaliser == normalise::VERSION && record.fields.iter().any(unshared)

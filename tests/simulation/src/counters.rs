@@ -127,6 +127,8 @@ fn is_out_of_reach(row: &str) -> bool {
         || of(&["contact dormant", "contact ended", "task dormant", "task ended"]) && row.contains("mark: true")
         // An ended email is only asked whether it was marked once more, before any table.
         || of(&["email ended"])
+        // A mail that waits is there or not: nobody is asked where else it may be.
+        || row == "email dormant: Nothing"
         // Whoever waits for its record has none, and what has one is awake or over.
         || row == "email dormant: End(DeletedInCrm)"
         // Nobody is offered to delete an event's record: its deletion is decided at once.

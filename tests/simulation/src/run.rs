@@ -574,6 +574,7 @@ impl Play {
             cut: false,
             closed: false,
             undo: undo.is_some(),
+            undoes: undo.clone(),
             settings,
             lost_lease: false,
             struck: false,

@@ -85,8 +85,14 @@ impl World {
                 // What came down and was hidden before that was noted, was saved as it had been.
                 && (kept || !self.hidden_since(Home::Box(conn), index))
             {
-                self.private_on_purpose.insert((conn, index));
-                self.on_purpose.insert((conn, id.clone()));
+                // What carries the key of another pair, nobody has marked since it became private.
+                let old = self.item(Home::Box(conn), index).key.as_ref();
+                if kept || old.is_none_or(|old| *old == link.key) {
+                    self.private_on_purpose.insert((conn, index));
+                    self.on_purpose.insert((conn, id.clone()));
+                } else {
+                    self.private_on_purpose.remove(&(conn, index));
+                }
             }
             if whole(&link) {
                 if link.intent.is_some() {

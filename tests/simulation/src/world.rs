@@ -210,6 +210,8 @@ pub struct Run {
     pub cut: bool,
     pub closed: bool,
     pub undo: bool,
+    /// The session that it takes back.
+    pub undoes: Option<SessionId>,
     pub settings: Settings,
     pub lost_lease: bool,
     /// A fault was ordered for one of its calls, and came.
@@ -336,6 +338,8 @@ pub struct World {
     pub on_purpose: BTreeSet<(usize, LinkId)>,
     /// Pairs of which a write was sent, and its outcome is not known.
     pub owed: BTreeSet<(usize, LinkId)>,
+    /// What each run wrote last into each field.
+    pub left: BTreeMap<(usize, Home, usize, Field), String>,
     /// Records that a user linked a thing to by his own hand.
     pub chosen: BTreeSet<(usize, ItemId)>,
     pub backfilling: [bool; 2],
@@ -436,6 +440,7 @@ impl World {
             private_on_purpose: BTreeSet::new(),
             on_purpose: BTreeSet::new(),
             owed: BTreeSet::new(),
+            left: BTreeMap::new(),
             chosen: BTreeSet::new(),
             backfilling: [false; 2],
             people: Vec::new(),

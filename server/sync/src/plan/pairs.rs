@@ -80,6 +80,10 @@ impl<'a> Planner<'a> {
                 if link.intent.is_some() || case.winner.is_some() {
                     kept = Self::with_items(&self.as_found(link, &items), &items, Both::default());
                     kept.intent = None;
+                    if case.winner.is_some() {
+                        // The version that is noted is the other record's.
+                        kept.crm_version = None;
+                    }
                     self.solve(link, &[IssueCode::FateUnknown]);
                 }
                 let name = [items.mailbox, items.crm]

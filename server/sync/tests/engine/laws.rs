@@ -345,37 +345,39 @@ fn a_field_outside_of_the_profile_is_not_made() {
     let _: Base = base;
 }
 
-/// Against a delete, what was never agreed on counts as a user's word: it may be still to be carried over. What a server
-/// fills in by itself does not.
+/// Against a delete, what stands in the mailbox and was never agreed on counts as a user's word. What a server fills in by
+/// itself does not, nor what is still to be carried down.
 #[test]
 fn what_was_never_agreed_on_is_a_word_of_its_side_and_a_default_is_none() {
     let base = Base {
         normaliser: VERSION,
         ..Base::default()
     };
-    let holds = |field: Field, text: &str, base: &Base| {
+    let holds = |side: Side, field: Field, text: &str, base: &Base| {
         let record = Record::new(ItemKind::Task).with(field, text);
-        holds_more(&hasher(), base, Side::Crm, &record)
+        holds_more(&hasher(), base, side, &record)
     };
-    assert!(holds(Field::Body, "word", &base));
-    assert!(holds(Field::Priority, "high", &base));
-    assert!(!holds(Field::Priority, "normal", &base));
-    assert!(!holds(Field::Status, "not_started", &base));
+    assert!(holds(Side::Mailbox, Field::Body, "word", &base));
+    assert!(!holds(Side::Crm, Field::Body, "word", &base));
+    assert!(holds(Side::Mailbox, Field::Priority, "high", &base));
+    assert!(!holds(Side::Mailbox, Field::Priority, "normal", &base));
+    assert!(!holds(Side::Mailbox, Field::Status, "not_started", &base));
+    let nothing = Base::default();
     assert!(
-        !holds(Field::Body, "word", &Base::default()),
-        "without any base, nothing is known"
+        !holds(Side::Mailbox, Field::Body, "word", &nothing),
+        "nothing is known"
     );
-    let mut shared = base.clone();
     let word = hasher().of(Field::Body, &FieldValue::from_text("word")).unwrap();
+    let mut shared = base.clone();
     shared.mailbox.insert(Field::Body, word);
     assert!(
-        !holds(Field::Body, "word", &shared),
+        !holds(Side::Crm, Field::Body, "word", &shared),
         "the other side holds the same"
     );
-    assert!(holds(Field::Body, "another", &shared));
+    assert!(holds(Side::Crm, Field::Body, "another", &shared));
     shared.crm.insert(Field::Priority, word);
     assert!(
-        holds(Field::Priority, "normal", &shared),
+        holds(Side::Crm, Field::Priority, "normal", &shared),
         "changed to it by a user"
     );
 }

@@ -451,7 +451,7 @@ impl World {
             .cloned()
             .collect();
         if self.runs[run].undo {
-            self.judge_undo(conn, home, index, None);
+            self.judge_undo(run, home, index, None);
             self.blurred.insert(item.soul);
         }
         if self.runs[run].undo
@@ -659,12 +659,13 @@ impl World {
             Home::Box(_) => text.clone(),
         };
         if self.runs[run].undo {
-            self.judge_undo(conn, home, index, Some(field));
+            self.judge_undo(run, home, index, Some(field));
             // What an undo puts back, other connections take for somebody's choice, and so it is.
             self.blurred.insert(soul);
             self.doubted.insert(soul);
             self.emptied.insert(soul);
         }
+        self.left.insert((run, home, index, field), stored.clone());
         let before = self.item(home, index).text(field).to_owned();
         let held = self.item(home, index).held.get(&field).copied();
         if let Some(edit) = held
@@ -703,7 +704,19 @@ impl World {
     }
 
     /// S1: an undo leaves alone what somebody changed since.
-    fn judge_undo(&mut self, conn: usize, home: Home, index: usize, field: Option<Field>) {
+    fn judge_undo(&mut self, run: usize, home: Home, index: usize, field: Option<Field>) {
+        let Run { conn, undoes, .. } = &self.runs[run];
+        let conn = *conn;
+        let undone = self
+            .runs
+            .iter()
+            .position(|run| Some(&run.session) == undoes.as_ref());
+        // As the session that is taken back left it, whatever it was in the meantime.
+        let as_left = |field: &Field, now: &str| {
+            undone
+                .and_then(|undone| self.left.get(&(undone, home, index, *field)))
+                .is_some_and(|left| canon(*field, left) == canon(*field, now))
+        };
         let item = self.item(home, index);
         let ours = item.ours[conn].max(if item.made_by.is_some() { item.made_seq } else { 0 });
         let since = item
@@ -711,6 +724,7 @@ impl World {
             .iter()
             .filter(|(held, _)| field.is_none_or(|field| field == **held))
             .filter(|(_, edit)| self.truth.edits[**edit].seq > ours)
+            .filter(|(held, _)| !as_left(held, item.text(**held)))
             .any(|(held, _)| {
                 // Changed and changed back, it stands as it was left.
                 let left = self
