@@ -19,7 +19,7 @@ use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
 use tandem_app::{
-    Backend, Handover, PAGE_HEADER, Page, call_page, handover_page, help_page, language, render, text,
+    Backend, Handover, PAGE_HEADER, Page, Part, call_page, handover_page, help_page, language, render, text,
 };
 use tower_http::services::ServeDir;
 
@@ -72,9 +72,14 @@ async fn index() -> Html<String> {
              <a href=\"/state/{name}/settings\">settings</a></li>"
         )
     });
+    let parts = Part::ALL.map(|part| {
+        let part = part.as_str();
+        format!("<a href=\"/state/issues/settings/{part}\">{part}</a> ")
+    });
     Html(format!(
-        "<!DOCTYPE html><title>Gallery</title><ul>{}<li><a href=\"/help\">help</a></li></ul>",
-        links.concat()
+        "<!DOCTYPE html><title>Gallery</title><ul>{}<li>settings: {}</li><li><a href=\"/help\">help</a></li></ul>",
+        links.concat(),
+        parts.concat()
     ))
 }
 
