@@ -58,10 +58,9 @@ fn say(words: Words) -> String {
 /// A card with numbered steps. A `https://` within a step becomes a link.
 fn steps(id: &str, title: Words, lead: Option<Words>, steps: &[Words], after: &str) -> String {
     let lead = lead.map_or_else(String::new, |lead| format!("<p>{}</p>", say(lead)));
-    let list: String = steps
-        .iter()
-        .map(|step| format!("<li>{}</li>", linked(step.get())))
-        .collect();
+    let list = steps.iter().fold(String::new(), |list, step| {
+        list + "<li>" + &linked(step.get()) + "</li>"
+    });
     let list = if list.is_empty() {
         list
     } else {

@@ -2,6 +2,7 @@
 
 #[path = "../examples/gallery/item.rs"]
 mod item;
+#[expect(dead_code, reason = "the gallery and the other tests use the rest")]
 #[path = "../examples/gallery/states.rs"]
 mod states;
 

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 const USER: &str = "005000000000001AAA";
 const CONNECTION: &str = "0123456789abcdef0123456789abcdef";
 /// Nothing here takes so long that goes well.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One mail, and how it came.
 #[derive(Debug)]

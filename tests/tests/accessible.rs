@@ -112,6 +112,7 @@ fn mail() -> OpenItem {
         start: None,
         end: None,
         series: false,
+        marked: false,
         attachments: vec![OpenAttachment {
             id: "file-1".to_owned(),
             name: "Angebot_Donaudampfschifffahrt_endgültig_2.pdf".to_owned(),

@@ -36,7 +36,7 @@ async fn manifest(tandem: &Tandem, trusted: &[PathBuf]) -> Result<String> {
         .await
         .map_err(|error| anyhow::anyhow!("{error:?}"))?;
     anyhow::ensure!(answer.status.is_success(), "{}", answer.status);
-    Ok(String::from_utf8(answer.body.to_vec())?)
+    Ok(std::str::from_utf8(&answer.body)?.to_owned())
 }
 
 fn fingerprints(log: &str) -> Vec<String> {

@@ -10,20 +10,20 @@ use crate::config::{Config, TlsSettings};
 pub(super) struct Args {
     /// Speak TLS with a certificate that this server makes once and keeps beside the master key. For a machine of one's
     /// own: browsers and Outlook have to be told to trust it. The same as tls.self_signed.
-    #[arg(long)]
-    tls_self_signed: bool,
+    #[arg(long = "tls-self-signed")]
+    self_signed: bool,
     /// Speak TLS with this certificate and its chain (PEM); the same as tls.certificate.
-    #[arg(long, value_name = "FILE")]
-    tls_cert: Option<PathBuf>,
+    #[arg(long = "tls-cert", value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// The key of that certificate (PEM); the same as tls.key.
-    #[arg(long, value_name = "FILE")]
-    tls_key: Option<PathBuf>,
+    #[arg(long = "tls-key", value_name = "FILE")]
+    key: Option<PathBuf>,
 }
 
 impl Args {
     /// What is said here wins over the configuration.
     pub(super) fn apply(self, config: &mut Config) -> anyhow::Result<()> {
-        let given = TlsSettings::of(self.tls_cert, self.tls_key, self.tls_self_signed)
+        let given = TlsSettings::of(self.certificate, self.key, self.self_signed)
             .map_err(|what| anyhow::anyhow!("--tls-self-signed, --tls-cert, --tls-key: {what}"))?;
         if given != TlsSettings::Off {
             config.tls = given;
