@@ -65,17 +65,31 @@ pub struct Chrome {
     _folder: TempDir,
 }
 
-impl Chrome {
-    /// Starts chromedriver on a port of its choice, and a browser.
-    pub async fn start(options: Options) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+/// chromedriver, and the port that it took. It lets the system pick one for IPv4 and wants the same for IPv6, which another
+/// may have: then it ends.
+async fn driver(folder: &TempDir) -> Result<(Process, u16)> {
+    let mut tries = 1..=5;
+    loop {
         let mut command = Command::new("chromedriver");
         // It listens on loopback as long as nobody passes `--allowed-ips`.
         command.arg("--port=0");
         let mut driver = Process::start("chromedriver", command, folder.path(), true).context(
             "the browser tests need chromium and chromium-driver: `cargo xtask test` installs them",
         )?;
-        let port = driver.first_line(Duration::from_secs(30), port_in).await?;
+        match driver.first_line(Duration::from_secs(30), port_in).await {
+            Ok(port) => return Ok((driver, port)),
+            Err(error) if tries.next().is_some() && format!("{error}").contains("Address already in use") => {
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl Chrome {
+    /// Starts chromedriver on a port of its choice, and a browser.
+    pub async fn start(options: Options) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (driver, port) = driver(&folder).await?;
         let profile = folder.path().join("profile");
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(options, &profile))
