@@ -140,6 +140,11 @@ impl Process {
         Ok(())
     }
 
+    /// Its number, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// All that it wrote, so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

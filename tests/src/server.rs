@@ -82,12 +82,19 @@ impl Tandem {
         })
     }
 
-    /// Starts it on the data that is there.
-    pub async fn start_again(&mut self) -> Result<()> {
+    /// Starts it on the data that is there, and does not wait for it.
+    pub fn spawn(&mut self) -> Result<()> {
         anyhow::ensure!(self.process.is_none(), "the server runs already");
         let mut command = self.command(&["serve"])?;
         command.args(&self.serve_with);
-        let mut process = Process::start("server", command, self.folder.path(), false)?;
+        self.process = Some(Process::start("server", command, self.folder.path(), false)?);
+        Ok(())
+    }
+
+    /// Starts it on the data that is there, and waits until it is well.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.spawn()?;
+        let mut process = self.process.take().context("it has just been started")?;
         let health = self.url.join("healthz")?;
         let asked = || async {
             if health.scheme() == "http" {
@@ -138,6 +145,11 @@ impl Tandem {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The process's number, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Process::id)
     }
 
     /// What the server wrote to its log, over all its lives.

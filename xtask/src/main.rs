@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that a developer runs, one sub-command each.
 
+mod bench;
 mod demo;
 mod install;
 mod layout;
@@ -44,6 +45,8 @@ enum Task {
         #[arg(long, value_enum, default_value_t)]
         wasm: wasm::Choice,
     },
+    /// Measures what the product costs, on both databases: processor time, requests, memory, seconds.
+    Bench(bench::Choice),
     /// Plays seeded worlds against the whole engine; the last line is the figure.
     Simulate(simulate::Choice),
     /// Builds the pane for the browser and packages it.
@@ -75,6 +78,7 @@ fn perform(cli: Cli, steps: &mut Steps) -> Result<()> {
             steps.print_table();
             outcome
         }
+        Task::Bench(choice) => bench::bench(&layout, steps, &choice),
         Task::Simulate(choice) => simulate::simulate(&layout, steps, &choice),
         Task::Web { wasm } => {
             web(&layout, steps, wasm)?;

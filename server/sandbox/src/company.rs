@@ -10,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 /// An employee: one mailbox and one Salesforce user.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
-    pub(crate) given: &'static str,
-    pub(crate) surname: &'static str,
+    pub(crate) given: String,
+    pub(crate) surname: String,
     /// The mailbox's primary address, also the login: `nina.berg@contoso.example`.
     pub(crate) address: String,
     /// The part before the at sign, also the login behind `CONTOSO\`.
-    pub(crate) alias: &'static str,
+    pub(crate) alias: String,
     pub(crate) title: &'static str,
     pub(crate) exchange_password: String,
     /// The Salesforce user name; it looks like the address, as it mostly does.
@@ -338,17 +338,18 @@ const NOTES: &[&str] = &[
 ];
 
 impl Company {
-    /// Builds it. `contacts` is how many Salesforce contacts the first employee owns.
-    pub(crate) fn new(seed: u64, domain: &str, contacts: usize) -> Self {
-        let users = STAFF
+    /// Builds it. `contacts` is how many Salesforce contacts the first employee owns; `agents` work there besides those
+    /// who have names.
+    pub(crate) fn new(seed: u64, domain: &str, contacts: usize, agents: usize) -> Self {
+        let mut users: Vec<User> = STAFF
             .iter()
             .enumerate()
             .map(
                 |(n, &(given, surname, alias, title, exchange, salesforce))| User {
-                    given,
-                    surname,
+                    given: given.to_owned(),
+                    surname: surname.to_owned(),
                     address: format!("{alias}@{domain}"),
-                    alias,
+                    alias: alias.to_owned(),
                     title,
                     exchange_password: exchange.to_owned(),
                     salesforce_username: format!("{alias}@{domain}"),
@@ -357,6 +358,7 @@ impl Company {
                 },
             )
             .collect();
+        users.extend((1..=agents).map(|n| agent(seed, domain, n)));
         let accounts = (0..ACCOUNTS).map(|n| account(seed, n)).collect();
         let mut company = Self {
             seed,
@@ -539,6 +541,22 @@ fn account(seed: u64, n: usize) -> Account {
     }
 }
 
+/// One of many who do the same work.
+fn agent(seed: u64, domain: &str, n: usize) -> User {
+    let alias = format!("agent.{n:04}");
+    User {
+        given: "Agent".to_owned(),
+        surname: format!("{n:04}"),
+        address: format!("{alias}@{domain}"),
+        title: "Sales Agent",
+        exchange_password: format!("Postfach-{n:04}!"),
+        salesforce_username: format!("{alias}@{domain}"),
+        salesforce_password: format!("Anmeldung-{n:04}!"),
+        salesforce_user_id: salesforce_id("005", seed, STAFF.len() + n),
+        alias,
+    }
+}
+
 /// A generator of its own for one thing, so that adding a thing changes no other.
 pub(crate) fn rng(seed: u64, what: &str, numbers: &[usize]) -> ChaCha8Rng {
     let mut hash = Sha256::new();
@@ -568,9 +586,9 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_people() {
         let (a, b, c) = (
-            Company::new(7, "x.example", 60),
-            Company::new(7, "x.example", 60),
-            Company::new(8, "x.example", 60),
+            Company::new(7, "x.example", 60, 2),
+            Company::new(7, "x.example", 60, 2),
+            Company::new(8, "x.example", 60, 2),
         );
         assert_eq!(a.people, b.people);
         assert_ne!(a.people, c.people);
@@ -579,7 +597,7 @@ mod tests {
 
     #[test]
     fn addresses_are_unique_and_plain() {
-        let company = Company::new(1, "contoso.example", 2000);
+        let company = Company::new(1, "contoso.example", 2000, 0);
         let mut seen = HashSet::new();
         let strangers = (0..4)
             .flat_map(|o| (0..500).map(move |n| (o, n)))

@@ -92,6 +92,8 @@ pub struct Options {
     pub messages: usize,
     /// Whether the organisation has the external id `Tandem_Key__c`.
     pub tandem_key: bool,
+    /// How many work there besides those who have names, each with a mailbox and a Salesforce user.
+    pub agents: usize,
     /// The mail domain of the company.
     pub domain: String,
     /// Where every EWS request and reply is kept: `NNNNNN.request.xml`, `NNNNNN.response.xml`.
@@ -114,6 +116,7 @@ impl Default for Options {
             tasks: 0,
             messages: 0,
             tandem_key: true,
+            agents: 0,
             domain: "contoso.example".to_owned(),
             record: None,
             pane: None,
@@ -271,7 +274,7 @@ impl Sandbox {
                 .to_owned(),
         };
         let tls = tls::make(&folder, &options.domain)?;
-        let company = Company::new(options.seed, &options.domain, options.contacts);
+        let company = Company::new(options.seed, &options.domain, options.contacts, options.agents);
 
         let ports = options.ports;
         let exchange_http = listen(ports.exchange_http).await?;

@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Salesforce tasks of each user.
     #[arg(long, default_value_t = 20)]
     crm_tasks: usize,
+    /// Employees besides the four who have names: for measurements of a whole company.
+    #[arg(long, default_value_t = 0)]
+    agents: usize,
     /// The organisation has no external id field for Tandem's key.
     #[arg(long)]
     no_tandem_key: bool,
@@ -78,6 +81,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         messages: args.mailbox_messages,
         crm_events: args.crm_events,
         crm_tasks: args.crm_tasks,
+        agents: args.agents,
         tandem_key: !args.no_tandem_key,
         ca_dir: args.ca_dir,
         record: args.record,

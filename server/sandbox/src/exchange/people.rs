@@ -129,13 +129,13 @@ pub(super) fn resolve(call: &Call<'_>, request: &Element) -> String {
                 .iter()
                 .map(|login| login.rsplit('\\').next().unwrap_or(login))
                 .collect();
-            if !fits(&[&name, user.surname, &user.address, user.alias]) && !fits(&accounts) {
+            if !fits(&[&name, &user.surname, &user.address, &user.alias]) && !fits(&accounts) {
                 continue;
             }
             let mut contact = Content::default();
             contact.set_text("DisplayName", &name);
-            contact.set_text("GivenName", user.given);
-            contact.set_text("Surname", user.surname);
+            contact.set_text("GivenName", &user.given);
+            contact.set_text("Surname", &user.surname);
             contact.set_text("JobTitle", user.title);
             found.push(mailbox(&name, &user.address, "Mailbox") + &contact_part(&contact));
         }

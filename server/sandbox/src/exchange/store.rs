@@ -938,7 +938,7 @@ impl Store {
         self.mailboxes.iter().position(|m| {
             let named = match login.split_once('\\') {
                 Some((domain, alias)) => {
-                    domain.eq_ignore_ascii_case(netbios) && alias.eq_ignore_ascii_case(m.user.alias)
+                    domain.eq_ignore_ascii_case(netbios) && alias.eq_ignore_ascii_case(&m.user.alias)
                 }
                 None => login.eq_ignore_ascii_case(&m.user.address),
             };

@@ -345,7 +345,7 @@ pub(crate) fn account_for(rows: &Rows, who: Option<&Id>, what: Option<&Id>) -> O
 
 /// The row that ties somebody or something to an activity.
 fn relation_of(rows: &Rows, table: &str, field: &str, activity: &Id, to: &Id) -> Option<Id> {
-    rows.all(table)
+    rows.leading(table, field, activity.as_str())
         .filter(|r| !r.is_deleted() && r.get(field).as_text() == Some(activity.as_str()))
         .find(|r| r.get("RelationId").as_text() == Some(to.as_str()))
         .map(|r| r.id.clone())
@@ -377,7 +377,7 @@ pub(crate) fn sync_parents(
     }
     let is_parent = |r: &Fields| table == "TaskRelation" || r.get("IsParent").is_some_and(Val::is_true);
     let now: Vec<(Id, Id, bool)> = rows
-        .all(table)
+        .leading(table, field, id.as_str())
         .filter(|r| !r.is_deleted() && r.get(field).as_text() == Some(id.as_str()))
         .filter(|r| is_parent(&r.fields))
         .filter_map(|r| {
@@ -581,7 +581,7 @@ pub(crate) fn refresh_group(rows: &mut Rows, w: &Writer<'_>, event: &Id) {
     let Some(object) = w.access.schema.object("Event") else {
         return;
     };
-    let group = rows.all("EventRelation").any(|r| {
+    let group = rows.leading("EventRelation", "EventId", event.as_str()).any(|r| {
         !r.is_deleted() && r.get("IsInvitee").is_true() && r.get("EventId").as_text() == Some(event.as_str())
     });
     let Some(row) = live(rows, "Event", event) else {
@@ -634,7 +634,7 @@ pub(crate) fn relation_gone(rows: &mut Rows, w: &Writer<'_>, id: &Id, root: &Id)
 }
 
 fn other_parent(rows: &Rows, table: &str, field: &str, activity: &Id, what: bool) -> Val {
-    rows.all(table)
+    rows.leading(table, field, activity.as_str())
         .filter(|r| !r.is_deleted() && r.get(field).as_text() == Some(activity.as_str()))
         .filter(|r| table == "TaskRelation" || r.get("IsParent").is_true())
         .find(|r| r.get("IsWhat").is_true() == what)

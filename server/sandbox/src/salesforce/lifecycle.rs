@@ -182,7 +182,7 @@ pub(crate) fn reads_as_guest(
 
 /// Whether a user is an invitee of an event.
 pub(crate) fn is_invited(rows: &Rows, user: &str, event: &Id) -> bool {
-    rows.all("EventRelation").any(|r| {
+    rows.leading("EventRelation", "EventId", event.as_str()).any(|r| {
         !r.is_deleted()
             && r.get("EventId").as_text() == Some(event.as_str())
             && r.get("RelationId").as_text() == Some(user)

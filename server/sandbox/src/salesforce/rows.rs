@@ -109,10 +109,20 @@ pub(crate) fn reference(fields: &Fields, field: &str) -> Option<Id> {
     fields.get(field)?.as_text().and_then(Id::parse)
 }
 
+/// References that lead to few rows each, of objects that have many: a company with thousands of events asks them all
+/// the time.
+const INDEXED: [(&str, &str); 3] = [
+    ("EventRelation", "EventId"),
+    ("TaskRelation", "TaskId"),
+    ("Event", super::activity::MASTER),
+];
+
 /// All rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     tables: BTreeMap<&'static str, BTreeMap<Id, Row>>,
+    /// Rows that have ever led to an id by one of [`INDEXED`]: whoever asks looks whether they still do.
+    led: BTreeMap<(usize, String), BTreeSet<Id>>,
     numbers: BTreeMap<&'static str, u64>,
     instance: String,
     last_stamp: i64,
@@ -127,6 +137,26 @@ impl Rows {
         Self {
             instance: instance.to_owned(),
             ..Self::default()
+        }
+    }
+
+    /// The rows of an object among which those are whose field leads to an id; deleted ones too, and perhaps others.
+    pub(crate) fn leading(&self, object: &str, field: &str, to: &str) -> impl Iterator<Item = &Row> {
+        let index = INDEXED.iter().position(|(o, f)| (*o, *f) == (object, field));
+        let few = index.map(|index| {
+            let ids = self.led.get(&(index, to.to_owned())).into_iter().flatten();
+            ids.filter_map(|id| self.get(object, id))
+        });
+        let all = few.is_none().then(|| self.all(object));
+        few.into_iter().flatten().chain(all.into_iter().flatten())
+    }
+
+    fn lead(&mut self, object: &str, id: &Id, fields: &Fields) {
+        for (index, (_, field)) in INDEXED.iter().enumerate().filter(|(_, (o, _))| *o == object) {
+            if let Some(to) = fields.get(field).and_then(Val::as_text) {
+                let led = self.led.entry((index, to.to_owned())).or_default();
+                led.insert(id.clone());
+            }
         }
     }
 
@@ -149,6 +179,7 @@ impl Rows {
 
     /// Puts a row there as it is: the organisation's own rows at the start.
     pub(crate) fn put(&mut self, object: &'static str, id: Id, fields: Fields) {
+        self.lead(object, &id, &fields);
         let row = Row {
             id: id.clone(),
             fields,
@@ -192,7 +223,7 @@ impl Rows {
 
     /// Live rows of an object whose reference field leads to an id.
     pub(crate) fn pointing(&self, object: &str, field: &str, to: &Id) -> Vec<Id> {
-        self.all(object)
+        self.leading(object, field, to.as_str())
             .filter(|r| !r.is_deleted() && r.get(field).as_text() == Some(to.as_str()))
             .map(|r| r.id.clone())
             .collect()
@@ -226,6 +257,7 @@ impl Rows {
     }
 
     fn store(&mut self, object: &'static str, id: &Id, fields: Fields) {
+        self.lead(object, id, &fields);
         let listing = self.listing;
         let table = self.tables.entry(object).or_default();
         if let Some(row) = table.get_mut(id) {

@@ -1,0 +1,131 @@
+//! What the product costs: the driver in `tests/src/bin/bench` beside a server that is built for speed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::layout::{Layout, SELECTION, forget_the_run};
+use crate::run::{read, run};
+use crate::steps::Steps;
+use crate::{install, wasm, web};
+
+/// What is measured.
+#[derive(clap::Args)]
+pub(crate) struct Choice {
+    /// Prints one JSON object on one line, and nothing else, to the standard output.
+    #[arg(long)]
+    json: bool,
+    /// Where the object is written, too.
+    #[arg(long, hide = true)]
+    out: Option<PathBuf>,
+    /// `start`, `idle`, `first_sync`; all of them without a name.
+    names: Vec<String>,
+}
+
+/// Builds, measures, and prints a table, or the object.
+pub(crate) fn bench(layout: &Layout, steps: &mut Steps, choice: &Choice) -> Result<()> {
+    if choice.json {
+        return only_json(layout, choice);
+    }
+    steps.run("get a database server", install::for_tests)?;
+    web(layout, steps, wasm::Choice::default())?;
+    steps.run("build the server (for speed)", || {
+        run(layout
+            .cargo()
+            .arg("build")
+            .args(SELECTION)
+            .args(["--release", "--bin", "tandem"]))
+    })?;
+    steps.run("build the driver", || {
+        run(layout
+            .cargo()
+            .arg("build")
+            .args(SELECTION)
+            .args(["--bin", "bench"]))
+    })?;
+    let line = steps.run("measure", || measured(layout, choice))?;
+    if let Some(out) = &choice.out {
+        std::fs::write(out, &line)?;
+    }
+    let figures: BTreeMap<String, BTreeMap<String, Value>> =
+        serde_json::from_str(&line).context("the driver's figures")?;
+    print!("\n{}", table(&figures));
+    Ok(())
+}
+
+/// The same by another run of ourselves, whose words go to the standard error.
+fn only_json(layout: &Layout, choice: &Choice) -> Result<()> {
+    std::fs::create_dir_all(&layout.tools)?;
+    let out = layout.tools.join("bench.json");
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("bench").arg("--out").arg(&out).args(&choice.names);
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .context("xtask does not start again")?;
+    anyhow::ensure!(status.success(), "not measured: {status}");
+    println!("{}", std::fs::read_to_string(&out)?.trim());
+    Ok(())
+}
+
+fn measured(layout: &Layout, choice: &Choice) -> Result<String> {
+    let mut command = Command::new(layout.target.join("debug").join("bench"));
+    forget_the_run(&mut command);
+    command
+        .args(&choice.names)
+        .env("TANDEM_BIN", binary(&layout.target))
+        .env("TANDEM_TEST_SITE", &layout.site)
+        .stderr(Stdio::inherit());
+    read(&mut command)
+}
+
+fn binary(target: &Path) -> PathBuf {
+    target.join("release").join("tandem")
+}
+
+/// A row per figure, a column per database.
+fn table(figures: &BTreeMap<String, BTreeMap<String, Value>>) -> String {
+    let mut databases: Vec<&str> = figures
+        .values()
+        .flat_map(|row| row.keys().map(String::as_str))
+        .collect();
+    databases.sort_unstable();
+    databases.dedup();
+    let width = figures.keys().map(String::len).max().unwrap_or(0);
+    let mut out = format!("{:width$}", "");
+    for database in &databases {
+        out += &format!("  {database:>12}");
+    }
+    out.push('\n');
+    for (name, row) in figures {
+        out += &format!("{name:width$}");
+        for database in &databases {
+            let value = row.get(*database).map_or_else(String::new, Value::to_string);
+            out += &format!("  {value:>12}");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_stands_under_its_database() {
+        let figures =
+            serde_json::from_str(r#"{"start_ms":{"sqlite":12.5,"postgresql":20},"rss":{"sqlite":30}}"#)
+                .unwrap();
+        assert_eq!(
+            table(&figures),
+            "            postgresql        sqlite\n\
+             rss                             30\n\
+             start_ms            20          12.5\n"
+        );
+    }
+}
