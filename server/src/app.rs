@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{SystemClock, SystemRng, random_32};
 use crate::config::Config;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::panel::Panels;
 use crate::vault::{self, Vault};
 
@@ -40,6 +41,7 @@ pub struct Shared {
     pub microsoft: Option<MicrosoftApp>,
     pub ews: EwsPolicy,
     pub hub: Arc<Hub>,
+    pub(crate) metrics: Metrics,
     /// What panes were shown of items that are open in Outlook.
     pub(crate) panels: Arc<Panels>,
     pub clock: Arc<dyn Clock>,
@@ -146,6 +148,7 @@ impl App {
                 schemes,
                 ..ApiConfig::default()
             },
+            meters: Arc::default(),
         };
         let worker = format!(
             "{}-{}",
@@ -168,6 +171,7 @@ impl App {
             microsoft,
             ews,
             hub: Arc::default(),
+            metrics: Metrics::default(),
             panels: Arc::default(),
             clock,
             rng,

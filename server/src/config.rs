@@ -38,11 +38,14 @@ const KEYS: &[Key] = &[
     key("", "master_key_file", Shape::Text),
     key("", "site_root", Shape::Text),
     key("", "log", Shape::Text),
+    key("", "log_format", Shape::Text),
+    key("", "metrics_listen", Shape::Text),
     key("salesforce", "client_id", Shape::Text),
     key("salesforce", "client_secret", Shape::Text),
     key("salesforce", "login_hosts", Shape::List),
     key("salesforce", "allowed_orgs", Shape::List),
     key("salesforce", "key_field", Shape::Text),
+    key("salesforce", "api_reserve_percent", Shape::Number),
     key("microsoft", "authority", Shape::Text),
     key("microsoft", "tenant", Shape::Text),
     key("microsoft", "client_id", Shape::Text),
@@ -100,6 +103,8 @@ struct Raw {
     master_key_file: Option<PathBuf>,
     site_root: Option<PathBuf>,
     log: Option<String>,
+    log_format: Option<String>,
+    metrics_listen: Option<String>,
     salesforce: RawSalesforce,
     microsoft: RawMicrosoft,
     ews: RawEws,
@@ -118,6 +123,7 @@ struct RawSalesforce {
     login_hosts: Option<Vec<String>>,
     allowed_orgs: Option<Vec<String>>,
     key_field: Option<String>,
+    api_reserve_percent: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -181,6 +187,16 @@ struct RawWorker {
     lease_seconds: Option<u32>,
 }
 
+/// How the log is written to the standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line per event, for people.
+    #[default]
+    Text,
+    /// A JSON object per line, for collectors: `timestamp`, `level`, `message`, `target`, and the event's fields.
+    Json,
+}
+
 /// The configuration, parsed. See the README for what each key means.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -194,6 +210,9 @@ pub struct Config {
     pub site_root: PathBuf,
     /// A filter as of the `tracing` crate's `EnvFilter`.
     pub log: String,
+    pub log_format: LogFormat,
+    /// Where Prometheus reads `/metrics`, apart from the address that browsers reach; `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     pub salesforce: SalesforceConfig,
     /// `None`: no mailbox of Office 365 can be connected.
     pub microsoft: Option<MicrosoftConfig>,
@@ -219,6 +238,8 @@ pub struct SalesforceConfig {
     pub allowed_orgs: Vec<tandem_types::OrgId>,
     /// API name of the external id field that makes creates idempotent.
     pub key_field: String,
+    /// The share of the organisation's API calls that is left to others: below it the sync waits. 0 to 90.
+    pub api_reserve_percent: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -488,6 +509,24 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
     if listen.is_none() {
         found.fatal("listen", "must be ADDRESS:PORT, for example 127.0.0.1:7433");
     }
+    let log_format = match raw.log_format.as_deref() {
+        None | Some("text") => LogFormat::Text,
+        Some("json") => LogFormat::Json,
+        Some(_) => {
+            found.fatal("log_format", "must be text or json");
+            LogFormat::Text
+        }
+    };
+    let metrics_listen = raw.metrics_listen.as_deref().and_then(|text| {
+        let address = text.parse().ok();
+        if address.is_none() {
+            found.fatal(
+                "metrics_listen",
+                "must be ADDRESS:PORT, for example 127.0.0.1:9433",
+            );
+        }
+        address
+    });
     let database = raw.database.unwrap_or_else(|| "sqlite:tandem.db".into());
     if !["sqlite:", "postgres://", "postgresql://"]
         .iter()
@@ -528,6 +567,8 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 master_key_file: raw.master_key_file.unwrap_or_else(|| "tandem.key".into()),
                 site_root: raw.site_root.unwrap_or_else(|| "target/site".into()),
                 log: raw.log.unwrap_or_else(|| "info".into()),
+                log_format,
+                metrics_listen,
                 salesforce,
                 microsoft,
                 ews,
@@ -655,12 +696,17 @@ fn salesforce(raw: RawSalesforce, found: &mut Findings) -> SalesforceConfig {
     if !key_field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') || key_field.is_empty() {
         found.fatal("salesforce.key_field", "is not the API name of a field");
     }
+    let reserve = raw.api_reserve_percent.unwrap_or(10);
+    if reserve > 90 {
+        found.fatal("salesforce.api_reserve_percent", "must be between 0 and 90");
+    }
     SalesforceConfig {
         client_id,
         client_secret: raw.client_secret,
         login_hosts,
         allowed_orgs,
         key_field,
+        api_reserve_percent: reserve.into(),
     }
 }
 
@@ -975,8 +1021,18 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
-        let text = fatal("listen = 'nowhere'\ndatabase = 'mysql://x'", &[]);
-        for part in ["public_url", "listen", "database", "salesforce.client_id"] {
+        let text = fatal(
+            "listen = 'nowhere'\ndatabase = 'mysql://x'\nlog_format = 'xml'\nmetrics_listen = '9433'",
+            &[],
+        );
+        for part in [
+            "public_url",
+            "listen",
+            "database",
+            "salesforce.client_id",
+            "log_format",
+            "metrics_listen",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -18,7 +18,7 @@ use tandem_sync::{Fault, FaultKind};
 use tandem_types::{OrgId, Timestamp, UserId};
 use url::Url;
 
-use crate::client::query_path;
+use crate::client::{SERVICE, query_path};
 use crate::ids::id18;
 use crate::problem::Failure;
 
@@ -199,6 +199,7 @@ impl SalesforceApp {
             .append_pair("token", token.expose_secret())
             .finish();
         let request = Request::post(url, form)
+            .service(SERVICE)
             .header("content-type", "application/x-www-form-urlencoded")
             .max_bytes(64 * 1024)
             .schemes(self.schemes)
@@ -267,6 +268,7 @@ impl SalesforceApp {
 
     async fn get(&self, net: &Net, url: Url, token: &SecretString) -> Result<Value, Fault> {
         let request = Request::get(url)
+            .service(SERVICE)
             .bearer(token)
             .header("accept", "application/json")
             .max_bytes(256 * 1024)
@@ -393,7 +395,7 @@ struct Watched {
 impl Watched {
     fn new(net: &Net, schemes: Schemes) -> Self {
         Self {
-            http: net.oauth().schemes(schemes),
+            http: net.oauth().schemes(schemes).service(SERVICE),
         }
     }
 }

@@ -13,9 +13,14 @@ use crate::answer::{Page, SubAnswer, SubRequest};
 use crate::describe::DescribeCache;
 use crate::grants::{Access, Grants};
 use crate::map::Row;
+use crate::meter::{ApiUsage, Meters};
 use crate::problem::{ApiError, Failure};
 use crate::soql;
 use crate::times;
+use tandem_types::OrgId;
+
+/// In the metrics.
+pub(crate) const SERVICE: &str = "salesforce";
 
 /// Collections by external id came with 46.0, `collateSubrequests` with 49.0.
 const OLDEST_VERSION: (u32, u32) = (49, 0);
@@ -48,27 +53,6 @@ impl Default for ApiConfig {
     }
 }
 
-/// The organisation's API calls in the last 24 hours, as the latest answer said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ApiUsage {
-    pub used: u64,
-    pub limit: u64,
-}
-
-impl ApiUsage {
-    /// From `Sforce-Limit-Info: api-usage=18/5000; per-app-api-usage=…`.
-    fn parse(header: &str) -> Option<Self> {
-        let (used, limit) = header
-            .split([';', ','])
-            .find_map(|part| part.trim().strip_prefix("api-usage="))?
-            .split_once('/')?;
-        Some(Self {
-            used: used.trim().parse().ok()?,
-            limit: limit.trim().parse().ok()?,
-        })
-    }
-}
-
 /// Whether a request changes something there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -84,6 +68,8 @@ pub(crate) struct Rest {
     /// Held while a refresh runs: parallel calls that were refused wait for the same new token.
     access: tokio::sync::Mutex<Option<Access>>,
     usage: Mutex<Option<ApiUsage>>,
+    /// Where it is told, too.
+    meter: Option<(std::sync::Arc<Meters>, OrgId)>,
 }
 
 /// An answer of the API with a 2xx status.
@@ -101,7 +87,14 @@ impl Rest {
             grants,
             access: tokio::sync::Mutex::new(None),
             usage: Mutex::new(None),
+            meter: None,
         }
+    }
+
+    /// Tells what an organisation has used.
+    pub(crate) fn metered(mut self, meters: &std::sync::Arc<Meters>, org: &OrgId) -> Self {
+        self.meter = Some((std::sync::Arc::clone(meters), org.clone()));
+        self
     }
 
     pub(crate) fn usage(&self) -> Option<ApiUsage> {
@@ -201,6 +194,7 @@ impl Rest {
         let mut refreshed = false;
         loop {
             let request = Request::new(Method::POST, join(&access.instance_url, path)?)
+                .service(SERVICE)
                 .header("content-type", "text/xml; charset=utf-8")
                 .header("soapaction", "\"\"")
                 .timeout(self.config.timeout)
@@ -245,6 +239,9 @@ impl Rest {
                 .map_err(Failure::from_net)?;
             if let Some(usage) = response.header("sforce-limit-info").and_then(ApiUsage::parse) {
                 *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = Some(usage);
+                if let Some((meters, org)) = &self.meter {
+                    meters.note(org, usage);
+                }
             }
             if response.status.as_u16() == 401 && !refreshed {
                 refreshed = true;
@@ -269,6 +266,7 @@ impl Rest {
         effect: Effect,
     ) -> Result<Request, Failure> {
         let mut request = Request::new(method, join(&access.instance_url, path)?)
+            .service(SERVICE)
             .bearer(&access.token)
             .header("accept", "application/json")
             .timeout(self.config.timeout)
@@ -396,18 +394,6 @@ mod tests {
         assert_eq!(agreed("65.0"), None);
         assert_eq!(agreed("latest"), None);
         assert!(negotiate("67.0", &json!({"error": 1})).is_err());
-    }
-
-    #[test]
-    fn usage_is_read_from_the_header() {
-        let usage = |h| ApiUsage::parse(h).map(|u| (u.used, u.limit));
-        assert_eq!(usage("api-usage=18/5000"), Some((18, 5000)));
-        assert_eq!(
-            usage("per-app-api-usage=17/250(appName=x); api-usage=25/15000"),
-            Some((25, 15000))
-        );
-        assert_eq!(usage("api-usage=many/5000"), None);
-        assert_eq!(usage(""), None);
     }
 
     #[test]

@@ -16,11 +16,12 @@ use tandem_sync::{Fault, FaultKind};
 use tandem_types::{ContactScope, ItemKind, OrgId, Settings, Timestamp, UserId};
 
 use crate::answer::{SubAnswer, SubRequest};
-use crate::client::{ApiConfig, ApiUsage, Effect, Rest};
+use crate::client::{ApiConfig, Effect, Rest};
 use crate::describe::{DescribeCache, Described, OBJECTS};
 use crate::grants::Grants;
 use crate::map::ties::Ties;
 use crate::map::{self, Reach, Reading, Row};
+use crate::meter::{ApiUsage, Meters};
 use crate::problem::Failure;
 use crate::soql;
 use crate::words::Tables;
@@ -32,6 +33,7 @@ pub struct Platform {
     pub clock: Arc<dyn Clock>,
     pub cache: Arc<DescribeCache>,
     pub config: ApiConfig,
+    pub meters: Arc<Meters>,
 }
 
 impl fmt::Debug for Platform {
@@ -77,7 +79,8 @@ impl Salesforce {
     /// Nothing is sent before the first call of the [`Endpoint`].
     pub fn new(platform: &Platform, grants: Arc<dyn Grants>, account: Account) -> Self {
         Self {
-            rest: Rest::new(platform.net.clone(), platform.config.clone(), grants),
+            rest: Rest::new(platform.net.clone(), platform.config.clone(), grants)
+                .metered(&platform.meters, &account.org),
             clock: Arc::clone(&platform.clock),
             cache: Arc::clone(&platform.cache),
             tables: Tables::of(&account.settings),

@@ -94,6 +94,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 /// A SOAP request without credentials.
 pub(crate) fn soap_request(url: &Url, anchor: &str, body: Vec<u8>) -> Request {
     let request = Request::post(url.clone(), body)
+        .service("exchange")
         .header("Content-Type", "text/xml; charset=utf-8")
         .header("Accept", "text/xml")
         .schemes(schemes(url));

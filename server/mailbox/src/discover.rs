@@ -75,6 +75,8 @@ impl EwsPolicy {
     }
 }
 
+/// In the metrics.
+const SERVICE: &str = "autodiscover";
 const EWS_PATH: &str = "/EWS/Exchange.asmx";
 /// Redirects in one search.
 const HOPS: usize = 8;
@@ -331,6 +333,7 @@ async fn get_following(attempt: &Attempt<'_>, start: Url) -> Result<Response, Ac
             return Err(circle());
         }
         let request = Request::get(url.clone())
+            .service(SERVICE)
             .header("Accept", "application/json")
             .timeout(attempt.policy.timeout)
             .max_bytes(MAX_ANSWER)
@@ -461,6 +464,7 @@ async fn plain_redirect(attempt: &mut Attempt<'_>, domain: &str) -> Option<Url> 
     let text = format!("http://autodiscover.{domain}/autodiscover/autodiscover.xml");
     let url = Url::parse(&text).ok()?;
     let request = Request::get(url)
+        .service(SERVICE)
         .timeout(attempt.policy.timeout)
         .max_bytes(MAX_ANSWER)
         .schemes(Schemes::HttpToo);
@@ -527,6 +531,7 @@ const fn kind_words(kind: NetErrorKind) -> &'static str {
 async fn pox_once(attempt: &mut Attempt<'_>, url: &Url, address: &str) -> Result<Pox, ActivationError> {
     let request = || {
         Request::post(url.clone(), pox_request(address))
+            .service(SERVICE)
             .header("Content-Type", "text/xml; charset=utf-8")
             .timeout(attempt.policy.timeout)
             .max_bytes(MAX_ANSWER)

@@ -16,6 +16,7 @@ use crate::addresses::{AddressPolicy, is_allowed};
 use crate::config::NetConfig;
 use crate::error::{NetError, NetErrorKind};
 use crate::line::{Dialler, Line};
+use crate::metrics::{self, Metrics};
 use crate::redact::redact_url;
 use crate::request::{Request, Response, Retry, Schemes};
 use crate::resolver::Resolver;
@@ -39,6 +40,7 @@ struct Inner {
     services: Services,
     policy: AddressPolicy,
     counters: Counters,
+    metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -108,6 +110,7 @@ impl Net {
             services: Services::new(config),
             policy: config.policy(),
             counters: Counters::default(),
+            metrics: Metrics::default(),
         })))
     }
 
@@ -182,6 +185,11 @@ impl Net {
         self.0.services.look_up(name, timeout).await
     }
 
+    /// Offers what is counted here to Prometheus.
+    pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.0.metrics.register(registry);
+    }
+
     pub(crate) fn user_agent(&self) -> &str {
         &self.0.lines.user_agent
     }
@@ -237,6 +245,12 @@ impl Net {
                 true,
             )),
         };
+        let result_word = result
+            .as_ref()
+            .map_or_else(|error| error.kind.word(), |answer| metrics::class(answer.status));
+        self.0
+            .metrics
+            .heard(request.service, result_word, started.elapsed());
         match &result {
             Ok(answer) => {
                 counters

@@ -46,6 +46,21 @@ impl NetErrorKind {
 }
 
 impl NetErrorKind {
+    /// In the metrics.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not_allowed",
+            Self::UnknownHost => "unknown_host",
+            Self::Connect => "connect",
+            Self::Certificate => "certificate",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::TooLarge => "too_large",
+            Self::Cut => "cut",
+            Self::Protocol => "protocol",
+        }
+    }
+
     const fn text(self) -> &'static str {
         match self {
             Self::NotAllowed => "not allowed",

@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod error;
 mod line;
+mod metrics;
 mod oauth;
 mod redact;
 mod request;

@@ -18,6 +18,7 @@ use crate::request::{Request, Schemes};
 pub struct OAuthHttp {
     net: Net,
     schemes: Schemes,
+    service: &'static str,
     timeout: Duration,
     heard: Arc<Mutex<Heard>>,
 }
@@ -35,6 +36,7 @@ impl Net {
         OAuthHttp {
             net: self.clone(),
             schemes: Schemes::HttpsOnly,
+            service: "other",
             timeout: Duration::from_secs(20),
             heard: Arc::default(),
         }
@@ -46,6 +48,13 @@ impl OAuthHttp {
     #[must_use]
     pub fn schemes(mut self, schemes: Schemes) -> Self {
         self.schemes = schemes;
+        self
+    }
+
+    /// What answers, for the metrics.
+    #[must_use]
+    pub fn service(mut self, service: &'static str) -> Self {
+        self.service = service;
         self
     }
 
@@ -77,7 +86,8 @@ impl OAuthHttp {
             .body(body)
             .timeout(self.timeout)
             .max_bytes(64 * 1024)
-            .schemes(self.schemes);
+            .schemes(self.schemes)
+            .service(self.service);
         out.headers = parts.headers;
         for (name, value) in &mut out.headers {
             value.set_sensitive(name == http::header::AUTHORIZATION);

@@ -42,6 +42,8 @@ pub struct Request {
     pub max_bytes: usize,
     pub retry: Retry,
     pub schemes: Schemes,
+    /// What answers, for the metrics: `salesforce`, `exchange`, …
+    pub service: &'static str,
     /// A header was given that HTTP cannot carry; told when it is sent.
     pub(crate) bad_header: Option<String>,
 }
@@ -58,6 +60,7 @@ impl Request {
             max_bytes: 1 << 20,
             retry: Retry::Never,
             schemes: Schemes::HttpsOnly,
+            service: "other",
             bad_header: None,
         }
     }
@@ -118,6 +121,12 @@ impl Request {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    #[must_use]
+    pub fn service(mut self, service: &'static str) -> Self {
+        self.service = service;
         self
     }
 

@@ -5,6 +5,7 @@ mod connection;
 mod doctor;
 mod healthcheck;
 mod issue;
+mod log;
 mod migrate;
 mod org;
 mod salesforce;
@@ -13,6 +14,7 @@ mod sandbox;
 mod serve;
 mod session;
 mod settings;
+mod status;
 mod tls;
 mod why;
 
@@ -20,9 +22,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, LogFormat};
 
 /// Two-way sync between Microsoft mailboxes and Salesforce, with an Outlook sidebar.
 #[derive(Debug, Parser)]
@@ -46,6 +47,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Check the configuration, the key, the database and the servers; explain what is wrong.
     Doctor,
+    /// Is everyone syncing, and if not, why not? One line for each who is not; exits with 1 if somebody should be.
+    Status(status::Args),
     /// Ask a running server whether it is well; exits with 1 if it is not.
     Healthcheck(tls::Args),
     /// Sync sessions.
@@ -96,14 +99,17 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => {
-            log_to_stderr("info");
+            log::to_stderr("info", LogFormat::Text);
             sandbox::run(args).await
         }
         Command::Doctor => doctor::run(read(cli.config.as_ref())).await,
         Command::Serve(args) => {
-            let mut config = settled(cli.config.as_ref())?;
+            let (mut config, limits) = read(cli.config.as_ref())?;
             args.apply(&mut config)?;
-            log_to_stderr(&config.log);
+            log::to_stderr(&config.log, config.log_format);
+            for limit in limits {
+                tracing::warn!("{limit}");
+            }
             serve::run(config).await
         }
         Command::Migrate(args) => migrate::run(quiet(cli.config.as_ref())?, args).await,
@@ -112,6 +118,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             args.apply(&mut config)?;
             healthcheck::run(config).await
         }
+        Command::Status(args) => status::run(quiet(cli.config.as_ref())?, args).await,
         Command::Session(command) => session::run(quiet(cli.config.as_ref())?, command).await,
         Command::Issue(command) => issue::run(quiet(cli.config.as_ref())?, command).await,
         Command::Why(args) => why::run(quiet(cli.config.as_ref())?, args).await,
@@ -129,29 +136,11 @@ fn read(file: Option<&PathBuf>) -> Loaded {
     config::load(file.map(PathBuf::as_path), std::env::vars())
 }
 
-/// The configuration for a server: what only limits it is logged by [`serve`].
-fn settled(file: Option<&PathBuf>) -> anyhow::Result<Config> {
-    let (config, limits) = read(file)?;
-    for limit in limits {
-        eprintln!("tandem: {limit}");
-    }
-    Ok(config)
-}
-
 /// The configuration for a command whose output is read: only faults are logged.
 fn quiet(file: Option<&PathBuf>) -> anyhow::Result<Config> {
     let (config, _) = read(file)?;
-    log_to_stderr("warn");
+    log::to_stderr("warn", LogFormat::Text);
     Ok(config)
-}
-
-fn log_to_stderr(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    // A second subscriber in one process (tests) is no fault.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `tandem serve`.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,6 +47,10 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
             "the certificate that visitors are shown"
         );
     }
+    let metrics = match app.config.metrics_listen {
+        Some(address) => Some(listen_for_metrics(&app, address).await?),
+        None => None,
+    };
     let worker = tokio::spawn(run_worker(app.clone()));
     let watch = tokio::spawn(watch::run(app.clone()));
     let stop = app.stop.clone();
@@ -68,12 +73,27 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         ),
     );
     watch.await.ok();
+    if let Some(metrics) = metrics {
+        metrics.await.ok();
+    }
     if let Ok(ended) = worker {
         ended.context("the worker broke off")?;
     } else {
         tracing::warn!("a session did not end in time; its lease will");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prometheus has an address of its own.
+async fn listen_for_metrics(app: &App, address: SocketAddr) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for metrics"))?;
+    tracing::info!(address = %listener.local_addr()?, "metrics");
+    let app = app.clone();
+    Ok(tokio::spawn(async move {
+        http::listen::serve(&app, listener, None, crate::metrics::router(&app), GRACE).await;
+    }))
 }
 
 /// A server that answers and no longer syncs would look well: it ends with its worker.

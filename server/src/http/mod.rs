@@ -67,6 +67,7 @@ pub fn router(app: &App) -> Router {
         .route("/manifest.xml", get(manifest::get))
         .route("/help", get(help::get))
         .route("/healthz", get(health::get))
+        .route("/readyz", get(health::ready))
         .merge(api)
         .layer(tower_http::timeout::TimeoutLayer::with_status_code(
             http::StatusCode::GATEWAY_TIMEOUT,

@@ -29,6 +29,7 @@ pub enum Mode {
 pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
     let observer = Watcher::new(app.clone(), lease.connection.clone());
     let connection = lease.connection.clone();
+    let started = app.clock.now();
     let report = watched(
         app,
         &lease,
@@ -40,6 +41,9 @@ pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
         // What was ordered while it ran has waited for its end.
         order::after_session(app, &connection).await;
     }
+    let took = app.clock.now().micros().saturating_sub(started.micros());
+    let took = Duration::from_micros(u64::try_from(took).unwrap_or(0));
+    app.metrics.session_ended(report.outcome(), took);
     tracing::info!(
         connection = %lease.connection,
         session = %lease.session,
@@ -166,6 +170,7 @@ async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Res
     if let Some(wait) = report.whole_org {
         hold_org(app, &lease, wait).await?;
     }
+    keep_reserve(app, &lease).await?;
     if report.closing.stop_org && mode == Mode::Real {
         tell_of_stop(app, &lease.org).await;
     }
@@ -175,6 +180,21 @@ async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Res
         app.store.close(&lease, report.closing.clone()).await?;
     }
     Ok(report)
+}
+
+/// What the administrator leaves to others of the organisation's quota is not touched: all its connections wait.
+async fn keep_reserve(app: &App, lease: &Lease) -> Result<(), StoreError> {
+    let usage = app.platform.meters.of(&lease.org);
+    let Some(usage) = usage.filter(|u| u.below(app.config.salesforce.api_reserve_percent)) else {
+        return Ok(());
+    };
+    tracing::warn!(
+        org = %lease.org,
+        used = usage.used,
+        limit = usage.limit,
+        "the organisation's API calls are nearly used up: its connections wait"
+    );
+    hold_org(app, lease, None).await
 }
 
 /// Every pane of the organisation shows something else now, and the operator has to look.

@@ -30,6 +30,7 @@ mod schema;
 mod seal;
 mod settings;
 mod sign_ins;
+mod standing;
 mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -53,6 +54,7 @@ pub use overview::{Overview, StateCount};
 pub use reading::{IssuePick, ItemIssue};
 pub use settings::{SettingsFault, WrongSetting, resolve as resolve_settings};
 pub use sign_ins::WaitingSignIn;
+pub use standing::Standing;
 pub use sweep::Swept;
 pub use tandem_sync::ports::StoreError;
 pub use troubles::{Trouble, TroubleMail};

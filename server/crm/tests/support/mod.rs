@@ -60,6 +60,7 @@ pub(crate) fn platform(net: Net, clock: &Arc<TestClock>, timeout: Duration) -> P
             timeout,
             ..ApiConfig::default()
         },
+        meters: Arc::default(),
     }
 }
 

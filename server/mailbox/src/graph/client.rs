@@ -249,6 +249,7 @@ impl Client {
         loop {
             let bearer = self.bearer().await?;
             let mut request = Request::new(method.clone(), url.clone())
+                .service("graph")
                 .body(body.clone())
                 .header("Accept", "application/json, */*;q=0.5")
                 .bearer(&bearer.token)

@@ -310,6 +310,7 @@ impl MicrosoftApp {
         };
         let url = self.at(&format!("/{domain}/v2.0/.well-known/openid-configuration"))?;
         let request = Request::get(url)
+            .service("microsoft")
             .header("accept", "application/json")
             .timeout(self.timeout)
             .max_bytes(64 * 1024)
@@ -343,7 +344,10 @@ impl MicrosoftApp {
     }
 
     fn http(&self, net: &Net) -> OAuthHttp {
-        net.oauth().schemes(self.schemes).timeout(self.timeout)
+        net.oauth()
+            .schemes(self.schemes)
+            .service("microsoft")
+            .timeout(self.timeout)
     }
 
     fn client(&self) -> Result<OAuth, SignInError> {

@@ -1,0 +1,131 @@
+//! `tandem status`: is everyone syncing, and if not, why not?
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use tandem_store::Standing;
+use tandem_types::{OrgId, Timestamp};
+
+use super::connection::when;
+use crate::app::App;
+use crate::config::Config;
+use crate::standing::{Verdict, judge};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only this organisation.
+    #[arg(long)]
+    org: Option<OrgId>,
+    /// Those that sync, or are off, too.
+    #[arg(long)]
+    all: bool,
+    /// One JSON object: counts by verdict, and every connection.
+    #[arg(long)]
+    json: bool,
+}
+
+struct Line<'a> {
+    of: &'a Standing,
+    verdict: Verdict,
+    why: String,
+}
+
+pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
+    let app = App::start(config).await?;
+    let now = app.clock.now();
+    let standings = app.store.standings(args.org.as_ref(), u32::MAX).await?;
+    let mut lines: Vec<Line<'_>> = standings
+        .iter()
+        .map(|of| {
+            let (verdict, why) = judge(of, now);
+            Line { of, verdict, why }
+        })
+        .collect();
+    // Stable: within a verdict by organisation and user.
+    lines.sort_by_key(|line| line.verdict);
+    if args.json {
+        println!("{}", as_json(&lines, now));
+    } else {
+        print(&lines, args.all);
+    }
+    let well = lines.iter().all(|line| !line.verdict.is_trouble());
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn count(lines: &[Line<'_>], verdict: Verdict) -> usize {
+    lines.iter().filter(|line| line.verdict == verdict).count()
+}
+
+fn print(lines: &[Line<'_>], all: bool) {
+    let shown: Vec<&Line<'_>> = lines
+        .iter()
+        .filter(|line| all || line.verdict.is_trouble() || line.verdict == Verdict::Waiting)
+        .collect();
+    if !shown.is_empty() {
+        println!(
+            "{:<8}  {:<34}  {:<34}  {:<32}  {:<20}  {:>6}  WHY",
+            "VERDICT", "USER", "MAILBOX", "CONNECTION", "LAST SUCCESS", "ISSUES"
+        );
+    }
+    for line in shown {
+        println!(
+            "{:<8}  {:<34}  {:<34}  {:<32}  {:<20}  {:>6}  {}",
+            line.verdict.as_str(),
+            line.of.username,
+            line.of.mailbox.as_ref().map_or("-", |m| m.address.as_str()),
+            line.of.id,
+            when(line.of.last_success),
+            line.of.issues,
+            line.why
+        );
+    }
+    let of = |verdict| count(lines, verdict);
+    println!(
+        "{} connections: {} sync, {} off, {} waiting; {} overdue, {} failing, {} stopped",
+        lines.len(),
+        of(Verdict::Syncing),
+        of(Verdict::Off),
+        of(Verdict::Waiting),
+        of(Verdict::Overdue),
+        of(Verdict::Failing),
+        of(Verdict::Stopped)
+    );
+}
+
+fn as_json(lines: &[Line<'_>], now: Timestamp) -> serde_json::Value {
+    let connections: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let time = |at: Option<Timestamp>| at.map(|at| when(Some(at)));
+            json!({
+                "id": line.of.id,
+                "org": line.of.org_id,
+                "user": line.of.username,
+                "mailbox": line.of.mailbox.as_ref().map(|m| &m.address),
+                "verdict": line.verdict,
+                "why": line.why,
+                "state": line.of.state,
+                "reason": line.of.reason,
+                "last_success": time(line.of.last_success),
+                "next": time(line.of.next_due),
+                "issues": line.of.issues,
+            })
+        })
+        .collect();
+    let counts: serde_json::Map<String, serde_json::Value> = [
+        Verdict::Stopped,
+        Verdict::Failing,
+        Verdict::Overdue,
+        Verdict::Waiting,
+        Verdict::Off,
+        Verdict::Syncing,
+    ]
+    .into_iter()
+    .map(|verdict| (verdict.as_str().to_owned(), count(lines, verdict).into()))
+    .collect();
+    json!({ "at": when(Some(now)), "counts": counts, "connections": connections })
+}
