@@ -31,6 +31,32 @@ async fn status(stage: &Stage, arguments: &[&str]) -> Result<(bool, String)> {
     Ok((output.status.success(), said))
 }
 
+/// The names of metrics in a text of ours for Prometheus or Grafana.
+fn names(text: &str) -> Vec<&str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("tandem_"))
+        .collect()
+}
+
+/// Every name in the example files is one that the server says.
+fn examples_are_true(metrics: &str) -> Result<()> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operate");
+    for file in ["alerts.yml", "dashboard.json"] {
+        let text = std::fs::read_to_string(folder.join(file))?;
+        let names = names(&text);
+        ensure!(names.len() > 5, "{file}: {names:?}");
+        for name in names {
+            ensure!(
+                metrics.lines().any(|line| line
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(['{', ' ']))),
+                "{file} has {name}, and the server does not say it"
+            );
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn who_does_not_sync_is_seen_at_once() -> Result<()> {
     let options = Options {
@@ -41,6 +67,11 @@ async fn who_does_not_sync_is_seen_at_once() -> Result<()> {
         ..Options::default()
     };
     let stage = Stage::synced(&FEW, &options).await?;
+    // Something is not synced: that is the item's fault, and no trouble of the connection.
+    let nameless = json!({ "folder": "Salesforce Contacts", "fields": {
+        "GivenName": "Cher", "EmailAddress1": "cher@example.org" } });
+    stage.sandbox.post(&stage.contacts_path(), &nameless).await?;
+    stage.session().await?;
     let (well, said) = status(&stage, &[]).await?;
     ensure!(well && said.starts_with("1 connections: 1 sync, 0 off"), "{said}");
 
@@ -78,6 +109,7 @@ async fn who_does_not_sync_is_seen_at_once() -> Result<()> {
         ),
         ("tandem_salesforce_api_used{", 1.0),
         ("tandem_salesforce_api_limit{", 1.0),
+        ("tandem_issues{code=\"last_name_missing\"}", 1.0),
         ("tandem_users", 1.0),
         ("tandem_connections_overdue", 0.0),
         ("tandem_queue_age_seconds", 0.0),
@@ -85,6 +117,7 @@ async fn who_does_not_sync_is_seen_at_once() -> Result<()> {
         let value = sample(&metrics, beginning).with_context(|| format!("{beginning}\n{metrics}"))?;
         ensure!(value >= least, "{beginning}: {value}");
     }
+    examples_are_true(&metrics)?;
     ensure!(
         !metrics.contains(&stage.nina.user.mailbox),
         "whose mailbox it is, is nobody's business here"

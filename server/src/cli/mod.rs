@@ -1,6 +1,7 @@
 //! The command line. One file per command.
 
 mod backfill;
+mod backup;
 mod connection;
 mod doctor;
 mod healthcheck;
@@ -49,6 +50,10 @@ enum Command {
     Doctor,
     /// Is everyone syncing, and if not, why not? One line for each who is not; exits with 1 if somebody should be.
     Status(status::Args),
+    /// Write a copy of the SQLite database while the server runs.
+    Backup(backup::BackupArgs),
+    /// Put such a copy in the database's place; what stands there is kept beside it. The server must have ended.
+    Restore(backup::RestoreArgs),
     /// Ask a running server whether it is well; exits with 1 if it is not.
     Healthcheck(tls::Args),
     /// Sync sessions.
@@ -119,6 +124,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             healthcheck::run(config).await
         }
         Command::Status(args) => status::run(quiet(cli.config.as_ref())?, args).await,
+        Command::Backup(args) => backup::backup(quiet(cli.config.as_ref())?, args).await,
+        Command::Restore(args) => backup::restore(quiet(cli.config.as_ref())?, args).await,
         Command::Session(command) => session::run(quiet(cli.config.as_ref())?, command).await,
         Command::Issue(command) => issue::run(quiet(cli.config.as_ref())?, command).await,
         Command::Why(args) => why::run(quiet(cli.config.as_ref())?, args).await,

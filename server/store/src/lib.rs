@@ -11,6 +11,7 @@
 mod activation;
 mod audit;
 mod backfill;
+mod backup;
 mod claims;
 mod commit;
 mod connections;
@@ -44,6 +45,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use activation::{MailboxKey, MailboxSecret};
+pub use backup::{BackupError, restore};
 pub use connections::ConnectionRow;
 pub use flows::{CodeRow, FlowRow};
 pub use grants::{GrantSecret, IdleGrant, Provider, RefreshTurn};

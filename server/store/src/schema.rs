@@ -16,6 +16,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "orders", include_str!("../migrations/0006_orders.sql")),
 ];
 
+/// The version that this binary makes.
+pub(crate) fn newest() -> i64 {
+    MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)
+}
+
 /// All versions there are.
 const LATEST: i64 = i64::MAX;
 
