@@ -13,15 +13,22 @@ pub enum BackupError {
     NotSqlite,
     #[error("{} exists already; nothing was written", .0.display())]
     Exists(PathBuf),
-    #[error("{}: {1}", .0.display())]
-    File(PathBuf, std::io::Error),
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: std::io::Error },
     /// Also: another version's, damaged.
-    #[error("{} is no backup that this version can take: {1}", .0.display())]
-    Unfit(PathBuf, String),
+    #[error("{} is no backup that this version can take: {what}", path.display())]
+    Unfit { path: PathBuf, what: &'static str },
     #[error("{} is in use: end the server first", .0.display())]
     InUse(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn file_failed(path: &Path, error: std::io::Error) -> BackupError {
+    BackupError::File {
+        path: path.to_owned(),
+        error,
+    }
 }
 
 impl Store {
@@ -38,7 +45,7 @@ impl Store {
         if to.exists() {
             return Err(BackupError::Exists(to.to_owned()));
         }
-        let file = |error| BackupError::File(to.to_owned(), error);
+        let file = |error| file_failed(to, error);
         // An empty file is taken by SQLite as no file: its mode stays.
         create_private(to).map_err(file)?;
         let text = to.to_str().ok_or_else(|| {
@@ -69,7 +76,7 @@ pub async fn restore(path: &Path, from: &Path, kept_as: &str) -> Result<Option<P
     check(from).await?;
     let file = |path: &Path| {
         let path = path.to_owned();
-        move |error| BackupError::File(path, error)
+        move |error| BackupError::File { path, error }
     };
     // Beside its place: what follows is a rename, and a disk that is full is found out before it.
     let mut new = path.as_os_str().to_owned();
@@ -103,9 +110,12 @@ pub async fn restore(path: &Path, from: &Path, kept_as: &str) -> Result<Option<P
 
 /// Whether it is whole, ours, and not of a newer version.
 async fn check(from: &Path) -> Result<(), BackupError> {
-    let unfit = |what: &str| BackupError::Unfit(from.to_owned(), what.to_owned());
+    let unfit = |what| BackupError::Unfit {
+        path: from.to_owned(),
+        what,
+    };
     if let Err(error) = std::fs::metadata(from) {
-        return Err(BackupError::File(from.to_owned(), error));
+        return Err(file_failed(from, error));
     }
     let options = SqliteConnectOptions::new()
         .filename(from)
