@@ -40,7 +40,7 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    println!("ok      master key: {}", app.config.master_key_file.display());
+    println!("ok      master key: {}", app.config.master_key);
     let mut has_tables = false;
     match app.store.pending_migrations().await {
         Ok(pending) if pending.is_empty() => {
