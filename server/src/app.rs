@@ -251,6 +251,7 @@ fn net_config(config: &Config) -> Result<tandem_net::NetConfig, StartError> {
         extra_roots_pem: roots,
         allow_loopback: config.net.allow_loopback,
         allow_private: config.net.allow_private,
+        allow_networks: config.net.allow_networks.clone(),
         resolve: config.net.resolve.clone(),
         ..tandem_net::NetConfig::default()
     })

@@ -60,6 +60,7 @@ const KEYS: &[Key] = &[
     key("ews", "allowed_domains", Shape::List),
     key("net", "allow_loopback", Shape::Switch),
     key("net", "allow_private", Shape::Switch),
+    key("net", "allow_networks", Shape::List),
     key("net", "extra_roots", Shape::List),
     key("net", "resolve", Shape::List),
     key("outlook", "frame_ancestors", Shape::List),
@@ -160,6 +161,7 @@ struct RawEws {
 struct RawNet {
     allow_loopback: Option<bool>,
     allow_private: Option<bool>,
+    allow_networks: Option<Vec<String>>,
     extra_roots: Option<Vec<PathBuf>>,
     resolve: Option<Vec<String>>,
 }
@@ -300,6 +302,8 @@ pub struct EwsConfig {
 pub struct NetSettings {
     pub allow_loopback: bool,
     pub allow_private: bool,
+    /// Single networks, where not all private ones are allowed.
+    pub allow_networks: Vec<tandem_net::Network>,
     pub extra_roots: Vec<PathBuf>,
     pub resolve: Vec<(String, SocketAddr)>,
 }
@@ -894,9 +898,20 @@ fn net(raw: RawNet, found: &mut Findings) -> Option<NetSettings> {
     if raw.allow_loopback == Some(true) {
         found.limit("net.allow_loopback", "is on: meant for development, anyone who may name a mail server reaches this machine's own services");
     }
+    let mut allow_networks = Vec::new();
+    for text in raw.allow_networks.unwrap_or_default() {
+        match text.parse() {
+            Ok(network) => allow_networks.push(network),
+            Err(what) => {
+                found.fatal("net.allow_networks", format!("\"{text}\" {what}"));
+                whole = false;
+            }
+        }
+    }
     whole.then(|| NetSettings {
         allow_loopback: raw.allow_loopback.unwrap_or(false),
         allow_private: raw.allow_private.unwrap_or(false),
+        allow_networks,
         extra_roots,
         resolve,
     })
@@ -1175,6 +1190,17 @@ mod tests {
                 load_text(GOOD, &[("TANDEM_OUTLOOK_PREVIEW", wrong)]).is_err(),
                 "{wrong}"
             );
+        }
+    }
+
+    #[test]
+    fn networks_are_allowed_by_name() {
+        let of = |list| load_text(GOOD, &[("TANDEM_NET_ALLOW_NETWORKS", list)]);
+        let (config, _) = of("10.1.0.0/16, fd12:3456::/32").unwrap();
+        assert_eq!(config.net.allow_networks.len(), 2);
+        for wrong in ["10.1.0.0/40", "0.0.0.0/0", "mail.example.com"] {
+            let said = of(wrong).unwrap_err().to_string();
+            assert!(said.contains("net.allow_networks"), "{said}");
         }
     }
 

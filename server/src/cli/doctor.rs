@@ -139,7 +139,7 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
 fn unreached(kind: NetErrorKind) -> &'static str {
     match kind {
         NetErrorKind::NotAllowed => {
-            "is at an address that is refused (see net.allow_loopback, net.allow_private)"
+            "is at an address that is refused (see net.allow_networks, net.allow_private, net.allow_loopback)"
         }
         NetErrorKind::UnknownHost => "is not a known name",
         NetErrorKind::Certificate => "shows a certificate that is not trusted (see net.extra_roots)",
