@@ -46,8 +46,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use activation::{MailboxKey, MailboxSecret};
-pub use backup::{BackupError, restore};
 pub use audit::{AuditEntry, AuditFault, AuditHead, Audited};
+pub use backup::{BackupError, restore};
 pub use connections::ConnectionRow;
 pub use flows::{CodeRow, FlowRow};
 pub use grants::{GrantSecret, IdleGrant, Provider, RefreshTurn};
