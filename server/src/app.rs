@@ -51,6 +51,7 @@ pub struct Shared {
     pub stop: CancellationToken,
     /// This process, among all that share the database.
     pub worker: String,
+    vault: Arc<Vault>,
     token_key: [u8; 32],
 }
 
@@ -86,16 +87,29 @@ pub enum StartError {
 impl App {
     /// Opens the vault and the database, and brings the database up to date.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let app = Self::connect(config).await?;
-        app.store.migrate().await?;
-        Ok(app)
+        let vault = Arc::new(Vault::open_or_create(config.master_key.clone())?);
+        let store = Store::connect(config.database.expose_secret(), vault.clone()).await?;
+        store.migrate().await?;
+        let token_key = store
+            .token_key(&vault.first_token_key(), SystemClock.now())
+            .await?;
+        Self::with(config, vault, store, token_key)
     }
 
-    /// As [`App::start`], without touching the schema.
+    /// As [`App::start`], without touching the database: it serves nobody.
     pub async fn connect(config: Config) -> Result<Self, StartError> {
-        let vault = Arc::new(Vault::open_or_create(&config.master_key_file)?);
-        let token_key = vault.server_key("web tokens");
-        let store = Store::connect(config.database.expose_secret(), vault).await?;
+        let vault = Arc::new(Vault::open_or_create(config.master_key.clone())?);
+        let store = Store::connect(config.database.expose_secret(), vault.clone()).await?;
+        let token_key = vault.first_token_key();
+        Self::with(config, vault, store, token_key)
+    }
+
+    fn with(
+        config: Config,
+        vault: Arc<Vault>,
+        store: Store,
+        token_key: [u8; 32],
+    ) -> Result<Self, StartError> {
         let net = Net::new(&net_config(&config)?)?;
         // The configuration takes plain HTTP for hosts on this machine only.
         let plain = config
@@ -178,6 +192,7 @@ impl App {
             leptos,
             stop: CancellationToken::new(),
             worker,
+            vault,
             token_key,
             config,
         })))
@@ -186,6 +201,10 @@ impl App {
     /// 32 random bytes.
     pub fn random_32(&self) -> [u8; 32] {
         random_32(self.rng.as_ref())
+    }
+
+    pub fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// A MAC under this deployment's own key.
@@ -232,6 +251,7 @@ fn net_config(config: &Config) -> Result<tandem_net::NetConfig, StartError> {
         extra_roots_pem: roots,
         allow_loopback: config.net.allow_loopback,
         allow_private: config.net.allow_private,
+        allow_networks: config.net.allow_networks.clone(),
         resolve: config.net.resolve.clone(),
         ..tandem_net::NetConfig::default()
     })

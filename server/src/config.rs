@@ -8,7 +8,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tandem_mailbox::microsoft::Tenant;
+use tandem_store::Retention;
 use url::Url;
+
+use crate::vault::MasterKeySource;
 
 /// A key of the configuration: where it stands in the file, and how its variable is read.
 struct Key {
@@ -36,6 +39,8 @@ const KEYS: &[Key] = &[
     key("", "listen", Shape::Text),
     key("", "database", Shape::Text),
     key("", "master_key_file", Shape::Text),
+    key("", "master_key", Shape::Text),
+    key("", "master_key_command", Shape::Text),
     key("", "site_root", Shape::Text),
     key("", "log", Shape::Text),
     key("", "log_format", Shape::Text),
@@ -55,6 +60,7 @@ const KEYS: &[Key] = &[
     key("ews", "allowed_domains", Shape::List),
     key("net", "allow_loopback", Shape::Switch),
     key("net", "allow_private", Shape::Switch),
+    key("net", "allow_networks", Shape::List),
     key("net", "extra_roots", Shape::List),
     key("net", "resolve", Shape::List),
     key("outlook", "frame_ancestors", Shape::List),
@@ -72,6 +78,10 @@ const KEYS: &[Key] = &[
     key("tls", "self_signed", Shape::Switch),
     key("worker", "sessions", Shape::Number),
     key("worker", "lease_seconds", Shape::Number),
+    key("retention", "journal_days", Shape::Number),
+    key("retention", "sessions_days", Shape::Number),
+    key("retention", "audit_days", Shape::Number),
+    key("retention", "deactivated_days", Shape::Number),
 ];
 
 /// Variables of the same prefix that are not keys.
@@ -101,6 +111,8 @@ struct Raw {
     listen: Option<String>,
     database: Option<String>,
     master_key_file: Option<PathBuf>,
+    master_key: Option<SecretString>,
+    master_key_command: Option<String>,
     site_root: Option<PathBuf>,
     log: Option<String>,
     log_format: Option<String>,
@@ -113,6 +125,7 @@ struct Raw {
     mail: RawMail,
     tls: RawTls,
     worker: RawWorker,
+    retention: RawRetention,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,6 +161,7 @@ struct RawEws {
 struct RawNet {
     allow_loopback: Option<bool>,
     allow_private: Option<bool>,
+    allow_networks: Option<Vec<String>>,
     extra_roots: Option<Vec<PathBuf>>,
     resolve: Option<Vec<String>>,
 }
@@ -197,6 +211,15 @@ pub enum LogFormat {
     Json,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawRetention {
+    journal_days: Option<u32>,
+    sessions_days: Option<u32>,
+    audit_days: Option<u32>,
+    deactivated_days: Option<u32>,
+}
+
 /// The configuration, parsed. See the README for what each key means.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -205,7 +228,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `sqlite:PATH` or `postgres://…`, which may hold a password.
     pub database: SecretString,
-    pub master_key_file: PathBuf,
+    /// What opens the vault.
+    pub master_key: MasterKeySource,
+    /// Where files of this server's own making are kept.
+    pub state_folder: PathBuf,
     /// The folder that the web build wrote.
     pub site_root: PathBuf,
     /// A filter as of the `tracing` crate's `EnvFilter`.
@@ -226,6 +252,7 @@ pub struct Config {
     pub worker_sessions: usize,
     /// How long a connection is taken at a time; so long it waits after its process has died.
     pub worker_lease: Duration,
+    pub retention: Retention,
 }
 
 #[derive(Clone, Debug)]
@@ -275,6 +302,8 @@ pub struct EwsConfig {
 pub struct NetSettings {
     pub allow_loopback: bool,
     pub allow_private: bool,
+    /// Single networks, where not all private ones are allowed.
+    pub allow_networks: Vec<tandem_net::Network>,
     pub extra_roots: Vec<PathBuf>,
     pub resolve: Vec<(String, SocketAddr)>,
 }
@@ -557,6 +586,15 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
     if !(5..=3600).contains(&lease) {
         found.fatal("worker.lease_seconds", "must be between 5 and 3600");
     }
+    let retention = retention(&raw.retention, &mut found);
+    // Beside the master key's file even where the key comes from elsewhere.
+    let key_file = raw.master_key_file.clone().unwrap_or_else(|| "tandem.key".into());
+    let master_key = master_key(
+        raw.master_key_file,
+        raw.master_key,
+        raw.master_key_command,
+        &mut found,
+    );
     let Findings(problems) = found;
     match (public_url, listen, net, outlook) {
         (Some(public_url), Some(listen), Some(net), Some(outlook)) if problems.iter().all(|p| !p.fatal) => {
@@ -564,7 +602,8 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 public_url,
                 listen,
                 database: database.into(),
-                master_key_file: raw.master_key_file.unwrap_or_else(|| "tandem.key".into()),
+                master_key,
+                state_folder: key_file.parent().map(Path::to_owned).unwrap_or_default(),
                 site_root: raw.site_root.unwrap_or_else(|| "target/site".into()),
                 log: raw.log.unwrap_or_else(|| "info".into()),
                 log_format,
@@ -578,11 +617,60 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 tls,
                 worker_sessions: sessions as usize,
                 worker_lease: Duration::from_secs(lease.into()),
+                retention,
             };
             Ok((config, problems))
         }
         _ => Err(ConfigError(problems)),
     }
+}
+
+fn master_key(
+    file: Option<PathBuf>,
+    given: Option<SecretString>,
+    command: Option<String>,
+    found: &mut Findings,
+) -> MasterKeySource {
+    let sources = [file.is_some(), given.is_some(), command.is_some()];
+    if sources.into_iter().filter(|said| *said).count() > 1 {
+        found.fatal(
+            "master_key",
+            "has several sources: give one of master_key_file, master_key, master_key_command",
+        );
+    }
+    match (given, command) {
+        (Some(text), _) => MasterKeySource::Given(text),
+        (None, Some(line)) => MasterKeySource::Command(line),
+        (None, None) => MasterKeySource::File(file.unwrap_or_else(|| "tandem.key".into())),
+    }
+}
+
+fn retention(raw: &RawRetention, found: &mut Findings) -> Retention {
+    let usual = Retention::default();
+    let mut days = |key: &str, given: Option<u32>, usual: u32| {
+        let days = given.unwrap_or(usual);
+        if !(1..=3650).contains(&days) {
+            found.fatal(key, "must be between 1 and 3650 days");
+        }
+        days
+    };
+    let kept = Retention {
+        journal: days("retention.journal_days", raw.journal_days, usual.journal),
+        sessions: days("retention.sessions_days", raw.sessions_days, usual.sessions),
+        audit: days("retention.audit_days", raw.audit_days, usual.audit),
+        deactivated: days(
+            "retention.deactivated_days",
+            raw.deactivated_days,
+            usual.deactivated,
+        ),
+    };
+    if kept.journal > kept.sessions {
+        found.fatal(
+            "retention.journal_days",
+            "must not be more than retention.sessions_days: nobody could find what to undo",
+        );
+    }
+    kept
 }
 
 fn public_url(text: Option<&str>, found: &mut Findings) -> Option<Url> {
@@ -810,9 +898,20 @@ fn net(raw: RawNet, found: &mut Findings) -> Option<NetSettings> {
     if raw.allow_loopback == Some(true) {
         found.limit("net.allow_loopback", "is on: meant for development, anyone who may name a mail server reaches this machine's own services");
     }
+    let mut allow_networks = Vec::new();
+    for text in raw.allow_networks.unwrap_or_default() {
+        match text.parse() {
+            Ok(network) => allow_networks.push(network),
+            Err(what) => {
+                found.fatal("net.allow_networks", format!("\"{text}\" {what}"));
+                whole = false;
+            }
+        }
+    }
     whole.then(|| NetSettings {
         allow_loopback: raw.allow_loopback.unwrap_or(false),
         allow_private: raw.allow_private.unwrap_or(false),
+        allow_networks,
         extra_roots,
         resolve,
     })
@@ -1095,6 +1194,17 @@ mod tests {
     }
 
     #[test]
+    fn networks_are_allowed_by_name() {
+        let of = |list| load_text(GOOD, &[("TANDEM_NET_ALLOW_NETWORKS", list)]);
+        let (config, _) = of("10.1.0.0/16, fd12:3456::/32").unwrap();
+        assert_eq!(config.net.allow_networks.len(), 2);
+        for wrong in ["10.1.0.0/40", "0.0.0.0/0", "mail.example.com"] {
+            let said = of(wrong).unwrap_err().to_string();
+            assert!(said.contains("net.allow_networks"), "{said}");
+        }
+    }
+
+    #[test]
     fn nobody_may_sign_in_is_said() {
         let (_, problems) = load_text(GOOD, &[("TANDEM_SALESFORCE_ALLOWED_ORGS", "")]).unwrap();
         assert!(
@@ -1179,6 +1289,46 @@ mod tests {
             ("TANDEM_MAIL_PORT", "2525"),
         ];
         assert_eq!(load_text(GOOD, &here).unwrap().0.mail.unwrap().port, 2525);
+    }
+
+    #[test]
+    fn the_master_key_has_one_source() {
+        let of = |vars: &[(&str, &str)]| load_text(GOOD, vars).unwrap().0;
+        let (file, given, command) = (
+            ("TANDEM_MASTER_KEY_FILE", "/var/lib/tandem/key"),
+            ("TANDEM_MASTER_KEY", "geheim"),
+            ("TANDEM_MASTER_KEY_COMMAND", "kms decrypt"),
+        );
+        assert!(matches!(of(&[]).master_key, MasterKeySource::File(path) if path == Path::new("tandem.key")));
+        let config = of(&[file]);
+        assert_eq!(config.state_folder, Path::new("/var/lib/tandem"));
+        assert!(matches!(config.master_key, MasterKeySource::File(_)));
+        let config = of(&[given]);
+        assert!(!format!("{config:?}").contains("geheim"));
+        assert!(matches!(config.master_key, MasterKeySource::Given(_)));
+        assert!(matches!(of(&[command]).master_key, MasterKeySource::Command(line) if line == "kms decrypt"));
+        for two in [[file, given], [given, command], [file, command]] {
+            assert!(fatal(GOOD, &two).contains("master_key"), "{two:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_kept_for_days() {
+        let (config, _) = load_text(GOOD, &[("TANDEM_RETENTION_AUDIT_DAYS", "3")]).unwrap();
+        assert_eq!(
+            config.retention,
+            Retention {
+                audit: 3,
+                ..Retention::default()
+            }
+        );
+        for (key, wrong) in [
+            ("TANDEM_RETENTION_AUDIT_DAYS", "0"),
+            ("TANDEM_RETENTION_DEACTIVATED_DAYS", "4000"),
+            ("TANDEM_RETENTION_JOURNAL_DAYS", "91"),
+        ] {
+            assert!(fatal(GOOD, &[(key, wrong)]).contains("retention."), "{key}");
+        }
     }
 
     #[test]

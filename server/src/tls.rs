@@ -69,7 +69,7 @@ fn host(config: &Config) -> String {
 
 /// The file with key and certificate, and the one with the certificate alone: beside the master key.
 fn self_signed_files(config: &Config) -> (PathBuf, PathBuf) {
-    let folder = config.master_key_file.parent().unwrap_or(Path::new("."));
+    let folder = config.state_folder.as_path();
     let name = format!("tandem-tls-{}", host(config).replace(':', "-"));
     (
         folder.join(format!("{name}.key")),

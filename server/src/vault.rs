@@ -1,32 +1,45 @@
 //! Secrets at rest: XChaCha20-Poly1305, a data key per purpose wrapped by the master key.
 //!
-//! The master key lives in a file of its own (0600), never in the database: a stolen database opens nothing.
+//! Master keys come from outside of the database (see [`MasterKeySource`]): a stolen database opens nothing.
 //! Every ciphertext is bound to its row by the associated data, so that one cannot be moved to another row.
+//!
+//! There may be several master keys at a time. The first wraps, all of them unwrap: so a key is exchanged while servers
+//! run. One that meets a data key which none of its master keys unwraps asks the source again.
 
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+mod source;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use std::sync::{Mutex, PoisonError, RwLock};
+
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac as _};
 use secrecy::{ExposeSecret as _, SecretBox, SecretSlice};
 use sha2::Sha256;
 use tandem_store::{VaultError, WrappedKey};
-use tandem_sync::ports::Rng;
+use tandem_sync::ports::{Clock as _, Rng};
+use tandem_types::Timestamp;
 
-use crate::clock::SystemRng;
+use crate::clock::{SystemClock, SystemRng};
+
+pub use source::{MasterKeyError, MasterKeySource};
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 /// Version of the format of everything sealed here.
 const FORMAT: u8 = 1;
+/// A command may cost money and time: not more often than this, however many rows do not open.
+const ASK_AGAIN_SECONDS: i64 = 60;
 
-/// The master key, and what it can do.
+/// One master key.
+type MasterKey = SecretBox<[u8; KEY_BYTES]>;
+
+/// The master keys, and what they can do.
 pub struct Vault {
-    master: SecretBox<[u8; KEY_BYTES]>,
+    source: MasterKeySource,
+    /// Never empty; the first wraps.
+    ring: RwLock<Vec<MasterKey>>,
+    /// When the source was last asked in vain.
+    asked: Mutex<Option<Timestamp>>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -35,117 +48,156 @@ impl std::fmt::Debug for Vault {
     }
 }
 
-/// Why the master key cannot be had. For the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum MasterKeyError {
-    #[error("{path}: {source}")]
-    Io { path: String, source: std::io::Error },
-    #[error("{0} is not a master key: 32 bytes in base64 are expected. Restore it from your backup")]
-    Malformed(String),
-    #[error("{0} can be read by others than its owner: chmod 600 it")]
-    Readable(String),
-}
-
 impl Vault {
-    /// Reads the master key; makes the file on the first start.
+    /// Asks the source; a file is made on the first start.
     ///
     /// # Errors
-    /// A file that others can read is refused, as is one that holds no key.
-    pub fn open_or_create(path: &Path) -> Result<Self, MasterKeyError> {
-        match Self::open(path) {
-            Err(MasterKeyError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                match Self::create(path) {
-                    // Two processes started at once: the other one was first, its key counts.
-                    Err(MasterKeyError::Io { source, .. })
-                        if source.kind() == std::io::ErrorKind::AlreadyExists =>
-                    {
-                        Self::open(path)
-                    }
-                    made => made,
-                }
-            }
-            opened => opened,
-        }
+    /// A file that others can read is refused, as is a source that gives no key.
+    pub fn open_or_create(source: MasterKeySource) -> Result<Self, MasterKeyError> {
+        let ring = source.read_or_create()?;
+        Ok(Self::with(source, ring))
     }
 
-    /// Reads the master key.
+    /// Asks the source.
     ///
     /// # Errors
     /// As [`Vault::open_or_create`]; a missing file is an error too.
-    pub fn open(path: &Path) -> Result<Self, MasterKeyError> {
-        let name = || path.display().to_string();
-        let io = |source| MasterKeyError::Io { path: name(), source };
-        let file = std::fs::File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.permissions().mode() & 0o077 != 0 {
-            return Err(MasterKeyError::Readable(name()));
-        }
-        let mut text = String::new();
-        file.take(256).read_to_string(&mut text).map_err(io)?;
-        let bytes = BASE64
-            .decode(text.trim())
-            .map_err(|_| MasterKeyError::Malformed(name()))?;
-        let key: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| MasterKeyError::Malformed(name()))?;
-        Ok(Self {
-            master: SecretBox::new(Box::new(key)),
-        })
+    pub fn open(source: MasterKeySource) -> Result<Self, MasterKeyError> {
+        let ring = source.read()?;
+        Ok(Self::with(source, ring))
     }
 
-    fn create(path: &Path) -> Result<Self, MasterKeyError> {
-        let io = |source| MasterKeyError::Io {
-            path: path.display().to_string(),
+    fn with(source: MasterKeySource, ring: Vec<MasterKey>) -> Self {
+        Self {
             source,
-        };
-        let mut key = [0; KEY_BYTES];
-        SystemRng.fill(&mut key);
-        // Written beside and linked into place: a crash leaves no half key, and an existing key is never replaced.
-        // A name of its own each time: in a container every process has the same number.
-        let mut unique = [0; 8];
-        SystemRng.fill(&mut unique);
-        let draft = path.with_extension(format!("new-{:016x}", u64::from_be_bytes(unique)));
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)
-            .map_err(io)?;
-        let written = file
-            .write_all(format!("{}\n", BASE64.encode(key)).as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::hard_link(&draft, path));
-        let removed = std::fs::remove_file(&draft);
-        written.map_err(io)?;
-        removed.map_err(io)?;
-        // A key that a power failure forgets takes all that it has sealed with it.
-        let folder = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        std::fs::File::open(folder)
-            .and_then(|f| f.sync_all())
-            .map_err(io)?;
-        Ok(Self {
-            master: SecretBox::new(Box::new(key)),
-        })
+            ring: RwLock::new(ring),
+            asked: Mutex::new(None),
+        }
     }
 
-    /// A key for one purpose of the whole server (tokens that are signed, not stored).
-    pub fn server_key(&self, purpose: &str) -> [u8; 32] {
-        mac(self.master.expose_secret(), &["server", purpose])
+    pub const fn source(&self) -> &MasterKeySource {
+        &self.source
+    }
+
+    /// Puts a new key before those of the file: it wraps from now on, here and in every process that reads the file.
+    ///
+    /// # Errors
+    /// The source is no file, or it cannot be written; nothing has changed then.
+    pub fn add_master_key(&self) -> Result<(), MasterKeyError> {
+        self.source.add()?;
+        self.ask_source()
+    }
+
+    /// Leaves the first key alone in the file.
+    ///
+    /// # Errors
+    /// As [`Vault::add_master_key`].
+    pub fn drop_old_master_keys(&self) -> Result<(), MasterKeyError> {
+        self.source.keep_first()
+    }
+
+    /// How many master keys the source gives.
+    pub fn master_keys(&self) -> Result<usize, MasterKeyError> {
+        Ok(self.source.read()?.len())
+    }
+
+    /// Takes over what the source says now. Keys that it gives no longer still open in this process: a data key may be
+    /// on its way to the database.
+    fn ask_source(&self) -> Result<(), MasterKeyError> {
+        let mut fresh = self.source.read()?;
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        for known in ring.drain(..) {
+            if !fresh
+                .iter()
+                .any(|key| key.expose_secret() == known.expose_secret())
+            {
+                fresh.push(known);
+            }
+        }
+        *ring = fresh;
+        Ok(())
+    }
+
+    /// As [`Vault::ask_source`], if that can bring anything. Says whether to try again.
+    fn may_have_changed(&self) -> bool {
+        if !self.source.can_change() {
+            return false;
+        }
+        if !self.source.is_file() {
+            let now = SystemClock.now();
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            if asked.is_some_and(|then| now.seconds_since(then) < ASK_AGAIN_SECONDS) {
+                return false;
+            }
+            *asked = Some(now);
+        }
+        match self.ask_source() {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "the master keys are not read again");
+                false
+            }
+        }
+    }
+
+    /// What tokens that are signed, not stored, were signed with before that key stood in the database.
+    pub fn first_token_key(&self) -> [u8; 32] {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        // The oldest: a rotation that came first must not sign the users out.
+        let oldest = ring.last().map_or([0; KEY_BYTES], |key| *key.expose_secret());
+        mac(&oldest, &["server", "web tokens"])
+    }
+
+    /// The data key, and whether the first master key wraps it.
+    fn unwrap_known(
+        &self,
+        key: &WrappedKey,
+        aad: &str,
+    ) -> Result<(SecretBox<[u8; KEY_BYTES]>, bool), VaultError> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        for (n, master) in ring.iter().enumerate() {
+            if let Ok(plain) = open(master.expose_secret(), &format!("key:{aad}"), &key.0) {
+                let key: [u8; KEY_BYTES] = plain.try_into().map_err(|_| VaultError::Key)?;
+                return Ok((SecretBox::new(Box::new(key)), n == 0));
+            }
+        }
+        Err(VaultError::Key)
     }
 
     fn unwrap_key(&self, key: &WrappedKey, aad: &str) -> Result<SecretBox<[u8; KEY_BYTES]>, VaultError> {
-        let plain =
-            open(self.master.expose_secret(), &format!("key:{aad}"), &key.0).map_err(|_| VaultError::Key)?;
-        let key: [u8; KEY_BYTES] = plain.try_into().map_err(|_| VaultError::Key)?;
-        Ok(SecretBox::new(Box::new(key)))
+        match self.unwrap_known(key, aad) {
+            Err(VaultError::Key) if self.may_have_changed() => self.unwrap_known(key, aad),
+            known => known,
+        }
+        .map(|(key, _)| key)
+    }
+
+    fn wrap(&self, aad: &str, key: &[u8; KEY_BYTES]) -> Result<WrappedKey, VaultError> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        let master = ring.first().ok_or(VaultError::Key)?;
+        seal(master.expose_secret(), &format!("key:{aad}"), key).map(WrappedKey)
     }
 }
 
 impl tandem_store::Vault for Vault {
     fn new_data_key(&self, aad: &str) -> Result<WrappedKey, VaultError> {
+        // A key that is exchanged wraps nothing new. This is asked once in a connection's life.
+        if self.source.is_file()
+            && let Err(error) = self.ask_source()
+        {
+            tracing::error!(%error, "the master keys are not read again");
+        }
         let mut key = [0; KEY_BYTES];
         SystemRng.fill(&mut key);
-        seal(self.master.expose_secret(), &format!("key:{aad}"), &key).map(WrappedKey)
+        self.wrap(aad, &key)
+    }
+
+    fn rewrap(&self, key: &WrappedKey, aad: &str) -> Result<Option<WrappedKey>, VaultError> {
+        let (plain, current) = self.unwrap_known(key, aad)?;
+        if current {
+            return Ok(None);
+        }
+        self.wrap(aad, plain.expose_secret()).map(Some)
     }
 
     fn seal(&self, key: &WrappedKey, key_aad: &str, aad: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
@@ -220,80 +272,4 @@ fn open(key: &[u8; KEY_BYTES], aad: &str, sealed: &[u8]) -> Result<Vec<u8>, Vaul
 }
 
 #[cfg(test)]
-mod tests {
-    use tandem_store::Vault as _;
-
-    use super::*;
-
-    fn vault() -> (tempfile::TempDir, Vault) {
-        let dir = tempfile::tempdir().unwrap();
-        let vault = Vault::open_or_create(&dir.path().join("key")).unwrap();
-        (dir, vault)
-    }
-
-    #[test]
-    fn the_key_file_is_made_once_and_private() {
-        let (dir, first) = vault();
-        let path = dir.path().join("key");
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        let second = Vault::open_or_create(&path).unwrap();
-        assert_eq!(first.master.expose_secret(), second.master.expose_secret());
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_is_refused() {
-        let (dir, _) = vault();
-        let path = dir.path().join("key");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(Vault::open(&path), Err(MasterKeyError::Readable(_))));
-    }
-
-    #[test]
-    fn a_file_that_is_no_key_is_refused_and_kept() {
-        let (dir, _) = vault();
-        let path = dir.path().join("key");
-        std::fs::write(&path, "half").unwrap();
-        assert!(matches!(
-            Vault::open_or_create(&path),
-            Err(MasterKeyError::Malformed(_))
-        ));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "half");
-    }
-
-    #[test]
-    fn a_ciphertext_opens_only_in_its_row_and_with_its_key() {
-        let (_dir, vault) = vault();
-        let key = vault.new_data_key("connections/1/key").unwrap();
-        let sealed = vault.seal(&key, "connections/1/key", "a/1", b"secret").unwrap();
-        assert!(!sealed.windows(6).any(|w| w == b"secret"));
-        assert_eq!(
-            vault
-                .open(&key, "connections/1/key", "a/1", &sealed)
-                .unwrap()
-                .expose_secret(),
-            b"secret"
-        );
-        assert!(vault.open(&key, "connections/1/key", "a/2", &sealed).is_err());
-        assert!(vault.open(&key, "connections/2/key", "a/1", &sealed).is_err());
-        let other = vault.new_data_key("connections/1/key").unwrap();
-        assert!(vault.open(&other, "connections/1/key", "a/1", &sealed).is_err());
-        for at in 0..sealed.len() {
-            let mut bent = sealed.clone();
-            bent[at] ^= 1;
-            assert!(
-                vault.open(&key, "connections/1/key", "a/1", &bent).is_err(),
-                "byte {at}"
-            );
-        }
-        assert!(vault.open(&key, "connections/1/key", "a/1", &[]).is_err());
-    }
-
-    #[test]
-    fn parts_of_a_mac_cannot_run_into_each_other() {
-        assert_ne!(mac(b"k", &["ab", "c"]), mac(b"k", &["a", "bc"]));
-    }
-}
+mod tests;

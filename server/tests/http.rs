@@ -5,6 +5,9 @@
     reason = "a helper of a test that cannot go on fails the test"
 )]
 
+#[path = "http/tenancy.rs"]
+mod tenancy;
+
 use std::path::Path;
 use std::time::Duration;
 

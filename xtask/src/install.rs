@@ -85,6 +85,8 @@ pub(crate) fn python(layout: &Layout) -> Result<PathBuf> {
             "install",
             "--quiet",
             "--disable-pip-version-check",
+            // A file that was exchanged on its way, or at its source, is refused.
+            "--require-hashes",
             "--requirement",
         ])
         .arg(&pins))?;

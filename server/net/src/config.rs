@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::AddressPolicy;
+use crate::{AddressPolicy, Network};
 
 /// How the server reaches the outside.
 #[derive(Clone)]
@@ -15,6 +15,8 @@ pub struct NetConfig {
     pub allow_loopback: bool,
     /// Exchange often stands in the site's own network.
     pub allow_private: bool,
+    /// Single networks of the site's own, where not all private ones are allowed.
+    pub allow_networks: Vec<Network>,
     /// Host names with a fixed address, for development and tests. The address policy holds for them too. The port
     /// counts where the URL names none; 0 stands for the scheme's own.
     pub resolve: Vec<(String, SocketAddr)>,
@@ -28,6 +30,7 @@ impl NetConfig {
         AddressPolicy {
             loopback: self.allow_loopback,
             private: self.allow_private,
+            networks: self.allow_networks.clone(),
         }
     }
 }
@@ -39,6 +42,7 @@ impl Default for NetConfig {
             extra_roots_pem: Vec::new(),
             allow_loopback: false,
             allow_private: false,
+            allow_networks: Vec::new(),
             resolve: Vec::new(),
             services: Vec::new(),
             connect_timeout: Duration::from_secs(10),
@@ -53,6 +57,7 @@ impl fmt::Debug for NetConfig {
             .field("extra_roots_pem", &self.extra_roots_pem.len())
             .field("allow_loopback", &self.allow_loopback)
             .field("allow_private", &self.allow_private)
+            .field("allow_networks", &self.allow_networks)
             .field("resolve", &self.resolve)
             .field("services", &self.services)
             .field("connect_timeout", &self.connect_timeout)

@@ -16,7 +16,7 @@ mod request;
 mod resolver;
 mod services;
 
-pub use addresses::{AddressPolicy, is_allowed};
+pub use addresses::{AddressPolicy, Network, is_allowed};
 pub use client::{CountersSnapshot, Net};
 pub use config::NetConfig;
 pub use error::{NetError, NetErrorKind};

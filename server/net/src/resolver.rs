@@ -47,6 +47,12 @@ impl Resolver {
                 .map_err(|e| ResolveError::Unknown(e.to_string()))?
                 .collect(),
         };
+        self.allowed(all)
+    }
+
+    /// Those of an answer that may be connected to. Asked of the very addresses that are connected to next: between a
+    /// check and a connection there is no second answer that could be another.
+    fn allowed(&self, all: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ResolveError> {
         if all.is_empty() {
             return Err(ResolveError::Unknown("the answer is empty".to_owned()));
         }

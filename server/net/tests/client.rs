@@ -310,6 +310,58 @@ async fn loopback_is_refused_unless_the_configuration_allows_it() {
     assert_eq!(served.load(Ordering::SeqCst), 0);
 }
 
+/// A name with a public and an inner address: the second is what an attacker's name server answers later, or beside the
+/// first. Only what was resolved for this connection, and passed, is ever dialled.
+#[tokio::test]
+async fn a_name_that_turns_to_an_inner_address_gains_nothing() {
+    let served = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&served);
+    let inner = serve(Router::new().route(
+        "/",
+        get(move || {
+            seen.fetch_add(1, Ordering::SeqCst);
+            async { "reached" }
+        }),
+    ))
+    .await;
+    // Nobody answers there, and the policy has no objection to it.
+    let public: SocketAddr = "[2606:4700::1111]:9".parse().unwrap();
+    let name = "mail.contoso.example";
+    let net = Net::new(&NetConfig {
+        resolve: vec![(name.to_owned(), public), (name.to_owned(), inner)],
+        connect_timeout: Duration::from_millis(300),
+        ..NetConfig::default()
+    })
+    .unwrap();
+    let url = Url::parse(&format!("http://{name}:{}/", inner.port())).unwrap();
+    let error = net
+        .send(
+            Request::get(url.clone())
+                .schemes(Schemes::HttpToo)
+                .timeout(Duration::from_secs(2)),
+        )
+        .await
+        .unwrap_err();
+    assert!(!error.may_have_taken_effect(), "{error}");
+    assert_eq!(served.load(Ordering::SeqCst), 0, "the inner server was asked");
+    // And where a connection of one's own is opened.
+    let line = net.line(&url, Schemes::HttpToo, Duration::from_secs(2)).await;
+    assert!(line.is_err());
+    assert_eq!(served.load(Ordering::SeqCst), 0);
+    // The network named by the administrator: the same names lead there.
+    let net = Net::new(&NetConfig {
+        resolve: vec![(name.to_owned(), inner)],
+        allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..NetConfig::default()
+    })
+    .unwrap();
+    let answer = net
+        .send(Request::get(url).schemes(Schemes::HttpToo))
+        .await
+        .unwrap();
+    assert_eq!(answer.body, b"reached");
+}
+
 #[tokio::test]
 async fn fixed_addresses_lead_to_their_port() {
     let address = serve(Router::new().route("/", get(|| async { "here" }))).await;

@@ -24,14 +24,11 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) async fn backup(config: Config, args: BackupArgs) -> anyhow::Result<ExitCode> {
-    let key = config.master_key_file.clone();
+    let key = config.master_key.clone();
     let app = App::connect(config).await?;
     let bytes = app.store.backup(&args.file).await?;
     println!("{}: {bytes} bytes", args.file.display());
-    println!(
-        "It opens with the master key alone: keep a copy of {} too, and not beside it.",
-        key.display()
-    );
+    println!("It opens with the master key alone: keep a copy of {key} too, and not beside it.",);
     Ok(ExitCode::SUCCESS)
 }
 

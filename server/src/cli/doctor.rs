@@ -40,7 +40,7 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    println!("ok      master key: {}", app.config.master_key_file.display());
+    println!("ok      master key: {}", app.config.master_key);
     let mut has_tables = false;
     match app.store.pending_migrations().await {
         Ok(pending) if pending.is_empty() => {
@@ -139,7 +139,7 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
 fn unreached(kind: NetErrorKind) -> &'static str {
     match kind {
         NetErrorKind::NotAllowed => {
-            "is at an address that is refused (see net.allow_loopback, net.allow_private)"
+            "is at an address that is refused (see net.allow_networks, net.allow_private, net.allow_loopback)"
         }
         NetErrorKind::UnknownHost => "is not a known name",
         NetErrorKind::Certificate => "shows a certificate that is not trusted (see net.extra_roots)",

@@ -1,11 +1,13 @@
 //! The command line. One file per command.
 
+mod audit;
 mod backfill;
 mod backup;
 mod connection;
 mod doctor;
 mod healthcheck;
 mod issue;
+mod keys;
 mod log;
 mod migrate;
 mod org;
@@ -79,6 +81,12 @@ enum Command {
     /// What is synced, and how: for an organisation, or for one connection.
     #[command(subcommand)]
     Settings(settings::Command),
+    /// The master key, and the data keys that it wraps.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Who did what.
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 /// Runs the command line.
@@ -134,6 +142,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Salesforce(command) => salesforce::run(quiet(cli.config.as_ref())?, command).await,
         Command::Org(command) => org::run(quiet(cli.config.as_ref())?, command).await,
         Command::Settings(command) => settings::run(quiet(cli.config.as_ref())?, command).await,
+        Command::Keys(command) => keys::run(quiet(cli.config.as_ref())?, command).await,
+        Command::Audit(command) => audit::run(quiet(cli.config.as_ref())?, command).await,
     }
 }
 

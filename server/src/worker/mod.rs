@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_sync::ports::{Pick, Store as _};
+use tandem_types::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -33,6 +34,8 @@ pub async fn run(app: App) {
     let slots = Arc::new(Semaphore::new(app.config.worker_sessions));
     let mut sessions = JoinSet::new();
     let mut swept = app.clock.now();
+    // A server that is started anew every few minutes sweeps too.
+    sweep(&app, swept).await;
     sessions.spawn(mail::run(app.clone()));
     while !app.stop.is_cancelled() {
         while let Some(ended) = sessions.try_join_next() {
@@ -40,9 +43,7 @@ pub async fn run(app: App) {
         }
         if app.clock.now().seconds_since(swept) >= SWEEP_SECONDS {
             swept = app.clock.now();
-            if let Err(error) = app.store.sweep(swept).await {
-                tracing::warn!(%error, "old rows were not swept");
-            }
+            sweep(&app, swept).await;
             let app = app.clone();
             sessions.spawn(async move { renewal::idle(&app).await });
         }
@@ -85,6 +86,20 @@ pub async fn run(app: App) {
     }
     while let Some(ended) = sessions.join_next().await {
         report_panic(ended);
+    }
+}
+
+/// Deletes what is over, and tells the log how the audit log ends.
+async fn sweep(app: &App, now: Timestamp) {
+    match app.store.sweep(&app.config.retention, now).await {
+        Ok(swept) => tracing::debug!(?swept, "old rows"),
+        Err(error) => tracing::warn!(%error, "old rows were not swept"),
+    }
+    match app.store.audit_head_of_the_day(now).await {
+        // Kept where the database's owner cannot write, it shows that the last entries were cut off.
+        Ok(Some(head)) => tracing::info!(%head, "audit log"),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the audit log's head is not known"),
     }
 }
 

@@ -148,6 +148,8 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // A key that is shredded, and what it sealed, is overwritten in the file.
+            .pragma("secure_delete", "ON")
             .busy_timeout(BUSY);
         let write = within(
             SqlitePoolOptions::new()
@@ -183,6 +185,17 @@ impl Db {
                 write.close().await;
             }
             Self::Pg(pool) => pool.close().await,
+        }
+    }
+
+    /// Takes what was overwritten out of SQLite's second file as well, if no reader is in the way.
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite { write, .. } => {
+                let checkpoint = sqlx::query::<Sqlite>("PRAGMA wal_checkpoint(TRUNCATE)");
+                within(checkpoint.fetch_all(write)).await.map(|_| ())
+            }
+            Self::Pg(_) => Ok(()),
         }
     }
 

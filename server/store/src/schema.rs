@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "microsoft", include_str!("../migrations/0004_microsoft.sql")),
     (5, "mail", include_str!("../migrations/0005_mail.sql")),
     (6, "orders", include_str!("../migrations/0006_orders.sql")),
+    (7, "audit", include_str!("../migrations/0007_audit.sql")),
 ];
 
 /// The version that this binary makes.

@@ -5,7 +5,7 @@ use tandem_sync::ports::{HashKey, StoreError};
 use tandem_types::{ConnectionId, OrgId, Timestamp};
 
 use crate::db::vals;
-use crate::{Store, VaultError, WrappedKey};
+use crate::{Store, Vault, VaultError, WrappedKey};
 
 /// A wrapped key together with the place that it is bound to.
 #[derive(Clone, Debug)]
@@ -39,11 +39,17 @@ impl DataKey {
         }
     }
 
-    fn server(wrapped: WrappedKey) -> Self {
+    /// Seals what belongs to no connection; keys the audit log.
+    pub(crate) fn server(wrapped: Vec<u8>) -> Self {
         Self {
-            wrapped,
+            wrapped: WrappedKey(wrapped),
             aad: SERVER_KEY.to_owned(),
         }
+    }
+
+    /// This key under the present master key; `None`: it is already.
+    pub(crate) fn rewrapped(&self, vault: &dyn Vault) -> Result<Option<Vec<u8>>, VaultError> {
+        Ok(vault.rewrap(&self.wrapped, &self.aad)?.map(|key| key.0))
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -102,7 +108,7 @@ impl Store {
                     .map(WrappedKey)
             })
             .await?;
-        Ok(DataKey::server(wrapped.clone()))
+        Ok(DataKey::server(wrapped.0.clone()))
     }
 
     pub(crate) fn seal(&self, key: &DataKey, aad: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -134,6 +140,42 @@ impl Store {
             .derive(&journal.wrapped, &journal.aad, "base-hash")
             .map(HashKey)
             .map_err(unsealed)
+    }
+
+    /// What the entries of the audit log are chained with.
+    pub(crate) async fn audit_key(&self, now: Timestamp) -> Result<[u8; 32], StoreError> {
+        let key = self.server_key(now).await?;
+        self.vault
+            .derive(&key.wrapped, &key.aad, "audit-chain")
+            .map_err(unsealed)
+    }
+
+    /// What signs the tokens that are not stored; `first` where there is none yet. It stays the same whatever master key
+    /// wraps the data keys.
+    pub async fn token_key(&self, first: &[u8; 32], now: Timestamp) -> Result<[u8; 32], StoreError> {
+        let key = self.server_key(now).await?;
+        let aad = "server_keys/web_tokens/wrapped";
+        let sealed = self.seal(&key, aad, first)?;
+        self.db
+            .exec(
+                "INSERT INTO server_keys (id, wrapped, created_at) VALUES ('web_tokens', $1, $2) \
+                 ON CONFLICT (id) DO NOTHING",
+                vals![sealed, now],
+            )
+            .await?;
+        let row = self
+            .db
+            .row(
+                "SELECT wrapped FROM server_keys WHERE id = 'web_tokens'",
+                Vec::new(),
+            )
+            .await?
+            .ok_or(StoreError::NotFound("token key"))?;
+        let plain = self.unseal(&key, aad, &row.blob("wrapped")?)?;
+        plain
+            .expose_secret()
+            .try_into()
+            .map_err(|_| StoreError::Corrupt("the token key has not 32 bytes".to_owned()))
     }
 
     pub(crate) fn claim_hash_key(&self, claims: &DataKey) -> Result<HashKey, StoreError> {

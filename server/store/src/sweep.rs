@@ -1,14 +1,37 @@
-use tandem_types::Timestamp;
+use tandem_types::{ConnectionId, Timestamp};
 
 use crate::db::vals;
 use crate::trials::TRIALS_SECONDS;
 use crate::{Store, StoreError};
 
 const DAY: i64 = 86_400;
-const SESSIONS_DAYS: i64 = 90;
-const JOURNAL_DAYS: i64 = 30;
 /// What no session could carry out by then is not wanted any more.
 const ORDERS_DAYS: i64 = 7;
+/// Connections that are forgotten in one sweep; the next goes on.
+const FORGET: u32 = 200;
+
+/// How long what is over is kept, in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Old values, sealed: as long an undo is possible.
+    pub journal: u32,
+    /// What sessions did, in numbers.
+    pub sessions: u32,
+    pub audit: u32,
+    /// After a deactivation: journal, issues and links, and the key that sealed and hashed them.
+    pub deactivated: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            journal: 30,
+            sessions: 90,
+            audit: 400,
+            deactivated: 30,
+        }
+    }
+}
 
 /// What a sweep deleted, in rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,12 +40,19 @@ pub struct Swept {
     pub expired: u64,
     pub sessions: u64,
     pub journal: u64,
+    pub audit: u64,
+    /// Deactivated connections whose second key was shredded.
+    pub forgotten: u64,
+}
+
+fn before(now: Timestamp, days: u32) -> Timestamp {
+    now.plus_seconds(-i64::from(days) * DAY)
 }
 
 impl Store {
-    /// Deletes what is over: sign-ins, codes, tickets, web sessions, trials; sessions after 90 days, the journal after
-    /// 30. Safe at any time, in any process.
-    pub async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+    /// Deletes what is over: sign-ins, codes, tickets, web sessions, trials; and what has been kept for long enough.
+    /// Safe at any time, in any process.
+    pub async fn sweep(&self, keep: &Retention, now: Timestamp) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
         for sql in [
             "DELETE FROM flows WHERE expires_at <= $1",
@@ -51,16 +81,63 @@ impl Store {
             .db
             .exec(
                 "DELETE FROM sessions WHERE started_at < $1 AND ended_at IS NOT NULL",
-                vals![now.plus_seconds(-SESSIONS_DAYS * DAY)],
+                vals![before(now, keep.sessions)],
             )
             .await?;
         swept.journal = self
             .db
             .exec(
                 "DELETE FROM journal WHERE at < $1",
-                vals![now.plus_seconds(-JOURNAL_DAYS * DAY)],
+                vals![before(now, keep.journal)],
             )
             .await?;
+        swept.audit = self.sweep_audit(before(now, keep.audit), now).await?;
+        let over = self
+            .db
+            .rows(
+                "SELECT id FROM connections WHERE state = 'deactivated' AND pair <> '' AND updated_at < $1 \
+                 ORDER BY updated_at LIMIT $2",
+                vals![before(now, keep.deactivated), FORGET],
+            )
+            .await?;
+        for row in &over {
+            let id = row.parsed("id")?;
+            if self.forget(&id, before(now, keep.deactivated), now).await? {
+                swept.forgotten += 1;
+            }
+        }
+        self.db.settle().await?;
         Ok(swept)
+    }
+
+    /// Shreds the second key of a connection that was deactivated before `before`, with all that it sealed and hashed:
+    /// a later activation begins as the first one did.
+    async fn forget(&self, id: &ConnectionId, before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+        let fresh = self.new_journal_key(id)?;
+        let mut tx = self.db.begin().await?;
+        let changed = tx
+            .exec(
+                "UPDATE connections SET journal_key = $3, pair = '', mailbox_cursor = NULL, crm_cursor = NULL, \
+                 last_full = NULL, first_round_done = 0, last_success = NULL, last_moved = NULL, backfill = NULL, \
+                 activated_at = NULL, fence = fence + 1, updated_at = $4 \
+                 WHERE id = $1 AND state = 'deactivated' AND updated_at < $2",
+                vals![id, before, fresh.into_bytes(), now],
+            )
+            .await?;
+        // Activated again meanwhile.
+        if changed == 0 {
+            return Ok(false);
+        }
+        for sql in [
+            "DELETE FROM journal WHERE connection_id = $1",
+            "DELETE FROM issues WHERE connection_id = $1",
+            "DELETE FROM orders WHERE connection_id = $1",
+            "DELETE FROM links WHERE connection_id = $1",
+            "DELETE FROM mailboxes WHERE connection_id = $1",
+        ] {
+            tx.exec(sql, vals![id]).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 }

@@ -81,6 +81,25 @@ async fn on(cluster: Arc<Cluster>) -> Database {
     Database { url, cluster }
 }
 
+impl Database {
+    /// What `pg_dump` writes of it.
+    ///
+    /// # Errors
+    /// `pg_dump` does not start, or fails; what it said.
+    pub fn dump(&self) -> Result<Vec<u8>, String> {
+        let dumped = self
+            .cluster
+            .command("pg_dump")
+            .arg(&self.url)
+            .output()
+            .map_err(|e| format!("pg_dump: {e}"))?;
+        if !dumped.status.success() {
+            return Err(String::from_utf8_lossy(&dumped.stderr).into_owned());
+        }
+        Ok(dumped.stdout)
+    }
+}
+
 impl Cluster {
     /// The server that this process has running, or a new one.
     fn shared() -> Result<Arc<Self>, String> {

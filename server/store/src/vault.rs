@@ -10,6 +10,9 @@ pub trait Vault: Send + Sync {
     /// A new random key, wrapped by the master key and bound to `aad`.
     fn new_data_key(&self, aad: &str) -> Result<WrappedKey, VaultError>;
 
+    /// The same data key under the present master key; `None`: it is already. What it seals and derives stays the same.
+    fn rewrap(&self, key: &WrappedKey, aad: &str) -> Result<Option<WrappedKey>, VaultError>;
+
     /// Encrypts and authenticates `plain`, bound to `aad`. Sealing the same twice gives two ciphertexts.
     fn seal(&self, key: &WrappedKey, key_aad: &str, aad: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError>;
 
@@ -25,7 +28,7 @@ pub trait Vault: Send + Sync {
     fn derive(&self, key: &WrappedKey, key_aad: &str, purpose: &str) -> Result<[u8; 32], VaultError>;
 }
 
-/// A data key as it is stored: ciphertext, with the master key's id in front if the vault has several.
+/// A data key as it is stored: ciphertext.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WrappedKey(pub Vec<u8>);
 

@@ -24,6 +24,11 @@ async fn opened(url: &str, master: u8) -> Store {
     Store::connect(url, TestVault::new(master)).await.unwrap()
 }
 
+/// The second master key, with the first behind it.
+async fn both(url: &str) -> Store {
+    Store::connect(url, TestVault::after(2, 1)).await.unwrap()
+}
+
 fn desk(store: Store, url: String) -> Arc<dyn Desk> {
     Arc::new(SqlDesk {
         store,
@@ -120,6 +125,17 @@ macro_rules! repo_cases {
                     let Some(database) = testing::postgres().await else { return };
                     cases::repos::an_older_database_is_brought_up(opened(&database.url, 1).await).await;
                 };
+                data_keys_are_wrapped_anew => async {
+                    let Some((store, database)) = postgres_store().await else { return };
+                    let url = &database.url;
+                    cases::keys::data_keys_are_wrapped_anew(store, both(url).await, opened(url, 2).await).await;
+                };
+                a_dump_is_useless_without_the_master_key => async {
+                    let Some((store, database)) = postgres_store().await else { return };
+                    let stranger = opened(&database.url, 2).await;
+                    let read = || async { database.dump().unwrap() };
+                    cases::keys::a_backup_is_useless_without_the_master_key(store, stranger, read).await;
+                };
                 the_masters_key_is_needed => async {
                     let Some((store, database)) = postgres_store().await else { return };
                     cases::repos::the_masters_key_is_needed(store, opened(&database.url, 2).await).await;
@@ -197,7 +213,46 @@ repo_cases![
     a_mailbox_changes_its_salesforce_user,
     troubles_are_told_once,
     an_order_stands_until_it_is_done,
+    a_forgotten_connection_begins_anew,
+    audit_is_a_chain_while_many_write,
+    an_audit_entry_is_changed_or_taken_away,
+    audit_is_swept_from_its_beginning,
+    tokens_have_one_key,
 ];
+
+#[tokio::test]
+async fn sqlite_data_keys_are_wrapped_anew() {
+    let (store, dir) = common::sqlite().await;
+    let url = common::sqlite_url(&dir);
+    cases::keys::data_keys_are_wrapped_anew(store, both(&url).await, opened(&url, 2).await).await;
+}
+
+#[tokio::test]
+async fn a_sqlite_file_is_useless_without_the_master_key() {
+    let (store, dir) = common::sqlite().await;
+    let stranger = opened(&common::sqlite_url(&dir), 2).await;
+    let read = || async {
+        let mut all = Vec::new();
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            all.extend(std::fs::read(file.unwrap().path()).unwrap());
+        }
+        all
+    };
+    cases::keys::a_backup_is_useless_without_the_master_key(store, stranger, read).await;
+}
+
+#[tokio::test]
+async fn what_is_shredded_leaves_the_sqlite_file() {
+    let (store, dir) = common::sqlite().await;
+    cases::keys::what_is_shredded_leaves_the_file(store, || async {
+        let mut all = Vec::new();
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            all.extend(std::fs::read(file.unwrap().path()).unwrap());
+        }
+        all
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn sqlite_the_masters_key_is_needed() {

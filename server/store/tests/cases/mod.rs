@@ -1,3 +1,4 @@
+pub(crate) mod keys;
 pub(crate) mod outages;
 pub(crate) mod port;
 pub(crate) mod repos;

@@ -133,7 +133,8 @@ async fn an_empty_database_says_what_it_needs() {
             "0003 org_pass",
             "0004 microsoft",
             "0005 mail",
-            "0006 orders"
+            "0006 orders",
+            "0007 audit"
         ]
     );
     unavailable(store.health().await);
@@ -255,7 +256,8 @@ async fn postgres_goes_away_and_comes_back() {
             "0003 org_pass",
             "0004 microsoft",
             "0005 mail",
-            "0006 orders"
+            "0006 orders",
+            "0007 audit"
         ]
     );
     store.migrate().await.unwrap();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tandem_store::{
-    CodeRow, FlowRow, GrantSecret, IssuePick, NewUser, Provider, RefreshTurn, Store, StoreError, Trouble,
-    WaitingSignIn, WebSession, WebSessionNew,
+    CodeRow, FlowRow, GrantSecret, IssuePick, NewUser, Provider, RefreshTurn, Retention, Store, StoreError,
+    Trouble, WaitingSignIn, WebSession, WebSessionNew,
 };
 use tandem_sync::BaseHash;
 use tandem_sync::model::{ItemId, LinkKey};
@@ -21,7 +21,13 @@ use crate::common::{
     org, secret, user,
 };
 
-async fn connected(store: &Store, n: u64) {
+/// As the list of the contract finds them.
+pub(crate) use super::keys::{
+    a_forgotten_connection_begins_anew, an_audit_entry_is_changed_or_taken_away,
+    audit_is_a_chain_while_many_write, audit_is_swept_from_its_beginning, tokens_have_one_key,
+};
+
+pub(crate) async fn connected(store: &Store, n: u64) {
     store.upsert_user(&new_user(1, n), T0).await.unwrap();
     store.ensure_connection(&user(n), cid(n), T0).await.unwrap();
     store
@@ -35,7 +41,7 @@ async fn connected(store: &Store, n: u64) {
         .unwrap();
 }
 
-fn corrupt<T>(result: Result<T, StoreError>) {
+pub(crate) fn corrupt<T>(result: Result<T, StoreError>) {
     match result {
         Err(StoreError::Corrupt(_)) => {}
         Err(other) => panic!("{other:?}"),
@@ -827,10 +833,10 @@ pub(crate) async fn a_sweep_takes_what_is_over(store: Store) {
     store.record_trial("old", now.plus_seconds(-900)).await.unwrap();
     store.record_trial("new", now.plus_seconds(-899)).await.unwrap();
 
-    let swept = store.sweep(now).await.unwrap();
+    let swept = store.sweep(&Retention::default(), now).await.unwrap();
     assert_eq!((swept.expired, swept.sessions, swept.journal), (5, 1, 3));
     assert_eq!(
-        store.sweep(now).await.unwrap(),
+        store.sweep(&Retention::default(), now).await.unwrap(),
         tandem_store::Swept::default(),
         "nothing is left to take"
     );
@@ -1369,7 +1375,8 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
             "0003 org_pass",
             "0004 microsoft",
             "0005 mail",
-            "0006 orders"
+            "0006 orders",
+            "0007 audit"
         ]
     );
     let sealed = blob(9);
@@ -1698,7 +1705,10 @@ pub(crate) async fn a_sign_in_waits_for_its_pane(store: Store) {
             .unwrap()
             .is_none()
     );
-    assert_eq!(store.sweep(at(120)).await.unwrap().expired, 1);
+    assert_eq!(
+        store.sweep(&Retention::default(), at(120)).await.unwrap().expired,
+        1
+    );
     // The later one is meant.
     put(10).await;
     put(60).await;
@@ -1878,9 +1888,9 @@ pub(crate) async fn an_order_stands_until_it_is_done(store: Store) {
         .put_order(&id, &item(199), &order("b"), at(6))
         .await
         .unwrap();
-    store.sweep(at(6 * 86_400)).await.unwrap();
+    store.sweep(&Retention::default(), at(6 * 86_400)).await.unwrap();
     assert_eq!(store.orders(&id).await.unwrap().len(), 200);
-    store.sweep(at(8 * 86_400)).await.unwrap();
+    store.sweep(&Retention::default(), at(8 * 86_400)).await.unwrap();
     assert_eq!(store.orders(&id).await.unwrap(), []);
 
     store.deactivate(&id, at(9)).await.unwrap();

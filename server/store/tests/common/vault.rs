@@ -12,6 +12,8 @@ use tandem_store::{Vault, VaultError, WrappedKey};
 #[derive(Debug)]
 pub(crate) struct TestVault {
     master: [u8; 32],
+    /// Opens, and wraps nothing.
+    old: Option<[u8; 32]>,
     next: AtomicU64,
 }
 
@@ -19,6 +21,16 @@ impl TestVault {
     pub(crate) fn new(master: u8) -> Arc<Self> {
         Arc::new(Self {
             master: [master; 32],
+            old: None,
+            next: AtomicU64::new(1),
+        })
+    }
+
+    /// With the key of another one behind its own.
+    pub(crate) fn after(master: u8, old: u8) -> Arc<Self> {
+        Arc::new(Self {
+            master: [master; 32],
+            old: Some([old; 32]),
             next: AtomicU64::new(1),
         })
     }
@@ -60,6 +72,7 @@ impl TestVault {
 
     fn unwrap_key(&self, key: &WrappedKey, aad: &str) -> Result<SecretSlice<u8>, VaultError> {
         Self::decrypt(&self.master, aad, &key.0)
+            .or_else(|| Self::decrypt(&self.old?, aad, &key.0))
             .map(SecretSlice::from)
             .ok_or(VaultError::Key)
     }
@@ -69,6 +82,16 @@ impl Vault for TestVault {
     fn new_data_key(&self, aad: &str) -> Result<WrappedKey, VaultError> {
         let key: [u8; 32] = self.fresh();
         self.encrypt(&self.master, aad, &key).map(WrappedKey)
+    }
+
+    fn rewrap(&self, key: &WrappedKey, aad: &str) -> Result<Option<WrappedKey>, VaultError> {
+        if Self::decrypt(&self.master, aad, &key.0).is_some() {
+            return Ok(None);
+        }
+        let plain = self.unwrap_key(key, aad)?;
+        self.encrypt(&self.master, aad, plain.expose_secret())
+            .map(WrappedKey)
+            .map(Some)
     }
 
     fn seal(&self, key: &WrappedKey, key_aad: &str, aad: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
