@@ -13,10 +13,10 @@ pub enum BackupError {
     NotSqlite,
     #[error("{} exists already; nothing was written", .0.display())]
     Exists(PathBuf),
-    #[error("{}: {1}", .0.display())]
+    #[error("{}: {}", .0.display(), .1)]
     File(PathBuf, std::io::Error),
     /// Also: another version's, damaged.
-    #[error("{} is no backup that this version can take: {1}", .0.display())]
+    #[error("{} is no backup that this version can take: {}", .0.display(), .1)]
     Unfit(PathBuf, String),
     #[error("{} is in use: end the server first", .0.display())]
     InUse(PathBuf),
