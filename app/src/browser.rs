@@ -110,6 +110,7 @@ async fn send(
         return false;
     }
     dom::empty("alerts");
+    dom::empty("saved");
     let pressed = clicks::press(by.as_ref());
     let page = dom::page().and_then(|page| page.get_attribute("data-page"));
     let showing = item::showing();

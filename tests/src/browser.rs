@@ -185,6 +185,23 @@ impl Chrome {
         .await
     }
 
+    /// Presses the first element of that CSS selector whose text contains `text`.
+    pub async fn press_containing(&self, selector: &str, text: &str) -> Result<()> {
+        self.until(&format!("{selector} with \"{text}\""), || async {
+            for found in self.client.find_all(Locator::Css(selector)).await? {
+                if found.text().await?.contains(text) {
+                    return match found.click().await {
+                        Ok(()) => Ok(Some(())),
+                        Err(error) if not_pressed(&error) => Ok(None),
+                        Err(error) => Err(error),
+                    };
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
     /// Replaces what stands in the field with this label.
     pub async fn fill(&self, label: &str, text: &str) -> Result<()> {
         let field = self.field(label).await?;

@@ -10,6 +10,7 @@ pub mod foreign;
 pub mod frame;
 pub mod gallery;
 pub mod http;
+pub mod keys;
 pub mod ledger;
 pub mod manifest;
 pub mod office;

@@ -210,6 +210,58 @@ impl Pane {
         Ok(serde_json::from_value(self.ask(&script).await?)?)
     }
 
+    /// Does something in the page around the pane, and goes back into the pane.
+    pub async fn outside<T>(&self, work: impl AsyncFnOnce(&Chrome) -> Result<T>) -> Result<T> {
+        self.chrome.leave_frames().await?;
+        let done = work(&self.chrome).await?;
+        self.chrome.enter_pane().await?;
+        Ok(done)
+    }
+
+    /// In the preview: opens the message of that subject, and waits until the panel is about it and has all that a
+    /// provider says.
+    pub async fn open_mail(&self, subject: &str) -> Result<()> {
+        self.outside(async |chrome| chrome.press_containing(".list li a", subject).await)
+            .await?;
+        self.panel_is(subject).await
+    }
+
+    /// Waits until the panel is about the item of that subject, and whole. A pane that is not pinned is loaded anew.
+    pub async fn panel_is(&self, subject: &str) -> Result<()> {
+        let script = "const item = document.getElementById('item'); if (!item) return null; \
+             const line = item.querySelector('#item-subject'); \
+             return [line && line.innerText, !item.querySelector('#item-rest')]";
+        self.chrome
+            .until(&format!("the panel of \"{subject}\""), || async {
+                // The frame may be loading.
+                let look = async {
+                    self.chrome.leave_frames().await?;
+                    self.chrome.enter_pane().await?;
+                    self.ask(script).await
+                };
+                let told = look.await.unwrap_or_default();
+                Ok((told == serde_json::json!([subject, true])).then_some(()))
+            })
+            .await
+    }
+
+    /// Nothing is wider than the frame: nobody scrolls sideways in a sidebar.
+    pub async fn fits(&self, what: &str) -> Result<()> {
+        for width in WIDTHS {
+            self.outside(async |_| self.width(width).await).await?;
+            self.is_no_wider(&format!("{what}, {width} px")).await?;
+        }
+        self.outside(async |_| self.width(WIDTH).await).await
+    }
+
+    async fn is_no_wider(&self, what: &str) -> Result<()> {
+        let wide = self
+            .ask("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            .await?;
+        ensure!(wide == 0, "the pane is {wide} px wider than its frame: {what}");
+        Ok(())
+    }
+
     /// Saves what the pane shows at 320 and at 450 pixels.
     pub async fn picture(&self, name: &str) -> Result<[PathBuf; 2]> {
         self.chrome.leave_frames().await?;
@@ -225,11 +277,7 @@ impl Pane {
         }
         self.width(WIDTH).await?;
         self.chrome.enter_pane().await?;
-        // No line is wider than the frame: nobody scrolls sideways in a sidebar.
-        let wide = self
-            .ask("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            .await?;
-        ensure!(wide == 0, "the pane is {wide} px wider than its frame: {name}");
+        self.is_no_wider(name).await?;
         paths.try_into().ok().context("two widths")
     }
 

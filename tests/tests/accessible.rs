@@ -6,8 +6,7 @@ use serde_json::Value;
 use tandem_tests::Chrome;
 use tandem_tests::axe::{Axe, Look};
 use tandem_tests::browser::Options;
-use tandem_tests::gallery::Gallery;
-use tandem_types::{ItemKind, OpenAttachment, OpenItem, OpenMode, OpenPerson, PersonRole};
+use tandem_tests::gallery::{Gallery, mail};
 use url::Url;
 
 /// The narrowest sidebar, in CSS pixels.
@@ -88,41 +87,6 @@ async fn axe_finds_nothing_in_any_state() -> Result<()> {
     chrome.close().await
 }
 
-/// A mail that is read, as Office.js tells of it.
-fn mail() -> OpenItem {
-    let person = |address: &str, name: &str, role| OpenPerson {
-        address: address.to_owned(),
-        name: name.to_owned(),
-        role,
-    };
-    OpenItem {
-        kind: ItemKind::Email,
-        mode: OpenMode::Read,
-        id: Some("AAMkAD=".to_owned()),
-        rest_id: None,
-        message_id: Some("<1@northwind.example>".to_owned()),
-        conversation: None,
-        mailbox: "nina@contoso.example".to_owned(),
-        owner: None,
-        subject: "Angebot für die Donaudampfschifffahrtsgesellschaft 2027".to_owned(),
-        people: vec![
-            person("ada@northwind.example", "Ada Lind", PersonRole::From),
-            person("bo@fabrikam.example", "Bo Ek", PersonRole::Cc),
-        ],
-        start: None,
-        end: None,
-        series: false,
-        marked: false,
-        attachments: vec![OpenAttachment {
-            id: "file-1".to_owned(),
-            name: "Angebot_Donaudampfschifffahrt_endgültig_2.pdf".to_owned(),
-            size: 48_213,
-            inline: false,
-        }],
-        text: None,
-    }
-}
-
 #[tokio::test]
 async fn axe_finds_nothing_beside_an_open_mail() -> Result<()> {
     let axe = Axe::load()?;
@@ -133,18 +97,7 @@ async fn axe_finds_nothing_beside_an_open_mail() -> Result<()> {
         let mut url = gallery.page("/state/in-step")?;
         url.query_pairs_mut().append_pair("lang", lang);
         open(&chrome, &url).await?;
-        // As the pane's script asks for it, without an Outlook around.
-        let script = "const [item, lang, done] = arguments; fetch('/api/item_whole', { method: 'POST', \
-             headers: { 'tandem-page': 'pane', 'accept-language': lang, \
-                 'content-type': 'application/x-www-form-urlencoded' }, \
-             body: new URLSearchParams({ item }).toString() }).then((r) => r.text()).then((html) => { \
-             document.getElementById('tandem').innerHTML = html; done(html.length) })";
-        let item = serde_json::to_string(&mail())?;
-        chrome
-            .client
-            .execute_async(script, vec![item.into(), lang.into()])
-            .await?;
-        chrome.css("#item").await?;
+        gallery.show_item(&chrome, &mail(), lang).await?;
         unfold(&chrome).await?;
         for (name, media, look) in [
             ("light", LIGHT, Look::All),

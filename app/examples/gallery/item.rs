@@ -13,7 +13,7 @@ use crate::states::{Fake, NOW};
 pub(crate) fn record(object: &str, id: &str, name: &str, line: &str) -> RecordView {
     let field = |api: &str, value: &str| FieldView {
         api: api.to_owned(),
-        label: api.to_owned(),
+        label: if api == "MobilePhone" { "Mobile" } else { api }.to_owned(),
         value: value.to_owned(),
         editable: true,
     };
@@ -25,20 +25,21 @@ pub(crate) fn record(object: &str, id: &str, name: &str, line: &str) -> RecordVi
             url: format!("https://acme.my.salesforce.com/{id}"),
         },
         line: line.to_owned(),
-        fields: vec![
-            field("Title", "Head of Purchasing"),
-            field("Phone", "+49 30 5550100"),
-        ],
+        fields: match object {
+            "Account" => vec![field("Industry", "Energy"), field("Website", "northwind.example")],
+            "Opportunity" => vec![field("Stage", "Negotiation"), field("Amount", "40,000")],
+            _ => vec![
+                field("Title", "Head of Purchasing"),
+                field("Phone", "+49 30 5550100"),
+                field("MobilePhone", ""),
+                field("Email", "ada@northwind.example"),
+            ],
+        },
     }
 }
 
 fn ada() -> RecordView {
-    record(
-        "Contact",
-        "003000000000001AAA",
-        "Ada Lind",
-        "Head of Purchasing · Northwind",
-    )
+    record("Contact", "003000000000001AAA", "Ada Lind", "Northwind")
 }
 
 fn account() -> RecordView {

@@ -205,7 +205,7 @@ pub const DAY: Words = Words::new("Day", "Tag");
 pub const WELL: Words = Words::new("Done", "Gelungen");
 pub const BADLY: Words = Words::new("Not done", "Nicht gelungen");
 pub const WRITTEN: Words = Words::new("Written", "Geschrieben");
-pub const SECONDS: Words = Words::new("Seconds", "Sekunden");
+pub const SECONDS: Words = Words::new("Seconds", "Sek.");
 
 /// The heading of a part.
 pub const fn part(word: crate::place::Part) -> Words {

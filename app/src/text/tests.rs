@@ -1,6 +1,6 @@
 use super::*;
 use tandem_types::{
-    ActivationFailure, ApiError, BackfillView, ConnectionId, ConnectionView, Counts, CrmAccount, Direction,
+    ActivationFailure, ApiError, BackfillView, ConnectionId, ConnectionView, Counts, CrmAccount,
     InvalidField, IssueChoice, IssueCode, ItemKind, OpCounts, OrgId, PreviewView, Progress, ProgressPhase,
     SessionId, SessionOutcome, SessionView, Settings, Side, StateReason, SyncState, Timestamp, UndoLeftView,
     UndoReason,
@@ -313,44 +313,6 @@ fn each_issue_has_words_of_its_own() {
     for text in texts {
         assert!(text.ends_with('.') && text.len() < 200, "{text}");
     }
-}
-
-#[test]
-fn settings_are_told_kind_by_kind() {
-    let told = |settings: &Settings, name: &str| {
-        let rows = settings_rows(settings);
-        let row = rows.into_iter().find(|(n, _)| *n == name);
-        row.expect(name).1
-    };
-    let built_in = Settings::default();
-    assert_eq!(told(&built_in, "Contacts"), "both ways");
-    assert_eq!(told(&built_in, "Events from"), "14 days back to 60 days ahead");
-    assert_eq!(
-        told(&built_in, "Invitations and updates"),
-        "are never sent by the sync"
-    );
-    assert_eq!(told(&built_in, "E-mails"), "only to Salesforce");
-    assert_eq!(told(&built_in, "Attachments"), "saved up to 10 MB each");
-    let mut other = Settings {
-        tasks: Direction::Off,
-        save_meetings: false,
-        save_emails: false,
-        save_threads: false,
-        event_days_back: 1,
-        ..built_in
-    };
-    other.attachments.save = false;
-    assert_eq!(told(&other, "Tasks"), "off");
-    assert_eq!(told(&other, "Events saved by themselves"), "none");
-    assert_eq!(told(&other, "Events from"), "1 day back to 60 days ahead");
-    assert_eq!(told(&other, "E-mails saved by themselves"), "none");
-    assert_eq!(told(&other, "Attachments"), "left out");
-    let names: std::collections::HashSet<_> = settings_rows(&other).into_iter().map(|(n, _)| n).collect();
-    assert_eq!(
-        names.len(),
-        settings_rows(&other).len(),
-        "each row has a name of its own"
-    );
 }
 
 #[test]

@@ -23,6 +23,7 @@ use super::cards::{progress_card, state_card};
 use crate::page::{PageData, SettingsPage, Told};
 use crate::place::{Part, Place};
 use crate::text::{self, settings as words};
+use crate::ui::parts::close;
 
 /// `/settings`: the navigation, and the part that was asked for.
 pub(crate) fn settings_cards(p: &PageData, c: &ConnectionView) -> impl IntoView + use<> {
@@ -74,7 +75,7 @@ fn navigation(shown: Part, c: &ConnectionView) -> impl IntoView + use<> {
     }
 }
 
-/// What became of a form.
+/// What became of a form; stays until the next call.
 fn told(p: &PageData) -> impl IntoView + use<> {
     let said = match &p.told {
         Some(Told::Saved) => Some(words::SAVED.get()),
@@ -82,8 +83,8 @@ fn told(p: &PageData) -> impl IntoView + use<> {
         _ => None,
     };
     view! {
-        <div class="alerts" role="status" id="saved">
-            {said.map(|said| view! { <div class="bar"><p>{said}</p></div> })}
+        <div class="alerts" role="status" id="saved" data-stays="">
+            {said.map(|said| view! { <div class="bar"><p>{said}</p> {close()}</div> })}
         </div>
     }
 }

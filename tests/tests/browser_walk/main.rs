@@ -2,6 +2,7 @@
 //! frame of another site, whose cookies the browser blocks.
 
 mod exchange;
+mod flows;
 mod house;
 mod item;
 mod office;

@@ -48,10 +48,7 @@ impl Shell {
 
     /// Does something in the mailbox around the pane, and goes back into the pane.
     pub(crate) async fn outside<T>(&self, work: impl AsyncFnOnce(&Chrome) -> Result<T>) -> Result<T> {
-        self.chrome().leave_frames().await?;
-        let done = work(self.chrome()).await?;
-        self.chrome().enter_pane().await?;
-        Ok(done)
+        self.pane.outside(work).await
     }
 
     /// Opens the `n`-th message of the list; its subject.

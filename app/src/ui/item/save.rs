@@ -81,9 +81,11 @@ fn form(p: &PageData, view: &ItemView, offer: Offer) -> impl IntoView + use<> {
             </button>
         }
     };
-    let at_once =
-        (offer != Offer::Again).then(|| view! { <div class="buttons">{button(Look::Primary)}</div> });
-    let later = (offer == Offer::Again).then(|| view! { <div class="buttons">{button(Look::Plain)}</div> });
+    // One click saves it; who chooses first finds the button where the choices end.
+    let again = offer == Offer::Again;
+    let at_once = (!again).then(|| view! { <div class="buttons">{button(Look::Primary)}</div> });
+    let later =
+        view! { <div class="buttons">{button(if again { Look::Plain } else { Look::Primary })}</div> };
     let thread = (view.item.kind == ItemKind::Email).then(|| {
         view! {
             <label class="tick">

@@ -112,7 +112,7 @@ fn table(days: &[DayView]) -> impl IntoView + use<> {
     view! {
         <details class="more">
             <summary>{words::CHART_TABLE.get()}</summary>
-            <table>
+            <table class="days-table">
                 <caption class="unseen">{words::CHARTS.get()}</caption>
                 <thead>
                     <tr>
