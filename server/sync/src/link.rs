@@ -81,6 +81,9 @@ pub struct Traits {
     /// The mailbox item was seen without its mark: marked once more, the user asks for it again.
     #[serde(skip_serializing_if = "is_default")]
     pub unmarked: bool,
+    /// The user ordered it to be taken out, and its mark still stands: only one that is set anew asks for it again.
+    #[serde(skip_serializing_if = "is_default")]
+    pub taken_out: bool,
     /// How a calendar finds the mailbox item when its id is gone.
     #[serde(skip_serializing_if = "is_default")]
     pub meeting: Option<MeetingId>,

@@ -14,6 +14,7 @@ use crate::link::{BaseHash, Link, LinkState};
 use crate::model::{Change, Field, FieldValue, ItemId, Outcome, Relations, Write};
 use crate::normalise;
 use crate::ports::{Closing, Commit, JournalAct, JournalEntry, Lease, LinkAsk, Opening, StoreError};
+use crate::roles;
 use crate::round::{Halt, Keeper, Round};
 use crate::session::Context;
 use crate::survey::Look;
@@ -169,6 +170,9 @@ async fn go(
         let link = round.links.of_item(Side::Mailbox, &id).cloned();
         if order.out {
             let ended = taken_out(link.as_ref(), through);
+            if let (Ordered::Done(_), Some(link)) = (&ended, link) {
+                keep_out(round, link, &id).await?;
+            }
             done.insert(asked, ended);
             continue;
         }
@@ -196,11 +200,30 @@ fn taken_out(link: Option<&Link>, through: bool) -> Ordered {
     }
 }
 
+/// An item that keeps its mark, because nothing is written to its mailbox, does not ask for itself by that.
+async fn keep_out(round: &Round<'_>, mut link: Link, item: &ItemId) -> Result<(), Halt> {
+    let marked = round.facts.sides.mailbox.here(item).is_some_and(|now| now.marked);
+    if !marked || link.traits.taken_out {
+        return Ok(());
+    }
+    link.traits.taken_out = true;
+    link.traits.unmarked = false;
+    link.changed = round.cx.clock.now();
+    let commit = Commit {
+        links: vec![link],
+        ..Commit::default()
+    };
+    Ok(round.commit(commit).await?)
+}
+
 /// Writes the links that were chosen, where they are others than the record's: the linker does not move them any more.
 async fn relink(round: &Round<'_>, link: Link, order: &Order) -> Result<Ordered, Halt> {
     let Some(id) = link.crm_id.clone() else {
         return Ok(Ordered::Later);
     };
+    if !round.opening.settings.direction(link.kind).writes_crm() {
+        return Ok(Ordered::NotSaved(NotSaved::Off));
+    }
     if link.kind == ItemKind::Email {
         return relink_email(round, link, id, order).await;
     }
@@ -226,6 +249,10 @@ async fn relink(round: &Round<'_>, link: Link, order: &Order) -> Result<Ordered,
     let mut kept = link.clone();
     kept.traits.links_chosen = true;
     if chosen != before.clone().canonical() {
+        if roles::is_follower(&link, Some(&saw)) {
+            // Its writer is a colleague: only the answer is this user's to write.
+            return Ok(Ordered::Refused);
+        }
         let write = Write::Update {
             kind: link.kind,
             id: saw.id.clone(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sync::LinkState;
-use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Mark, Part, Record, Relations};
+use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Mark, Part, Record, Relations, Scope};
 use tandem_types::{ConflictPolicy, IssueCure, ItemKind, Side};
 
 use crate::end::{take_answer, take_relations};
@@ -179,8 +179,18 @@ impl World {
                 continue;
             }
             let seen = match home {
-                // A task is the same one only if it is the same person's.
-                Home::Org => self.visible(twin, conn) && (kind != ItemKind::Task || twin.owner == conn),
+                // A task is the same one only if it is the same person's. So is an event that a user made, or fetched back
+                // when an undo had taken it away: nothing names it for the organisation.
+                Home::Org => {
+                    let theirs = match kind {
+                        ItemKind::Task => twin.owner != conn,
+                        ItemKind::Event => {
+                            twin.made_by.is_none() && self.scope(home, twin, conn) != Scope::In
+                        }
+                        ItemKind::Contact | ItemKind::Email => false,
+                    };
+                    self.visible(twin, conn) && !theirs
+                }
                 Home::Box(_) => {
                     let private = twin.private || twin.text(Field::Private) == "yes";
                     // What was cancelled stands for nothing that still takes place.
@@ -503,7 +513,10 @@ impl World {
         } else if there.user_seq >= start {
             // It came back while the session ran.
             Some("raced")
-        } else if item.kind == ItemKind::Event && home == Home::Org && there.unsync {
+        } else if item.kind == ItemKind::Event
+            && home == Home::Org
+            && (there.unsync || self.taken_out.contains(&(conn, counterpart)))
+        {
             Some("unsync")
         } else if item.kind == ItemKind::Event && there.event.cancelled {
             Some("cancelled")
