@@ -60,6 +60,9 @@ pub struct Traits {
     /// Saved with the links that the user chose: the linker does not move them.
     #[serde(skip_serializing_if = "is_default")]
     pub links_chosen: bool,
+    /// When the order was given that it was saved or linked by.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ordered: Option<Timestamp>,
     /// Attachments that the user left out when he had it saved: hashes of their names.
     #[serde(skip_serializing_if = "is_default")]
     pub without: BTreeSet<BaseHash>,

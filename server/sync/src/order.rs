@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tandem_types::{ItemKind, NotSaved, SessionOutcome, Side};
+use tandem_types::{ItemKind, NotSaved, SessionOutcome, Side, Timestamp};
 
 use crate::apply::Applied;
 use crate::aside;
@@ -29,6 +29,9 @@ pub struct Order {
     pub without: BTreeSet<String>,
     /// Later mails of the conversation are saved, too.
     pub thread: bool,
+    /// When it was given, as far as whoever carries it out knows: what was done of it is not done again.
+    #[serde(skip)]
+    pub at: Option<Timestamp>,
     /// Not to be saved, but taken out: as the category *Salesforce Unsync* does.
     #[serde(default)]
     pub out: bool,
@@ -148,6 +151,17 @@ async fn go(
     for link in round.cx.store.links(&round.keeper.lease(), &ask).await? {
         round.links.put(link);
     }
+    for (asked, id) in &named {
+        // A session before has saved it, and did not come to end the order: what somebody did since is not undone by it.
+        let at = orders.get(asked).and_then(|order| order.at);
+        let link = round.links.of_item(Side::Mailbox, id);
+        if let Some(link) = link.filter(|link| at.is_some() && link.traits.ordered == at)
+            && let Some(record) = &link.crm_id
+        {
+            done.insert(asked.clone(), Ordered::Done(record.clone()));
+            round.frame.ordered.remove(id);
+        }
+    }
     round.look = Look::Everything;
     round.find_out().await?;
     for (asked, id) in &named {
@@ -163,7 +177,7 @@ async fn go(
     *counts = applied.counts.list();
     let through = through? && !applied.in_doubt && !round.unknown();
     for (asked, id) in named {
-        if matches!(done.get(&asked), Some(Ordered::NotSaved(_))) {
+        if !matches!(done.get(&asked), Some(Ordered::Later)) {
             continue;
         }
         let Some(order) = orders.get(&asked) else { continue };
@@ -248,6 +262,7 @@ async fn relink(round: &Round<'_>, link: Link, order: &Order) -> Result<Ordered,
     let mut commit = Commit::default();
     let mut kept = link.clone();
     kept.traits.links_chosen = true;
+    kept.traits.ordered = order.at;
     if chosen != before.clone().canonical() {
         if roles::is_follower(&link, Some(&saw)) {
             // Its writer is a colleague: only the answer is this user's to write.
@@ -360,6 +375,7 @@ async fn relink_email(round: &Round<'_>, link: Link, id: ItemId, order: &Order) 
     }
     let mut kept = link.clone();
     kept.traits.links_chosen = true;
+    kept.traits.ordered = order.at;
     if kept != link || !commit.journal.is_empty() {
         kept.changed = round.cx.clock.now();
         commit.links.push(kept);

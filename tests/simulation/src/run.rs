@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tandem_store::{MemoryConnection, MemoryStore};
 use tandem_sync::model::LinkKey;
-use tandem_sync::order::Ordered;
+use tandem_sync::order::{Order, Ordered};
 use tandem_sync::ports::{Backfill, Closing, Commit, IssueKey, Lease, Observer, Pick, Store, StoreError};
 use tandem_sync::session::{Context, Limits, Report};
 use tandem_types::{
@@ -96,7 +96,13 @@ async fn ordered(
     let rows = store.inner.orders(&id);
     let orders = rows
         .iter()
-        .map(|row| (row.item.clone(), row.order.clone()))
+        .map(|row| {
+            let order = Order {
+                at: Some(row.at),
+                ..row.order.clone()
+            };
+            (row.item.clone(), order)
+        })
         .collect();
     let report = tandem_sync::order::carry_out(cx, lease.clone(), &orders).await?;
     for row in &rows {

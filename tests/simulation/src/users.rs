@@ -738,6 +738,7 @@ impl World {
                     let item = self.item_mut(mine, index);
                     item.unreadable = !item.unreadable;
                     self.touch(mine, index);
+                    self.spoilt.insert((conn, index));
                 } else {
                     let field = if kind == ItemKind::Contact {
                         Field::Department

@@ -342,6 +342,8 @@ pub struct World {
     pub left: BTreeMap<(usize, Home, usize, Field), String>,
     /// Records that a user linked a thing to by his own hand.
     pub chosen: BTreeSet<(usize, ItemId)>,
+    /// Mailbox items that could not be read for some time.
+    pub spoilt: BTreeSet<(usize, usize)>,
     /// Events and mails that a user ordered to be saved, …
     pub ordered: BTreeSet<(usize, usize)>,
     /// … without these attachments, …
@@ -450,6 +452,7 @@ impl World {
             owed: BTreeSet::new(),
             left: BTreeMap::new(),
             chosen: BTreeSet::new(),
+            spoilt: BTreeSet::new(),
             ordered: BTreeSet::new(),
             left_out: BTreeSet::new(),
             taken_out: BTreeSet::new(),

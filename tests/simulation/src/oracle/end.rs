@@ -83,7 +83,9 @@ impl World {
                 let told = issues.iter().any(|key| {
                     key.code == IssueCode::AttachmentLeftOut && self.find_ever(home, &key.item) == Some(m)
                 });
-                if refused && !told || !refused && !record.files.contains(file) {
+                // What could not be read, time after time, is left out too, and told.
+                let left_out = told && self.spoilt.contains(&(conn, m));
+                if refused && !told || !refused && !record.files.contains(file) && !left_out {
                     said.push(format!(
                         "{file} of {} is not saved with it, and nobody is told",
                         mail.id
