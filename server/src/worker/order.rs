@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tandem_store::OrderRow;
 use tandem_sync::model::ItemId;
-use tandem_sync::order::{Ordered, carry_out};
+use tandem_sync::order::{Order, Ordered, carry_out};
 use tandem_sync::ports::{Lease, Pick, Store as _, StoreError};
 use tandem_types::{ConnectionId, SessionOutcome};
 use tokio::task::JoinHandle;
@@ -116,7 +116,13 @@ async fn attempt(
     rows.truncate(AT_ONCE);
     let orders = rows
         .iter()
-        .map(|row| (row.item.clone(), row.order.clone()))
+        .map(|row| {
+            let order = Order {
+                at: Some(row.at),
+                ..row.order.clone()
+            };
+            (row.item.clone(), order)
+        })
         .collect();
     let report = carry_out(&ready.context(app, observer, false), lease.clone(), &orders).await?;
     let mut again = false;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tandem_sync::model::{Cursor, ItemId, LinkKey};
 use tandem_sync::mutant::{self, Mutant};
+use tandem_sync::order::Order;
 use tandem_sync::ports::{
     self, Backfill, Claim, Closing, Commit, HashKey, Issue, IssueKey, JournalEntry, Lease, LinkAsk, Opening,
     Pick, StoreError, Wish,
@@ -21,12 +22,13 @@ use tandem_types::{
 
 use crate::issues::{self, Kept};
 use crate::lease::until;
+use crate::orders::ORDERS_MAX;
 use crate::rules::{
     GIVEN_UP, NOTE_CUT, NOTE_EXPIRED, Standing, deletes_since, due_after_release, goes_on, pair_of, pending,
     stale, succeeded,
 };
 use crate::settings::{self, SettingsFault};
-use crate::{ConnectionRow, OrgRow};
+use crate::{ConnectionRow, OrderRow, OrgRow};
 
 /// Implements [`tandem_sync::ports::Store`] in memory, under the same contract suite as the databases.
 ///
@@ -238,6 +240,7 @@ struct Row {
     last_moved: Option<Timestamp>,
     activated: Option<Timestamp>,
     backfill: Option<Backfill>,
+    orders: BTreeMap<(Arc<str>, ItemId), OrderRow>,
     first_round_done: bool,
     released: bool,
     /// As the column `org_pass`.
@@ -306,6 +309,7 @@ impl Row {
             last_moved: None,
             activated: None,
             backfill: None,
+            orders: BTreeMap::new(),
             first_round_done: false,
             released: false,
             org_pass: OrgPass::No,
@@ -881,6 +885,64 @@ impl MemoryStore {
                 row.backfill = None;
             }
             running
+        })
+    }
+
+    /// As [`Store::put_order`](crate::Store::put_order).
+    pub fn put_order(
+        &self,
+        id: &ConnectionId,
+        item: &ItemId,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.with(id, |row| {
+            if !row.open() {
+                return Err(StoreError::NotFound("connection"));
+            }
+            let name = (Arc::clone(&row.pair), item.clone());
+            let others = row.orders.keys().filter(|key| key.0 == name.0 && **key != name);
+            if others.count() >= ORDERS_MAX as usize {
+                return Err(StoreError::Taken("order"));
+            }
+            let order = OrderRow {
+                item: item.clone(),
+                order: order.clone(),
+                at: now,
+                tries: 0,
+            };
+            row.orders.insert(name, order);
+            Ok(())
+        })?
+    }
+
+    /// As [`Store::orders`](crate::Store::orders).
+    pub fn orders(&self, id: &ConnectionId) -> Vec<OrderRow> {
+        let mut rows = self.see(id, |row| {
+            let own = row.orders.iter().filter(|((pair, _), _)| *pair == row.pair);
+            own.map(|(_, order)| order.clone()).collect::<Vec<_>>()
+        });
+        let rows = rows.get_or_insert_default();
+        rows.sort_by(|a, b| (a.at, &a.item).cmp(&(b.at, &b.item)));
+        std::mem::take(rows)
+    }
+
+    /// As [`Store::end_order`](crate::Store::end_order).
+    pub fn end_order(&self, id: &ConnectionId, item: &ItemId, at: Timestamp) -> Result<(), StoreError> {
+        self.with(id, |row| {
+            row.orders
+                .retain(|_, order| order.item != *item || order.at != at);
+        })
+    }
+
+    /// As [`Store::order_tried`](crate::Store::order_tried).
+    pub fn order_tried(&self, id: &ConnectionId, item: &ItemId, at: Timestamp) -> Result<(), StoreError> {
+        self.with(id, |row| {
+            for order in row.orders.values_mut() {
+                if order.item == *item && order.at == at {
+                    order.tries += 1;
+                }
+            }
         })
     }
 

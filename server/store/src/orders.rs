@@ -9,7 +9,7 @@ use crate::seal::DataKey;
 use crate::{Store, StoreError};
 
 /// Of one connection: more than a person clicks while one session runs.
-const ORDERS_MAX: u32 = 200;
+pub(crate) const ORDERS_MAX: u32 = 200;
 
 /// An order that stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -184,6 +184,7 @@ port_cases![
     shared: what_stopped_an_organisation_is_let_through_once,
     shared: a_stopped_organisation_takes_back_and_looks,
     shared: settings_reach_the_next_session,
+    shared: an_order_stands_until_it_is_done,
 ];
 
 repo_cases![
@@ -212,12 +213,12 @@ repo_cases![
     a_mailbox_moves_to_another_server,
     a_mailbox_changes_its_salesforce_user,
     troubles_are_told_once,
-    an_order_stands_until_it_is_done,
     a_forgotten_connection_begins_anew,
     audit_is_a_chain_while_many_write,
     an_audit_entry_is_changed_or_taken_away,
     audit_is_swept_from_its_beginning,
     tokens_have_one_key,
+    an_order_is_kept_for_a_week,
 ];
 
 #[tokio::test]

@@ -60,6 +60,9 @@ pub struct Traits {
     /// Saved with the links that the user chose: the linker does not move them.
     #[serde(skip_serializing_if = "is_default")]
     pub links_chosen: bool,
+    /// When the order was given that it was saved or linked by.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ordered: Option<Timestamp>,
     /// Attachments that the user left out when he had it saved: hashes of their names.
     #[serde(skip_serializing_if = "is_default")]
     pub without: BTreeSet<BaseHash>,
@@ -81,6 +84,9 @@ pub struct Traits {
     /// The mailbox item was seen without its mark: marked once more, the user asks for it again.
     #[serde(skip_serializing_if = "is_default")]
     pub unmarked: bool,
+    /// The user ordered it to be taken out, and its mark still stands: only one that is set anew asks for it again.
+    #[serde(skip_serializing_if = "is_default")]
+    pub taken_out: bool,
     /// How a calendar finds the mailbox item when its id is gone.
     #[serde(skip_serializing_if = "is_default")]
     pub meeting: Option<MeetingId>,

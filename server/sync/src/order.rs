@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tandem_types::{ItemKind, NotSaved, SessionOutcome, Side};
+use tandem_types::{ItemKind, NotSaved, SessionOutcome, Side, Timestamp};
 
 use crate::apply::Applied;
 use crate::aside;
@@ -14,6 +14,7 @@ use crate::link::{BaseHash, Link, LinkState};
 use crate::model::{Change, Field, FieldValue, ItemId, Outcome, Relations, Write};
 use crate::normalise;
 use crate::ports::{Closing, Commit, JournalAct, JournalEntry, Lease, LinkAsk, Opening, StoreError};
+use crate::roles;
 use crate::round::{Halt, Keeper, Round};
 use crate::session::Context;
 use crate::survey::Look;
@@ -28,6 +29,9 @@ pub struct Order {
     pub without: BTreeSet<String>,
     /// Later mails of the conversation are saved, too.
     pub thread: bool,
+    /// When it was given, as far as whoever carries it out knows: what was done of it is not done again.
+    #[serde(skip)]
+    pub at: Option<Timestamp>,
     /// Not to be saved, but taken out: as the category *Salesforce Unsync* does.
     #[serde(default)]
     pub out: bool,
@@ -147,6 +151,17 @@ async fn go(
     for link in round.cx.store.links(&round.keeper.lease(), &ask).await? {
         round.links.put(link);
     }
+    for (asked, id) in &named {
+        // A session before has saved it, and did not come to end the order: what somebody did since is not undone by it.
+        let at = orders.get(asked).and_then(|order| order.at);
+        let link = round.links.of_item(Side::Mailbox, id);
+        if let Some(link) = link.filter(|link| at.is_some() && link.traits.ordered == at)
+            && let Some(record) = &link.crm_id
+        {
+            done.insert(asked.clone(), Ordered::Done(record.clone()));
+            round.frame.ordered.remove(id);
+        }
+    }
     round.look = Look::Everything;
     round.find_out().await?;
     for (asked, id) in &named {
@@ -162,13 +177,16 @@ async fn go(
     *counts = applied.counts.list();
     let through = through? && !applied.in_doubt && !round.unknown();
     for (asked, id) in named {
-        if matches!(done.get(&asked), Some(Ordered::NotSaved(_))) {
+        if !matches!(done.get(&asked), Some(Ordered::Later)) {
             continue;
         }
         let Some(order) = orders.get(&asked) else { continue };
         let link = round.links.of_item(Side::Mailbox, &id).cloned();
         if order.out {
             let ended = taken_out(link.as_ref(), through);
+            if let (Ordered::Done(_), Some(link)) = (&ended, link) {
+                keep_out(round, link, &id).await?;
+            }
             done.insert(asked, ended);
             continue;
         }
@@ -196,11 +214,30 @@ fn taken_out(link: Option<&Link>, through: bool) -> Ordered {
     }
 }
 
+/// An item that keeps its mark, because nothing is written to its mailbox, does not ask for itself by that.
+async fn keep_out(round: &Round<'_>, mut link: Link, item: &ItemId) -> Result<(), Halt> {
+    let marked = round.facts.sides.mailbox.here(item).is_some_and(|now| now.marked);
+    if !marked || link.traits.taken_out {
+        return Ok(());
+    }
+    link.traits.taken_out = true;
+    link.traits.unmarked = false;
+    link.changed = round.cx.clock.now();
+    let commit = Commit {
+        links: vec![link],
+        ..Commit::default()
+    };
+    Ok(round.commit(commit).await?)
+}
+
 /// Writes the links that were chosen, where they are others than the record's: the linker does not move them any more.
 async fn relink(round: &Round<'_>, link: Link, order: &Order) -> Result<Ordered, Halt> {
     let Some(id) = link.crm_id.clone() else {
         return Ok(Ordered::Later);
     };
+    if !round.opening.settings.direction(link.kind).writes_crm() {
+        return Ok(Ordered::NotSaved(NotSaved::Off));
+    }
     if link.kind == ItemKind::Email {
         return relink_email(round, link, id, order).await;
     }
@@ -225,7 +262,12 @@ async fn relink(round: &Round<'_>, link: Link, order: &Order) -> Result<Ordered,
     let mut commit = Commit::default();
     let mut kept = link.clone();
     kept.traits.links_chosen = true;
+    kept.traits.ordered = order.at;
     if chosen != before.clone().canonical() {
+        if roles::is_follower(&link, Some(&saw)) {
+            // Its writer is a colleague: only the answer is this user's to write.
+            return Ok(Ordered::Refused);
+        }
         let write = Write::Update {
             kind: link.kind,
             id: saw.id.clone(),
@@ -333,6 +375,7 @@ async fn relink_email(round: &Round<'_>, link: Link, id: ItemId, order: &Order) 
     }
     let mut kept = link.clone();
     kept.traits.links_chosen = true;
+    kept.traits.ordered = order.at;
     if kept != link || !commit.journal.is_empty() {
         kept.changed = round.cx.clock.now();
         commit.links.push(kept);

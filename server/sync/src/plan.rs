@@ -78,6 +78,8 @@ pub struct Job {
     pub gone: Option<ItemId>,
     /// By what later mails of the same conversation know that it was saved.
     pub thread: Option<BaseHash>,
+    /// The side that the user chose: it is chosen until all that follows is written.
+    pub prefer: Option<Side>,
 }
 
 /// What a job does.
@@ -149,9 +151,18 @@ pub fn plan<'a>(view: View<'a>, survey: &Survey<'a>, setting: Setting<'a>) -> Pl
         vanished: Both::default(),
         unavailable_told: false,
         moved: Both::default(),
+        adopted: BTreeSet::new(),
     };
     planner.ended_for_good();
     let pairings = pair(view, survey);
+    planner.adopted = pairings
+        .iter()
+        .filter_map(|pairing| match pairing {
+            Pairing::Adopt { crm, .. } => Some(&crm.id),
+            Pairing::Follow { record, .. } => Some(&record.id),
+            _ => None,
+        })
+        .collect();
     // A new item that took the place of one that went decides for the link.
     let taken: BTreeSet<&LinkId> = pairings
         .iter()
@@ -220,6 +231,8 @@ struct Planner<'a> {
     unavailable_told: bool,
     /// Whether this side holds something that is to go over.
     moved: Both<bool>,
+    /// Records that are paired with another item in this very plan.
+    adopted: BTreeSet<&'a ItemId>,
 }
 
 impl<'a> Planner<'a> {
@@ -271,13 +284,13 @@ impl<'a> Planner<'a> {
                 && kept.mailbox_id.as_ref().is_some_and(|old| *old != now.id);
             kept.mailbox_id = Some(now.id.clone());
             kept.note_marks(now);
-            if noted.mailbox {
+            if noted.mailbox && told_whole(link, Side::Mailbox, now) {
                 kept.mailbox_version = Some(now.version.clone());
             }
         }
         if let Some(now) = items.crm {
             kept.crm_id = Some(now.id.clone());
-            if noted.crm {
+            if noted.crm && told_whole(link, Side::Crm, now) {
                 kept.crm_version = Some(now.version.clone());
             }
         }
@@ -298,6 +311,7 @@ impl<'a> Planner<'a> {
             once_made: None,
             gone: None,
             thread: None,
+            prefer: None,
         }
     }
 
@@ -422,6 +436,13 @@ impl Plan {
 }
 
 impl Job {
+    /// What was to be written is not, or nobody knows: the user's choice stands.
+    pub(crate) fn choose_again(&mut self) {
+        if self.prefer.is_some() {
+            self.link.traits.prefer = self.prefer;
+        }
+    }
+
     fn lines(&self, lines: &mut Vec<String>) {
         let item = |side: Side| self.link.id_on(side).map_or("-", |id| id.0.as_str());
         let pair = format!("mailbox {} crm {}", item(Side::Mailbox), item(Side::Crm));
@@ -494,6 +515,15 @@ pub(crate) fn on_side(counts: &mut Counts, side: Side) -> &mut OpCounts {
         Side::Mailbox => &mut counts.mailbox,
         Side::Crm => &mut counts.crm,
     }
+}
+
+/// Whether nothing is hidden now that was agreed on before. What was hidden may have been edited: of such a version nobody
+/// can say later that it was seen.
+fn told_whole(link: &Link, side: Side, item: &Snapshot) -> bool {
+    let hidden = |field: &Field| {
+        !matches!(field, Field::Relations | Field::Answer) && item.record.get(*field).is_unknown()
+    };
+    link.kind == ItemKind::Email || !link.base.on(side).keys().any(hidden)
 }
 
 /// Notes an item and its version on a link, or takes it off.

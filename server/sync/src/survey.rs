@@ -395,6 +395,14 @@ impl<'a> View<'a> {
                 let mailbox = self.stand(link, Side::Mailbox, bound);
                 self.asked_again(link, mailbox, survey);
             }
+            if reason == EndReason::Unsynced
+                && link.traits.taken_out
+                && let Stand::Here(now) = self.stand(link, Side::Mailbox, bound)
+                && !now.marked
+                && !link.traits.unmarked
+            {
+                survey.marks.push((link, true));
+            }
             return;
         }
         if let Some(intent) = link.intent

@@ -1242,6 +1242,30 @@ impl Crm for End {
             .collect())
     }
 
+    async fn email_links(&self, email: &ItemId) -> Result<Option<Relations>, Fault> {
+        self.call(Op::Read).await?;
+        let world = self.shared.lock();
+        let item = world
+            .find(Home::Org, email)
+            .map(|index| world.item(Home::Org, index))
+            .filter(|item| item.here() && world.visible(item, self.conn));
+        Ok(item.map(|item| world.relations(item, self.conn)))
+    }
+
+    async fn tie_to_email(&self, email: &ItemId, people: &[ItemId]) -> Result<Result<(), Refusal>, Fault> {
+        self.call(Op::Attach).await?;
+        let mut world = self.shared.lock();
+        if let Some(index) = world.find(Home::Org, email) {
+            let item = world.item_mut(Home::Org, index);
+            for id in people {
+                if !item.who.contains(id) {
+                    item.who.push(id.clone());
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
     async fn attach(&self, to: &ItemId, files: &[File]) -> Result<Vec<Result<(), Refusal>>, Fault> {
         self.call(Op::Attach).await?;
         let mut world = self.shared.lock();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tandem_store::{MemoryConnection, MemoryStore};
 use tandem_sync::model::LinkKey;
+use tandem_sync::order::{Order, Ordered};
 use tandem_sync::ports::{Backfill, Closing, Commit, IssueKey, Lease, Observer, Pick, Store, StoreError};
 use tandem_sync::session::{Context, Limits, Report};
 use tandem_types::{
@@ -32,6 +33,9 @@ const ROUNDS_MAX: usize = 40;
 /// And so many more for each session's reading of all items: a series that changed has its side listed anew, and that
 /// is told again.
 const READINGS_MAX: usize = 4;
+
+/// So many days, each with its full compare.
+const COMPARES_MAX: usize = 4;
 
 /// What came of a story.
 #[derive(Clone, Debug)]
@@ -64,8 +68,86 @@ type Going = Pin<Box<dyn Future<Output = Result<Report, StoreError>> + Send>>;
 struct Task {
     run: usize,
     conn: usize,
+    /// What was ordered while it ran is done at its end.
+    is_session: bool,
     lease: Option<Lease>,
     going: Going,
+}
+
+/// What a lease is taken for.
+enum Deed {
+    Session,
+    /// What the user ordered about single items.
+    Orders,
+    Undo(SessionId),
+}
+
+/// An order that comes to no end in so many sessions is given up.
+const TRIES: u32 = 5;
+
+/// Carries out what is ordered, as the worker does.
+async fn ordered(
+    cx: &Context<'_>,
+    lease: Lease,
+    store: &SimStore,
+    row: Option<tandem_store::ConnectionRow>,
+) -> Result<Report, StoreError> {
+    let id = lease.connection.clone();
+    let rows = store.inner.orders(&id);
+    let orders = rows
+        .iter()
+        .map(|row| {
+            let order = Order {
+                at: Some(row.at),
+                ..row.order.clone()
+            };
+            (row.item.clone(), order)
+        })
+        .collect();
+    let report = tandem_sync::order::carry_out(cx, lease.clone(), &orders).await?;
+    for row in &rows {
+        let later = matches!(report.orders.get(&row.item), None | Some(Ordered::Later));
+        if later && row.tries + 1 < TRIES {
+            store.inner.order_tried(&id, &row.item, row.at)?;
+        } else {
+            store.inner.end_order(&id, &row.item, row.at)?;
+        }
+    }
+    let mut closing = report.closing;
+    if let (SessionOutcome::Done, Some(row)) = (closing.outcome, &row) {
+        closing.next_due = row.next_due;
+    }
+    if let Some(row) = row {
+        (closing.preview, closing.brake) = (row.preview, row.brake);
+    }
+    {
+        let mut world = store.shared.lock();
+        world.note(|| format!("orders came to {:?}", report.orders));
+        for row in rows.iter().filter(|row| row.order.out) {
+            let done = matches!(report.orders.get(&row.item), Some(Ordered::Done(_)));
+            if let Some(index) = world.find_ever(Home::Box(store.conn), &row.item).filter(|_| done) {
+                let seq = world.tick();
+                world.out_since.insert((store.conn, index), seq);
+            }
+        }
+        for ordered in report.orders.values() {
+            let word = match ordered {
+                Ordered::Done(_) => "order done",
+                Ordered::NotSaved(_) => "order not saved",
+                Ordered::Refused => "order refused",
+                Ordered::Gone => "order of what is gone",
+                Ordered::Later => "order stands",
+            };
+            world.counters.count("world", word);
+        }
+    }
+    store.close(&lease, closing.clone()).await?;
+    Ok(Report {
+        closing,
+        issues: 0,
+        lines: Vec::new(),
+        whole_org: None,
+    })
 }
 
 struct Play {
@@ -260,6 +342,7 @@ impl Play {
             }
             Step::Cure { conn, dice } => self.cure(*conn, &mut Dice::new(*dice)),
             Step::Undo { conn, dice } => self.undo(*conn, &mut Dice::new(*dice)),
+            Step::Order { conn, dice } => self.order(*conn, &mut Dice::new(*dice)),
             Step::Backfill { conn } => {
                 let mut world = self.shared.lock();
                 let now = world.now();
@@ -395,10 +478,57 @@ impl Play {
             self.shared.lock().edit_after(&session, dice);
         }
         self.undone[conn] = true;
-        if self.begin_with(conn, dice, Some(session)) {
+        if self.begin_with(conn, dice, Deed::Undo(session)) {
             let last = self.tasks.len() - 1;
             self.shared.lock().counters.count("world", "undone");
             self.drive(last, u32::MAX);
+        }
+    }
+
+    /// Somebody orders something about one item. A session of its own does it at once; while another runs, at its end.
+    fn order(&mut self, conn: usize, dice: &mut Dice) {
+        let id = self.conns[conn].clone();
+        if !self.may_order(conn) {
+            return;
+        }
+        let drawn = self.shared.lock().draw_order(conn, dice);
+        let Some((item, order)) = drawn else { return };
+        let now = self.shared.lock().now();
+        let out = order.out;
+        if let Err(error) = self.store.put_order(&id, &item, &order, now) {
+            self.shared
+                .lock()
+                .violate("set-up", format!("an order: {error:?}"));
+            return;
+        }
+        {
+            let mut world = self.shared.lock();
+            world.note(|| format!("orders {item}, out {out}"));
+            world
+                .counters
+                .count("world", if out { "ordered out" } else { "ordered" });
+        }
+        self.carry_out(conn, dice);
+    }
+
+    /// As the pane offers it.
+    fn may_order(&self, conn: usize) -> bool {
+        self.store.connection(&self.conns[conn]).is_some_and(|row| {
+            row.first_round_done
+                && row.state == SyncState::Active
+                && row.rejections == 0
+                && !matches!(
+                    row.reason,
+                    Some(StateReason::StoppedByBrake | StateReason::OrgBrake)
+                )
+        })
+    }
+
+    /// A session for what is ordered, if anything is, and nobody else holds the connection.
+    fn carry_out(&mut self, conn: usize, dice: &mut Dice) {
+        let waits = !self.store.orders(&self.conns[conn]).is_empty();
+        if waits && self.may_order(conn) && self.begin_with(conn, dice, Deed::Orders) {
+            self.drive(self.tasks.len() - 1, u32::MAX);
         }
     }
 
@@ -514,10 +644,10 @@ impl Play {
     }
 
     fn begin_now(&mut self, conn: usize, dice: &mut Dice) -> bool {
-        self.begin_with(conn, dice, None)
+        self.begin_with(conn, dice, Deed::Session)
     }
 
-    fn begin_with(&mut self, conn: usize, dice: &mut Dice, undo: Option<SessionId>) -> bool {
+    fn begin_with(&mut self, conn: usize, dice: &mut Dice, deed: Deed) -> bool {
         self.names += 1;
         let session: SessionId = own_id(0x5e55_0000 + self.names);
         let ttl = Limits::default().lease;
@@ -573,8 +703,11 @@ impl Play {
             calls: [Vec::new(), Vec::new()],
             cut: false,
             closed: false,
-            undo: undo.is_some(),
-            undoes: undo.clone(),
+            undo: matches!(deed, Deed::Undo(_)),
+            undoes: match &deed {
+                Deed::Undo(session) => Some(session.clone()),
+                Deed::Session | Deed::Orders => None,
+            },
             settings,
             lost_lease: false,
             struck: false,
@@ -604,6 +737,8 @@ impl Play {
         };
         let rng = EngineDice::new(dice.roll() ^ self.seed);
         let held_lease = Some(lease.clone());
+        let is_session = matches!(deed, Deed::Session);
+        let row = self.store.connection(&self.conns[conn]);
         let going = async move {
             let cx = Context {
                 mailbox: &mailbox,
@@ -615,9 +750,10 @@ impl Play {
                 dry_run: false,
                 limits,
             };
-            match undo {
-                None => tandem_sync::session::run(&cx, lease).await,
-                Some(session) => {
+            match deed {
+                Deed::Session => tandem_sync::session::run(&cx, lease).await,
+                Deed::Orders => ordered(&cx, lease, &store, row).await,
+                Deed::Undo(session) => {
                     let report = tandem_sync::undo::undo(&cx, lease, &session).await?;
                     Ok(Report {
                         closing: report.closing,
@@ -631,6 +767,7 @@ impl Play {
         self.tasks.push(Task {
             run,
             conn,
+            is_session,
             lease: held_lease,
             going: Box::pin(going),
         });
@@ -644,8 +781,14 @@ impl Play {
         let run = self.tasks[task].run;
         for _ in 0..turns.min(TURNS_MAX) {
             if let Poll::Ready(result) = self.tasks[task].going.as_mut().poll(&mut cx) {
-                drop(self.tasks.remove(task));
+                let done = self.tasks.remove(task);
+                let (conn, is_session) = (done.conn, done.is_session);
+                drop(done);
                 self.over(run, result);
+                if is_session {
+                    let seed = self.seed ^ self.names;
+                    self.carry_out(conn, &mut Dice::new(seed));
+                }
                 return true;
             }
         }
@@ -715,9 +858,16 @@ impl Play {
         if !self.settle(&mut dice, "once the faults have stopped") {
             return;
         }
-        self.shared.lock().hands.turn(25 * 3600 * 1_000_000);
-        if !self.settle(&mut dice, "after a full compare") {
-            return;
+        // Where a compare finds out that something is gone, what that stood in the way of is offered again by the next.
+        for _ in 0..COMPARES_MAX {
+            let over = self.shared.lock().over();
+            self.shared.lock().hands.turn(25 * 3600 * 1_000_000);
+            if !self.settle(&mut dice, "after a full compare") {
+                return;
+            }
+            if self.shared.lock().over() == over {
+                break;
+            }
         }
         let told = self.told();
         self.shared.lock().judge_end(&told);
@@ -821,6 +971,9 @@ impl Play {
                     .first()
                     .and_then(|session| session.outcome);
                 partial |= outcome != Some(SessionOutcome::Done);
+                let ordered = world.runs.last().map_or(0, |last| last.writes);
+                wrote += ordered;
+                partial |= !self.store.orders(&self.conns[conn]).is_empty();
             }
             quiet = if wrote == 0 && !partial { quiet + 1 } else { 0 };
             if quiet == 2 {

@@ -47,6 +47,11 @@ pub enum Step {
         conn: usize,
         dice: u64,
     },
+    /// Somebody orders in the pane that the open item be saved, with links of his choice, or taken out again.
+    Order {
+        conn: usize,
+        dice: u64,
+    },
     /// Somebody takes back a session.
     Undo {
         conn: usize,
@@ -241,11 +246,34 @@ impl Story {
                 *dice.pick(&[1, 5, 5, 20, 20, 20, 35, 35, 35, 120, 120, 700, 4_320]),
             ));
         }
+        seldom(seed, cast, &mut steps);
         Self {
             seed,
             config,
             overrides: both,
             steps,
+        }
+    }
+}
+
+/// What happens in some worlds only, drawn by itself and put between the rest: all others are as they always were.
+fn seldom(seed: u64, cast: Cast, steps: &mut Vec<Step>) {
+    let dice = &mut Dice::new(seed ^ 0xbb67_ae85_84ca_a73b);
+    if !dice.percent(30) {
+        return;
+    }
+    for _ in 0..dice.between(2, 8) {
+        let at = steps.len() / 4 + dice.below(steps.len() * 3 / 4);
+        let act = match dice.below(5) {
+            0 => Some(Act::MergeUnmarked),
+            1 => Some(Act::UnsyncWaitingMail),
+            _ => None,
+        };
+        let (conn, roll) = (dice.below(2), dice.roll());
+        match act {
+            Some(act) if fits(act, cast) => steps.insert(at, Step::User { act, dice: roll }),
+            Some(_) => {}
+            None => steps.insert(at, Step::Order { conn, dice: roll }),
         }
     }
 }

@@ -76,6 +76,12 @@ impl World {
             });
             // And what is made again of its record is as private as it was.
             let kept = whole(&link) && self.on_purpose.contains(&(conn, id.clone()));
+            // Hidden while this session ran, it was read before or after: the engine knows which.
+            let told = |world: &Self, index: usize| {
+                let held = world.item(Home::Box(conn), index).held.get(&Field::Private);
+                let late = held.is_some_and(|edit| world.truth.edits[*edit].seq >= world.runs[run].seq);
+                !late || kept || link.traits.private_on_purpose
+            };
             if (new || kept)
                 && let Some(index) = link
                     .mailbox_id
@@ -84,6 +90,7 @@ impl World {
                 && self.item(Home::Box(conn), index).text(Field::Private) == "yes"
                 // What came down and was hidden before that was noted, was saved as it had been.
                 && (kept || !self.hidden_since(Home::Box(conn), index))
+                && told(self, index)
             {
                 // What carries the key of another pair, nobody has marked since it became private.
                 let old = self.item(Home::Box(conn), index).key.as_ref();

@@ -1,8 +1,10 @@
 //! What people do, in Outlook and in Salesforce, all day.
 
+use tandem_sync::LinkState;
 use tandem_sync::model::{
     Address, Answer, Attendee, AttendeeRole, Field, ItemId, KnownKind, Part, SeriesPart, When,
 };
+use tandem_sync::order::Order;
 use tandem_sync::ports::JournalAct;
 use tandem_types::{ItemKind, Side, Timestamp};
 
@@ -88,6 +90,9 @@ acts! {
     DeleteMail = 3,
     DeleteMailThere = 1,
     FillStorage = 1,
+    // Drawn by themselves: see `steps::seldom`.
+    MergeUnmarked = 0,
+    UnsyncWaitingMail = 0,
 }
 
 const CONTACT_FIELDS: [Field; 12] = [
@@ -648,9 +653,6 @@ impl World {
                     return None;
                 }
                 self.mark_series(mine, index, to);
-                if to {
-                    self.item_mut(mine, index).asked = self.seq;
-                }
             }
             Act::UnsyncItem => {
                 let kind = *dice.pick(&kinds[..3]);
@@ -736,6 +738,7 @@ impl World {
                     let item = self.item_mut(mine, index);
                     item.unreadable = !item.unreadable;
                     self.touch(mine, index);
+                    self.spoilt.insert((conn, index));
                 } else {
                     let field = if kind == ItemKind::Contact {
                         Field::Department
@@ -753,13 +756,8 @@ impl World {
                 if winner == loser || self.item(org, winner).owner != self.item(org, loser).owner {
                     return None;
                 }
-                self.remove(org, loser, true, false);
-                self.item_mut(org, loser).merged_into = Some(winner);
-                let (a, b) = (self.item(org, winner).soul, self.item(org, loser).soul);
-                self.truth.join(a, b);
-                self.blurred.insert(a);
-                self.emptied.insert(a);
-                self.touch(org, winner);
+                let b = self.item(org, loser).soul;
+                self.merge_contacts(winner, loser);
                 if dice.percent(25)
                     && let Some(twin) = self.any_of(mine, dice, |item| {
                         item.here() && item.kind == ItemKind::Contact && item.soul == b && item.category
@@ -768,6 +766,57 @@ impl World {
                     self.item_mut(mine, twin).category = false;
                     self.touch(mine, twin);
                 }
+            }
+            Act::MergeUnmarked => {
+                // Somebody takes the category off, and the record goes into one that no pair has.
+                let paired = |world: &Self, index: usize| {
+                    let links = world.links[conn].values();
+                    let id = &world.item(org, index).id;
+                    let mut living = links.filter(|link| !matches!(link.state, LinkState::Ended(_)));
+                    living.find(|link| link.crm_id.as_ref() == Some(id)).cloned()
+                };
+                let contacts = self.living(org, ItemKind::Contact);
+                let all: Vec<(usize, usize)> = contacts
+                    .iter()
+                    .filter_map(|index| {
+                        let link = paired(self, *index).filter(|link| link.state == LinkState::Live)?;
+                        let item = self.find(mine, link.mailbox_id.as_ref()?)?;
+                        let there = self.item(mine, item);
+                        (there.here() && there.category && there.place == Place::Plain)
+                            .then_some((*index, item))
+                    })
+                    .collect();
+                let free: Vec<usize> = contacts
+                    .iter()
+                    .copied()
+                    .filter(|index| paired(self, *index).is_none())
+                    .collect();
+                if all.is_empty() || free.is_empty() {
+                    return None;
+                }
+                let (loser, item) = *dice.pick(&all);
+                let winner = *dice.pick(&free);
+                if self.item(org, winner).owner != self.item(org, loser).owner {
+                    return None;
+                }
+                self.item_mut(mine, item).category = false;
+                self.touch(mine, item);
+                self.merge_contacts(winner, loser);
+            }
+            Act::UnsyncWaitingMail => {
+                let waiting: Vec<usize> = self.links[conn]
+                    .values()
+                    .filter(|link| link.kind == ItemKind::Email && link.crm_id.is_none())
+                    .filter(|link| !matches!(link.state, LinkState::Ended(_)))
+                    .filter_map(|link| self.find(mine, link.mailbox_id.as_ref()?))
+                    .filter(|index| self.item(mine, *index).here())
+                    .collect();
+                if waiting.is_empty() {
+                    return None;
+                }
+                let index = *dice.pick(&waiting);
+                self.item_mut(mine, index).unsync = true;
+                self.touch(mine, index);
             }
             Act::GiveAway | Act::TakeBack => {
                 let kind = *dice.pick(&[
@@ -1143,6 +1192,57 @@ impl World {
         Some(())
     }
 
+    fn merge_contacts(&mut self, winner: usize, loser: usize) {
+        let org = Home::Org;
+        self.remove(org, loser, true, false);
+        self.item_mut(org, loser).merged_into = Some(winner);
+        let (a, b) = (self.item(org, winner).soul, self.item(org, loser).soul);
+        self.truth.join(a, b);
+        self.blurred.insert(a);
+        self.emptied.insert(a);
+        self.touch(org, winner);
+    }
+
+    /// What the pane orders about an event or a mail that is open: only one that is saved can be taken out.
+    pub fn draw_order(&mut self, conn: usize, dice: &mut Dice) -> Option<(ItemId, Order)> {
+        let home = Home::Box(conn);
+        let index = self.any_of(home, dice, |item| {
+            item.here() && !item.unreadable && matches!(item.kind, ItemKind::Event | ItemKind::Email)
+        })?;
+        let item = self.item(home, index).clone();
+        let saved = self.link_of(conn, home, index).is_some_and(|link| {
+            link.state == LinkState::Live && link.crm_id.is_some() && item.kind == ItemKind::Event
+        });
+        let out = saved && dice.percent(40);
+        let mut order = Order {
+            out,
+            ..Order::default()
+        };
+        if out {
+            self.taken_out.insert((conn, index));
+            return Some((item.id, order));
+        }
+        if dice.percent(60)
+            && let Some(contact) = self.any(Home::Org, ItemKind::Contact, dice)
+        {
+            let contact = self.item(Home::Org, contact).id.clone();
+            let root = self.truth.root(item.soul);
+            self.chosen.insert((root, contact.clone()));
+            order.who = vec![contact];
+        }
+        if item.kind == ItemKind::Email {
+            order.thread = dice.percent(50);
+            order.without = item.files.iter().filter(|_| dice.percent(30)).cloned().collect();
+            for name in &order.without {
+                self.left_out.insert((conn, index, name.clone()));
+            }
+        }
+        let seq = self.tick();
+        self.item_mut(home, index).asked = seq;
+        self.ordered.insert((conn, index));
+        Some((item.id, order))
+    }
+
     /// Paired, and still without the key: moved now, nothing tells that it is the same item. No rule can help that.
     fn untold(&self, home: Home, index: usize) -> bool {
         let item = self.item(home, index);
@@ -1168,6 +1268,9 @@ impl World {
         for one in all {
             self.item_mut(home, one).category = to;
             self.touch(home, one);
+            if to {
+                self.item_mut(home, one).asked = self.seq;
+            }
         }
     }
 }

@@ -342,6 +342,16 @@ pub struct World {
     pub left: BTreeMap<(usize, Home, usize, Field), String>,
     /// Records that a user linked a thing to by his own hand.
     pub chosen: BTreeSet<(usize, ItemId)>,
+    /// Mailbox items that could not be read for some time.
+    pub spoilt: BTreeSet<(usize, usize)>,
+    /// Events and mails that a user ordered to be saved, …
+    pub ordered: BTreeSet<(usize, usize)>,
+    /// … without these attachments, …
+    pub left_out: BTreeSet<(usize, usize, String)>,
+    /// … and events that he ordered to be taken out.
+    pub taken_out: BTreeSet<(usize, usize)>,
+    /// When that was done.
+    pub out_since: BTreeMap<(usize, usize), u64>,
     pub backfilling: [bool; 2],
     /// Those outside of the company, by their souls.
     pub people: Vec<usize>,
@@ -442,6 +452,11 @@ impl World {
             owed: BTreeSet::new(),
             left: BTreeMap::new(),
             chosen: BTreeSet::new(),
+            spoilt: BTreeSet::new(),
+            ordered: BTreeSet::new(),
+            left_out: BTreeSet::new(),
+            taken_out: BTreeSet::new(),
+            out_since: BTreeMap::new(),
             backfilling: [false; 2],
             people: Vec::new(),
             doubted: BTreeSet::new(),
@@ -990,6 +1005,14 @@ impl World {
             };
             self.runs[last].seq
         })
+    }
+
+    /// How many links are over, and how many items are gone.
+    pub fn over(&self) -> (usize, usize) {
+        let links = self.links.iter().flat_map(BTreeMap::values);
+        let ended = links.filter(|link| matches!(link.state, tandem_sync::LinkState::Ended(_)));
+        let items = Self::homes().into_iter().flat_map(|home| &self.shelf(home).items);
+        (ended.count(), items.filter(|item| !item.here()).count())
     }
 
     /// Items of a kind that are there.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tandem_store::{SettingsFault, StoreError};
 use tandem_sync::model::{Cursor, ItemId, LinkKey};
+use tandem_sync::order::Order;
 use tandem_sync::ports::{Backfill, Claim, Closing, Commit, Lease, LinkAsk, Pick, Wish};
 use tandem_sync::{BaseHash, Intent, Link};
 use tandem_types::{Direction, ItemKind, OrgId, Settings, Side, StateReason, SyncState, Timestamp};
@@ -975,4 +976,60 @@ pub(crate) async fn settings_reach_the_next_session(desk: D) {
     desk.set_settings(&cid(2), &json!({})).await.unwrap();
     desk.set_org_settings(&org, &json!({})).await.unwrap();
     assert_eq!(settings(2).await, Settings::default());
+}
+
+pub(crate) async fn an_order_stands_until_it_is_done(desk: D) {
+    desk.active(1, T0).await;
+    desk.active(2, T0).await;
+    let id = cid(1);
+    let item = |n: u32| ItemId(format!("item {n}"));
+    let order = |who: &str| Order {
+        who: vec![ItemId(who.to_owned())],
+        without: ["geheim \u{1F426}.pdf".to_owned()].into(),
+        thread: true,
+        ..Order::default()
+    };
+    desk.put_order(&id, &item(1), &order("a"), at(1)).await.unwrap();
+    desk.put_order(&id, &item(2), &order("b"), at(2)).await.unwrap();
+    desk.order_tried(&id, &item(1), at(1)).await;
+    let rows = desk.orders(&id).await;
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| (row.item.clone(), row.order.clone(), row.at, row.tries))
+        .collect();
+    assert_eq!(
+        seen,
+        [(item(1), order("a"), at(1), 1), (item(2), order("b"), at(2), 0)]
+    );
+    assert_eq!(desk.orders(&cid(2)).await, []);
+
+    // Another for the same item begins anew; the end of the first one is not its own.
+    desk.put_order(&id, &item(1), &order("c"), at(3)).await.unwrap();
+    desk.end_order(&id, &item(1), at(1)).await;
+    desk.order_tried(&id, &item(1), at(1)).await;
+    let rows = desk.orders(&id).await;
+    assert_eq!((rows.len(), &rows[1].order, rows[1].tries), (2, &order("c"), 0));
+    desk.end_order(&id, &item(1), at(3)).await;
+    assert_eq!(desk.orders(&id).await.len(), 1);
+
+    // Another mailbox has other items; whoever goes back to the first finds what was ordered there.
+    desk.activate(&id, "other@example.com", at(4)).await.unwrap();
+    assert_eq!(desk.orders(&id).await, []);
+
+    // There is an end to what can wait.
+    for n in 0..200 {
+        desk.put_order(&id, &item(n), &order("a"), at(5)).await.unwrap();
+    }
+    let more = desk.put_order(&id, &item(200), &order("a"), at(5)).await;
+    assert!(matches!(more, Err(StoreError::Taken(_))), "{more:?}");
+    desk.put_order(&id, &item(199), &order("b"), at(6)).await.unwrap();
+    assert_eq!(desk.orders(&id).await.len(), 200);
+    desk.activate(&id, "user1@example.com", at(7)).await.unwrap();
+    assert_eq!(desk.orders(&id).await.len(), 1);
+
+    desk.deactivate(&id, at(9)).await;
+    let gone = desk.put_order(&id, &item(1), &order("a"), at(9)).await;
+    assert!(matches!(gone, Err(StoreError::NotFound(_))), "{gone:?}");
+    let stranger = desk.put_order(&cid(7), &item(1), &order("a"), at(9)).await;
+    assert!(matches!(stranger, Err(StoreError::NotFound(_))), "{stranger:?}");
 }

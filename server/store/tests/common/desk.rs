@@ -2,7 +2,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tandem_store::{ConnectionRow, MemoryConnection, MemoryStore, OrgRow, SettingsFault, Store, StoreError};
+use tandem_store::{
+    ConnectionRow, MemoryConnection, MemoryStore, OrderRow, OrgRow, SettingsFault, Store, StoreError,
+};
+use tandem_sync::model::ItemId;
+use tandem_sync::order::Order;
 use tandem_sync::ports::{self, Backfill, HashKey, JournalEntry};
 use tandem_types::{
     ConnectionId, IssueId, IssueView, OrgId, SessionId, SessionView, Settings, StateReason, SyncState,
@@ -44,6 +48,16 @@ pub(crate) trait Desk: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
     async fn cancel_backfill(&self, id: &ConnectionId, now: Timestamp) -> Result<bool, StoreError>;
+    async fn put_order(
+        &self,
+        id: &ConnectionId,
+        item: &ItemId,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    async fn orders(&self, id: &ConnectionId) -> Vec<OrderRow>;
+    async fn end_order(&self, id: &ConnectionId, item: &ItemId, at: Timestamp);
+    async fn order_tried(&self, id: &ConnectionId, item: &ItemId, at: Timestamp);
     async fn row(&self, id: &ConnectionId) -> ConnectionRow;
     async fn sessions(&self, id: &ConnectionId) -> Vec<SessionView>;
     async fn note(&self, id: &ConnectionId, session: &SessionId) -> String;
@@ -153,6 +167,28 @@ impl Desk for SqlDesk {
 
     async fn cancel_backfill(&self, id: &ConnectionId, now: Timestamp) -> Result<bool, StoreError> {
         self.store.cancel_backfill(id, now).await
+    }
+
+    async fn put_order(
+        &self,
+        id: &ConnectionId,
+        item: &ItemId,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.store.put_order(id, item, order, now).await
+    }
+
+    async fn orders(&self, id: &ConnectionId) -> Vec<OrderRow> {
+        self.store.orders(id).await.unwrap()
+    }
+
+    async fn end_order(&self, id: &ConnectionId, item: &ItemId, at: Timestamp) {
+        self.store.end_order(id, item, at).await.unwrap();
+    }
+
+    async fn order_tried(&self, id: &ConnectionId, item: &ItemId, at: Timestamp) {
+        self.store.order_tried(id, item, at).await.unwrap();
     }
 
     async fn row(&self, id: &ConnectionId) -> ConnectionRow {
@@ -276,6 +312,28 @@ impl Desk for MemoryDesk {
 
     async fn cancel_backfill(&self, id: &ConnectionId, _now: Timestamp) -> Result<bool, StoreError> {
         self.store.cancel_backfill(id)
+    }
+
+    async fn put_order(
+        &self,
+        id: &ConnectionId,
+        item: &ItemId,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.store.put_order(id, item, order, now)
+    }
+
+    async fn orders(&self, id: &ConnectionId) -> Vec<OrderRow> {
+        self.store.orders(id)
+    }
+
+    async fn end_order(&self, id: &ConnectionId, item: &ItemId, at: Timestamp) {
+        self.store.end_order(id, item, at).unwrap();
+    }
+
+    async fn order_tried(&self, id: &ConnectionId, item: &ItemId, at: Timestamp) {
+        self.store.order_tried(id, item, at).unwrap();
     }
 
     async fn row(&self, id: &ConnectionId) -> ConnectionRow {

@@ -10,7 +10,7 @@ use crate::model::{Field, FieldValue, LinkKey, Outcome, Record, Snapshot, Write}
 use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
 use crate::plan::{Step, failed_mark, own_id, park, set_item, title};
-use crate::ports::{Claim, Commit, JournalAct, JournalEntry, Wish};
+use crate::ports::{Claim, Commit, JournalAct, JournalEntry, StoreError, Wish};
 use crate::roles;
 use crate::round::{Halt, Round};
 
@@ -76,6 +76,10 @@ impl Round<'_> {
         // The intent is durable before the request leaves: whatever happens to the answer, it is not sent twice.
         if !mutant::on(Mutant::SkipIntent) {
             self.commit(intents).await?;
+        }
+        if self.cx.clock.now() > self.keeper.lease().until {
+            // The process stood still for so long that what it has claimed may be another's: the next session looks.
+            return Err(Halt::Store(StoreError::LeaseLost));
         }
         let outcomes = match self.send(side, &writes).await {
             Ok(outcomes) => outcomes,

@@ -166,6 +166,7 @@ impl Round<'_> {
         let mut commit = Commit::default();
         let now = self.cx.clock.now();
         for work in works {
+            work.job.choose_again();
             let link = &mut work.job.link;
             failed(link, now);
             if matches!(work.job.step, Step::Make { .. }) {

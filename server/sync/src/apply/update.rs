@@ -127,6 +127,9 @@ impl Round<'_> {
             Outcome::Written { now, replaced, left } => {
                 let whole = left.is_none();
                 *due.on_mut(side) = !whole;
+                if job.prefer.is_some() {
+                    job.link.traits.prefer = job.prefer.filter(|_| due.mailbox || due.crm);
+                }
                 if whole && !tries::owes_files(&job.link) {
                     tries::succeeded(&mut job.link);
                 }
@@ -221,6 +224,7 @@ impl Round<'_> {
             Outcome::Conflict(fresh) => {
                 *failed = true;
                 self.saw(side, &fresh);
+                job.choose_again();
                 let mut link = job.link.clone();
                 if job.adopted {
                     // Nothing is agreed yet: what was left apart is looked at as if for the first time.
@@ -239,6 +243,7 @@ impl Round<'_> {
                     applied,
                 );
                 if retry {
+                    job.choose_again();
                     self.owe(&job.link, side, commit);
                 } else {
                     job.link.traits.refused = kind != ItemKind::Email;
@@ -258,6 +263,7 @@ impl Round<'_> {
                 self.keep(&job.link, commit);
             }
             Outcome::InDoubt | Outcome::Missing | Outcome::Deleted => {
+                job.choose_again();
                 self.in_vain(job, commit, applied);
                 *failed = true;
                 self.owe(&job.link, side, commit);

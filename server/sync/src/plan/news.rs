@@ -158,6 +158,7 @@ impl<'a> Planner<'a> {
         traits.unmarked = false;
         if let Some(order) = self.view.frame.ordered.get(&item.id) {
             traits.links_chosen = true;
+            traits.ordered = order.at;
             traits.without = order.without(self.view.hasher);
         }
         // One that is made again, or whose first create was lost, keeps what it was: made private since, it is hidden.

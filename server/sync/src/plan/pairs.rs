@@ -170,9 +170,17 @@ impl<'a> Planner<'a> {
 
     /// The link ends or goes dormant; both items stay.
     fn rest(&mut self, case: &Case<'a>, state: LinkState, what: &'static str) {
+        // What the record was merged into may find another item now: whoever wakes later is told of that pair.
+        let held = |record: &ItemId| {
+            let other = self.view.links.of_item(Side::Crm, record);
+            let other =
+                other.filter(|other| other.id != case.link.id && !matches!(other.state, LinkState::Ended(_)));
+            self.adopted.contains(record) || other.is_some()
+        };
+        let winner = case.winner.filter(|winner| !held(&winner.id));
         let items = Both::new(
             here(&case.stand.mailbox),
-            case.winner.or_else(|| here(&case.stand.crm)),
+            winner.or_else(|| here(&case.stand.crm)),
         );
         // Dormant, nothing is carried over: the versions stay behind until it wakes.
         let mut kept = Self::with_items(case.link, &items, Both::default());
@@ -435,6 +443,7 @@ impl<'a> Planner<'a> {
             journal,
             adopted,
             register,
+            prefer: link.traits.prefer.filter(|_| kept.traits.prefer.is_none()),
             ..Self::job(kept, if writes { Step::Update(updates) } else { Step::Note })
         });
     }

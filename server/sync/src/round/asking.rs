@@ -362,7 +362,10 @@ fn half_done(
                 found = hits(&|item| kept(item) >= 2 && most(item));
             }
             if found.is_empty() {
-                unsure = hits(&|item| kept(item) == 1 && most(item));
+                // The minute in which an event begins says more than any other single word: the rest may have been
+                // written anew by the server, and by a user since.
+                let telling = |item: &Snapshot| link.kind == ItemKind::Event && holds(item, Field::When);
+                unsure = hits(&|item| kept(item) == 1 && (most(item) || telling(item)));
             }
             found
         };

@@ -77,7 +77,8 @@ impl<'a> View<'a> {
         match self.links.of_item(side, &item.id) {
             None => true,
             Some(link) => {
-                let taken_back = item.record.kind != ItemKind::Email && item.marked && !item.extra.unsync;
+                let anew = item.marked && (link.traits.unmarked || !link.traits.taken_out);
+                let taken_back = item.record.kind != ItemKind::Email && anew && !item.extra.unsync;
                 side == Side::Mailbox
                     && link.state == LinkState::Ended(EndReason::Unsynced)
                     && (taken_back || self.frame.ordered.contains_key(&item.id))

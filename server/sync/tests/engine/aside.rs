@@ -554,6 +554,53 @@ fn keep_mine_settles_differences_that_were_adopted() {
     }
 }
 
+/// The write that follows from a choice may be lost: nobody is asked a second time, so it must not be forgotten.
+#[test]
+fn a_choice_stands_until_it_is_written() {
+    for (choice, text, to) in [
+        (IssueCure::KeepMine, "Ours", CRM),
+        (IssueCure::KeepTheirs, "Theirs", MAILBOX),
+    ] {
+        let world = World::new(9);
+        let mut ours = person("Ada", "Lee", "ada@example.com");
+        ours.set(Field::JobTitle, known("Ours"));
+        let mut theirs = person("Ada", "Lee", "ada@example.com");
+        theirs.set(Field::JobTitle, known("Theirs"));
+        let card = world.mailbox.add(ours, Scope::In);
+        let record = world.crm.add(theirs, Scope::In);
+        world.settle();
+        choose(&world, choice);
+        world.side(to).with(|state| state.faults.doubt = Some((0, false)));
+        world.session();
+        world.settle();
+        assert_eq!(world.mailbox.value(&card, Field::JobTitle), known(text));
+        assert_eq!(world.crm.value(&record, Field::JobTitle), known(text));
+        assert!(world.links().iter().all(|link| link.traits.prefer.is_none()));
+    }
+}
+
+/// A colleague's record that looks the same is neither read nor written: its delete says nothing of the user's own card.
+#[test]
+fn what_was_only_found_with_a_colleague_is_not_deleted_with_his_record() {
+    let world = World::new(10);
+    let card = world
+        .mailbox
+        .add(person("Ada", "Lee", "ada@example.com"), Scope::In);
+    let record = world.crm.add(person("Ada", "Lee", "ada@example.com"), Scope::Out);
+    world.settle();
+    assert_eq!(world.links()[0].state, LinkState::Dormant);
+    choose(&world, IssueCure::Retry);
+    world.crm.delete(&record);
+    world.settle();
+    assert_eq!(world.mailbox.here().len(), 1);
+    assert_eq!(world.mailbox.here()[0].0, card);
+    assert_eq!(
+        world.crm.here().len(),
+        1,
+        "it is saved, now that nothing stands in its way"
+    );
+}
+
 #[test]
 fn a_picked_match_is_adopted_and_nothing_is_made() {
     let world = World::new(8);

@@ -13,6 +13,7 @@
 mod aside;
 mod laws;
 mod migration;
+mod orders;
 mod perturb;
 mod planner;
 mod sessions;

@@ -1154,6 +1154,28 @@ fn without_keys_a_lost_create_is_not_done_again_because_a_field_is_hidden_now() 
     assert!(world.issues().contains(&(MAILBOX, IssueCode::CreateInDoubt)));
 }
 
+/// When it begins is its user's alone: the server wrote one word its own way, and a user another.
+#[test]
+fn without_keys_a_lost_create_that_only_begins_at_the_same_minute_is_asked_about() {
+    for (moved, told) in [(false, true), (true, false)] {
+        let world = World::keyed(153, false, false);
+        let record = event("Visit", &span(&world, DAY, HOUR)).with(Field::Location, "Room 1");
+        world.mailbox.add(record, Scope::In);
+        world.crm.with(|state| state.faults.doubt = Some((0, true)));
+        world.session();
+        let crm = world.crm.here()[0].0.clone();
+        world.crm.edit(&crm, Field::Subject, "Visit of Ann");
+        if moved {
+            world.crm.edit(&crm, Field::When, &span(&world, 2 * DAY, HOUR));
+        } else {
+            world.crm.edit(&crm, Field::Location, "ROOM 1");
+        }
+        world.settle();
+        let asked = world.issues().contains(&(MAILBOX, IssueCode::CreateInDoubt));
+        assert_eq!((asked, count(&world, CRM)), (told, if told { 1 } else { 2 }));
+    }
+}
+
 #[test]
 fn without_keys_a_lost_create_is_found_although_a_word_was_changed_at_once() {
     for (place, made) in [("Room 1", 1), ("", 0)] {

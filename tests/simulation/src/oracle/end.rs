@@ -75,11 +75,17 @@ impl World {
                 continue;
             }
             for file in &mail.files {
+                if self.left_out.contains(&(conn, m, file.clone())) {
+                    // Saved before the order came, or not: neither is wrong.
+                    continue;
+                }
                 let refused = file.strip_suffix(".exe").is_some() || is_refused(file);
                 let told = issues.iter().any(|key| {
                     key.code == IssueCode::AttachmentLeftOut && self.find_ever(home, &key.item) == Some(m)
                 });
-                if refused && !told || !refused && !record.files.contains(file) {
+                // What could not be read, time after time, is left out too, and told.
+                let left_out = told && self.spoilt.contains(&(conn, m));
+                if refused && !told || !refused && !record.files.contains(file) && !left_out {
                     said.push(format!(
                         "{file} of {} is not saved with it, and nobody is told",
                         mail.id
@@ -432,7 +438,7 @@ impl World {
 
     /// S3: emails and meetings are in Salesforce once, however many connections have them.
     fn judge_copies(&mut self) {
-        let mut seen: BTreeMap<(ItemKind, usize, Option<String>, Option<usize>), ItemId> = BTreeMap::new();
+        let mut seen = BTreeMap::new();
         let mut said = Vec::new();
         for item in self.shelf(Home::Org).items.iter().filter(|item| item.here()) {
             // Brought back, or chosen otherwise, by a user.
@@ -448,11 +454,18 @@ impl World {
                     let mut copies = self.shelf(home).items.iter();
                     copies.any(|copy| self.truth.same(copy.soul, item.soul) && copy.event.is_meeting())
                 });
+            // What came down to a mailbox is a meeting of its own there. Whoever marks it himself, after its record was
+            // deleted, asks for a record of its own: beside that of the invitation from which the first one came.
+            let asked = item.made_for.filter(|(home, at)| {
+                let copy = self.item(*home, *at);
+                *home != Home::Org && copy.made_by.is_some() && copy.asked > copy.made_seq
+            });
             let key = (
                 item.kind,
                 self.truth.root(item.soul),
                 item.event.original_start.clone(),
                 (!shared).then_some(item.owner),
+                asked.filter(|_| item.kind == ItemKind::Event),
             );
             if let Some(other) = seen.insert(key, item.id.clone()) {
                 said.push(format!(

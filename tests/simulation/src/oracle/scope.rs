@@ -20,7 +20,8 @@ impl World {
             Home::Org if !direction.writes_mailbox() => return Err("this direction is off"),
             _ => {}
         }
-        if item.unsync && home != Home::Org {
+        let out = self.out_since.get(&(conn, index));
+        if home != Home::Org && (item.unsync || out.is_some_and(|since| item.asked < *since)) {
             return Err("the user took it out");
         }
         match (home, item.kind) {
@@ -56,7 +57,7 @@ impl World {
                 if item.event.cancelled {
                     return Err("cancelled");
                 }
-                if item.marked() {
+                if item.marked() || self.ordered.contains(&(conn, index)) {
                     return Ok(());
                 }
                 if item.text(Field::Private) == "yes" {
@@ -88,7 +89,7 @@ impl World {
                     return Err("a draft");
                 }
                 // Whoever marks one means it, wherever it lies once it was seen.
-                if item.marked() {
+                if item.marked() || self.ordered.contains(&(conn, index)) {
                     return Ok(());
                 }
                 if item.place == Place::Chosen && settings.email_folders.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sync::LinkState;
-use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Mark, Part, Record, Relations};
+use tandem_sync::model::{Field, FieldValue, ItemId, LinkKey, Mark, Part, Record, Relations, Scope};
 use tandem_types::{ConflictPolicy, IssueCure, ItemKind, Side};
 
 use crate::end::{take_answer, take_relations};
@@ -93,7 +93,10 @@ impl World {
         };
         let made_for = Some((other, source));
         let soul = self.item(other, source).soul;
-        if self.runs[run].lost_lease {
+        // A request of a process that stood still for longer than its lease holds: what it had claimed, a colleague's
+        // session may have taken over since, and without keys neither sees the other's.
+        let late = self.now() > self.runs[run].until;
+        if self.runs[run].lost_lease || late {
             self.torn.insert(soul);
         }
         if self.runs[run].undo || self.truth.any(&self.torn, soul) {
@@ -179,8 +182,20 @@ impl World {
                 continue;
             }
             let seen = match home {
-                // A task is the same one only if it is the same person's.
-                Home::Org => self.visible(twin, conn) && (kind != ItemKind::Task || twin.owner == conn),
+                // A task is the same one only if it is the same person's. So is an event that a user made, or fetched back
+                // when an undo had taken it away: nothing names it for the organisation.
+                Home::Org => {
+                    let theirs = match kind {
+                        ItemKind::Task => twin.owner != conn,
+                        // Nor is an appointment that came down to several calendars, and is saved anew from each, one meeting.
+                        ItemKind::Event => {
+                            (twin.made_by.is_none() || !item.event.is_meeting())
+                                && self.scope(home, twin, conn) != Scope::In
+                        }
+                        ItemKind::Contact | ItemKind::Email => false,
+                    };
+                    self.visible(twin, conn) && !theirs
+                }
                 Home::Box(_) => {
                     let private = twin.private || twin.text(Field::Private) == "yes";
                     // What was cancelled stands for nothing that still takes place.
@@ -212,8 +227,16 @@ impl World {
                         .is_some_and(|at| self.merged(home, at) == index);
                     // What a link ended with is not paired again by itself.
                     let ended = matches!(link.state, tandem_sync::LinkState::Ended(_));
+                    // Another copy of its item that is gone goes on with it, noted or not.
+                    let copied = self.shelf(other).items.iter().enumerate().any(|(at, copy)| {
+                        at != source
+                            && copy.here()
+                            && copy.kind == kind
+                            && copy.key.as_ref() == Some(&link.key)
+                    });
                     holds
                         && (ended
+                            || copied
                             || link.id_on(other.side()).is_some_and(|id| {
                                 self.find_ever(other, id)
                                     .map(|at| self.merged(other, at))
@@ -326,8 +349,19 @@ impl World {
         }
     }
 
+    /// Whether it was ever one half of a pair. One that only waited for its other half says nothing of a record that comes
+    /// from elsewhere.
     fn known_to_links(&self, conn: usize, home: Home, id: &ItemId) -> bool {
-        self.noted_ids.contains(&(conn, home, id.clone()))
+        let mut holders = self.links[conn]
+            .values()
+            .filter(|link| link.id_on(home.side()) == Some(id))
+            .peekable();
+        let waited = holders.peek().is_some()
+            && holders.all(|link| {
+                !self.paired.contains_key(&(conn, link.id.clone()))
+                    && link.id_on(home.side().other()).is_none()
+            });
+        self.noted_ids.contains(&(conn, home, id.clone())) && !waited
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that is known of one write")]
@@ -503,7 +537,10 @@ impl World {
         } else if there.user_seq >= start {
             // It came back while the session ran.
             Some("raced")
-        } else if item.kind == ItemKind::Event && home == Home::Org && there.unsync {
+        } else if item.kind == ItemKind::Event
+            && home == Home::Org
+            && (there.unsync || self.taken_out.contains(&(conn, counterpart)))
+        {
             Some("unsync")
         } else if item.kind == ItemKind::Event && there.event.cancelled {
             Some("cancelled")

@@ -86,7 +86,7 @@ impl RequestBackend {
             what,
             without,
             thread: order.thread,
-            out: false,
+            ..Order::default()
         };
         self.order(known, item, &id, ordered).await
     }
