@@ -281,24 +281,6 @@ impl Pane {
         paths.try_into().ok().context("two widths")
     }
 
-    /// Saves the pane as it is, `width` pixels wide and as high as its content.
-    pub async fn portrait(&self, name: &str, width: u16) -> Result<PathBuf> {
-        self.chrome.leave_frames().await?;
-        self.width(width).await?;
-        self.chrome.enter_pane().await?;
-        let bottom = "return Math.ceil(document.getElementById('main').lastElementChild.getBoundingClientRect().bottom) + 12";
-        let height = self.ask(bottom).await?;
-        self.chrome.leave_frames().await?;
-        let script = |height: &str| format!("document.getElementById('pane').style.height = '{height}'");
-        self.ask(&script(&format!("{height}px"))).await?;
-        let frame = self.chrome.css("iframe#pane").await?;
-        let path = self.chrome.screenshot_of(&frame, name).await?;
-        self.ask(&script("")).await?;
-        self.width(WIDTH).await?;
-        self.chrome.enter_pane().await?;
-        Ok(path)
-    }
-
     async fn width(&self, width: u16) -> Result<()> {
         self.ask(&format!(
             "document.getElementById('pane').style.width = '{width}px'"

@@ -21,7 +21,7 @@ pub(crate) struct Choice {
     /// Where the object is written, too.
     #[arg(long, hide = true)]
     out: Option<PathBuf>,
-    /// `start`, `idle`, `first_sync`; all of them without a name.
+    /// `start`, `idle`, `first_sync`, `pane`; all of them without a name.
     names: Vec<String>,
 }
 

@@ -1,7 +1,5 @@
 //! Parts of the way that are the same for every kind of mailbox.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
 use fantoccini::key::Key;
@@ -16,15 +14,6 @@ fn would_create(rows: &[Vec<String>], to: &str) -> Result<usize> {
     rows.iter()
         .find(|r| r[0].ends_with(to))
         .map_or(Ok(0), |r| number(&r[1]))
-}
-
-/// Keeps a picture for the README, where that was asked for.
-fn keep_for_docs(picture: &Path) -> Result<()> {
-    if std::env::var_os("TANDEM_TEST_UPDATE_DOCS").is_some_and(|v| v == "1") {
-        let docs: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pane.png");
-        std::fs::copy(picture, docs)?;
-    }
-    Ok(())
 }
 
 /// Both accounts and what would be done are shown before anything is; then it is done.
@@ -50,9 +39,6 @@ pub(crate) async fn first_sync(house: &House, pane: &Pane, kind: MailboxServer) 
         MailboxServer::Office365 => "office-4-preview",
     };
     pane.picture(name).await?;
-    if kind == MailboxServer::Exchange {
-        keep_for_docs(&pane.portrait("pane", 450).await?)?;
-    }
     ensure!(
         house.in_mailbox().await?.len() == mailbox.len(),
         "the preview wrote to the mailbox"

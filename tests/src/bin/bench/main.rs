@@ -5,6 +5,7 @@
 mod database;
 mod first_sync;
 mod idle;
+mod pane;
 mod start;
 mod usage;
 
@@ -49,7 +50,7 @@ fn median(mut values: Vec<f64>) -> Result<f64> {
         .context("nothing was measured")
 }
 
-const ALL: [&str; 3] = ["start", "idle", "first_sync"];
+const ALL: [&str; 4] = ["start", "idle", "first_sync", "pane"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -68,6 +69,9 @@ async fn main() -> Result<()> {
         }
         if wants("first_sync") {
             first_sync::measure(kind, &mut figures).await?;
+        }
+        if wants("pane") {
+            pane::measure(kind, &mut figures).await?;
         }
     }
     println!("{}", serde_json::to_string(&figures.0)?);
