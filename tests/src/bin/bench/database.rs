@@ -59,14 +59,13 @@ pub(crate) enum Line {
 
 impl Line {
     pub(crate) async fn open(tandem: &Tandem, fresh: &Fresh) -> Result<Self> {
-        Ok(match &fresh.options.database {
-            Some(url) => Self::Postgres(PgConnection::connect(url).await?),
-            None => {
-                let path = tandem.folder().join("tandem.db");
-                let options = SqliteConnectOptions::from_str(&format!("sqlite:{}", path.display()))?;
-                Self::Sqlite(options.busy_timeout(Duration::from_secs(30)).connect().await?)
-            }
-        })
+        if let Some(url) = &fresh.options.database {
+            return Ok(Self::Postgres(PgConnection::connect(url).await?));
+        }
+        let path = tandem.folder().join("tandem.db");
+        let options = SqliteConnectOptions::from_str(&format!("sqlite:{}", path.display()))?;
+        let connection = options.busy_timeout(Duration::from_secs(30)).connect().await?;
+        Ok(Self::Sqlite(connection))
     }
 
     /// Runs statements.

@@ -82,10 +82,11 @@ async fn company(kind: Kind, tls: bool, figures: &mut Figures) -> Result<()> {
         return Ok(());
     }
     figures.note("idle_session_cpu_ms", kind, cpu_ms);
-    let per_session = |n: u64| rounded(n as f64 / sessions);
-    figures.note("idle_session_requests_mailbox", kind, per_session(asked[0]));
-    figures.note("idle_session_requests_salesforce", kind, per_session(asked[1]));
-    figures.note("idle_session_requests", kind, per_session(asked[0] + asked[1]));
+    let per_session = |n: usize| rounded(as_f64(n) / sessions);
+    let [mailbox, salesforce] = [usize::try_from(asked[0])?, usize::try_from(asked[1])?];
+    figures.note("idle_session_requests_mailbox", kind, per_session(mailbox));
+    figures.note("idle_session_requests_salesforce", kind, per_session(salesforce));
+    figures.note("idle_session_requests", kind, per_session(mailbox + salesforce));
     figures.note("sessions_per_s", kind, rounded(median(rates)?));
     Ok(())
 }
