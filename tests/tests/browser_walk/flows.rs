@@ -57,7 +57,7 @@ impl Scene {
     }
 
     /// The focus where Outlook's keys put it: at the beginning of the pane.
-    async fn from_the_top(&self) -> Result<()> {
+    async fn begin_at_the_top(&self) -> Result<()> {
         self.pane
             .ask("document.getElementById('main').focus()")
             .await
@@ -146,7 +146,7 @@ async fn save_with_links_by_keys(scene: &Scene) -> Result<()> {
     let line = scene.panel("item.querySelector('#item-line').innerText").await?;
     ensure!(line == "Not saved in Salesforce", "{line}");
 
-    scene.from_the_top().await?;
+    scene.begin_at_the_top().await?;
     chrome.enter_on("Save with*").await?;
     chrome.tab_to("Search contacts and leads").await?;
     let last_name = text(&scene.customer, "LastName");
@@ -388,7 +388,7 @@ async fn browser_flows_by_keys() -> Result<()> {
     let (nina, chrome) = (scene.nina(), scene.chrome());
     chrome.sees("Which one is the same?").await?;
     scene.pane.fits("a match to pick").await?;
-    scene.from_the_top().await?;
+    scene.begin_at_the_top().await?;
     chrome.tab_to("Bo *").await?;
     chrome.arrow_to("Bo Doppel*").await?;
     chrome.enter_on("Pair: Einzel").await?;
@@ -411,7 +411,7 @@ async fn browser_flows_by_keys() -> Result<()> {
     scene.pane.status("n step").await?;
 
     chrome.sees("Undo …").await?;
-    scene.from_the_top().await?;
+    scene.begin_at_the_top().await?;
     chrome.enter_on("Undo …*").await?;
     scene.pane.fits("what undo would do").await?;
     chrome.enter_on("Undo this sync").await?;
