@@ -329,6 +329,7 @@ async fn no_route_shows_another_users_data() {
         ("/manifest.xml", vec!["/manifest.xml"]),
         ("/help", vec!["/help"]),
         ("/healthz", vec!["/healthz"]),
+        ("/readyz", vec!["/readyz"]),
         ("/events", vec!["/events", "/events?ticket=x", &stream]),
         ("/api/handover", vec!["/api/handover"]),
         ("/api/renew", vec!["/api/renew"]),
