@@ -172,10 +172,9 @@ impl<'a> Planner<'a> {
     fn rest(&mut self, case: &Case<'a>, state: LinkState, what: &'static str) {
         // What the record was merged into may find another item now: whoever wakes later is told of that pair.
         let held = |record: &ItemId| {
+            // Also one that has ended: its user may bring back what he deleted.
             let other = self.view.links.of_item(Side::Crm, record);
-            let other =
-                other.filter(|other| other.id != case.link.id && !matches!(other.state, LinkState::Ended(_)));
-            self.adopted.contains(record) || other.is_some()
+            self.adopted.contains(record) || other.is_some_and(|other| other.id != case.link.id)
         };
         let winner = case.winner.filter(|winner| !held(&winner.id));
         let items = Both::new(

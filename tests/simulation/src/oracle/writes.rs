@@ -337,7 +337,10 @@ impl World {
             })
             .map(|link| half_of(link, other))
             .collect::<Vec<_>>();
-        let given = item.user_seq > fell && !others.is_empty() && !others.contains(&Some(source));
+        let of_others = !others.is_empty() && !others.contains(&Some(source));
+        // Or it is a colleague's, which only waited because the two looked alike.
+        let theirs = item.made_by.is_some_and(|made| self.runs[made].conn != conn);
+        let given = of_others && (item.user_seq > fell || theirs);
         let unnoted = !self.shelf(home).items.iter().any(|gone| {
             gone.gone.is_some_and(|g| g.seq == fell) && self.known_to_links(conn, home, &gone.id)
         });
