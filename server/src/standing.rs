@@ -91,7 +91,7 @@ pub(crate) fn judge(of: &Standing, now: Timestamp) -> (Verdict, String) {
             Verdict::Stopped,
             "the user connects the mailbox again in the pane",
         ),
-        (SyncState::Paused | SyncState::Active | SyncState::Activating, None) => active(of, now),
+        (SyncState::Active | SyncState::Activating, None) => active(of, now),
     }
 }
 
