@@ -214,10 +214,14 @@ pub enum LogFormat {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RawRetention {
-    journal_days: Option<u32>,
-    sessions_days: Option<u32>,
-    audit_days: Option<u32>,
-    deactivated_days: Option<u32>,
+    #[serde(rename = "journal_days")]
+    journal: Option<u32>,
+    #[serde(rename = "sessions_days")]
+    sessions: Option<u32>,
+    #[serde(rename = "audit_days")]
+    audit: Option<u32>,
+    #[serde(rename = "deactivated_days")]
+    deactivated: Option<u32>,
 }
 
 /// The configuration, parsed. See the README for what each key means.
@@ -655,14 +659,10 @@ fn retention(raw: &RawRetention, found: &mut Findings) -> Retention {
         days
     };
     let kept = Retention {
-        journal: days("retention.journal_days", raw.journal_days, usual.journal),
-        sessions: days("retention.sessions_days", raw.sessions_days, usual.sessions),
-        audit: days("retention.audit_days", raw.audit_days, usual.audit),
-        deactivated: days(
-            "retention.deactivated_days",
-            raw.deactivated_days,
-            usual.deactivated,
-        ),
+        journal: days("retention.journal_days", raw.journal, usual.journal),
+        sessions: days("retention.sessions_days", raw.sessions, usual.sessions),
+        audit: days("retention.audit_days", raw.audit, usual.audit),
+        deactivated: days("retention.deactivated_days", raw.deactivated, usual.deactivated),
     };
     if kept.journal > kept.sessions {
         found.fatal(

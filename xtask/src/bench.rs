@@ -96,20 +96,20 @@ fn table(figures: &BTreeMap<String, BTreeMap<String, Value>>) -> String {
     databases.sort_unstable();
     databases.dedup();
     let width = figures.keys().map(String::len).max().unwrap_or(0);
-    let mut out = format!("{:width$}", "");
-    for database in &databases {
-        out += &format!("  {database:>12}");
-    }
-    out.push('\n');
+    let line = |name: &str, cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| format!("  {cell:>12}")).collect();
+        format!("{name:width$}{}\n", cells.concat())
+    };
+    let head: Vec<String> = databases.iter().map(|&name| name.to_owned()).collect();
+    let mut lines = vec![line("", &head)];
     for (name, row) in figures {
-        out += &format!("{name:width$}");
-        for database in &databases {
-            let value = row.get(*database).map_or_else(String::new, Value::to_string);
-            out += &format!("  {value:>12}");
-        }
-        out.push('\n');
+        let cells: Vec<String> = databases
+            .iter()
+            .map(|&database| row.get(database).map_or_else(String::new, Value::to_string))
+            .collect();
+        lines.push(line(name, &cells));
     }
-    out
+    lines.concat()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) async fn backup(config: Config, args: BackupArgs) -> anyhow::Result<E
     let app = App::connect(config).await?;
     let bytes = app.store.backup(&args.file).await?;
     println!("{}: {bytes} bytes", args.file.display());
-    println!("It opens with the master key alone: keep a copy of {key} too, and not beside it.",);
+    println!("It opens with the master key alone: keep a copy of {key} too, and not beside it.");
     Ok(ExitCode::SUCCESS)
 }
 
