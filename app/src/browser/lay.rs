@@ -12,8 +12,14 @@ pub(super) fn lay(shown: &Element, new: &Element, answer: bool) {
     let around = focused.as_ref().and_then(|focused| focused.parent_element());
     let around: Vec<Element> = std::iter::successors(around, |one| one.parent_element()).collect();
     element(shown, new, answer);
-    // What had the focus is gone: the next key goes on from the part that it was in, or from the top of the content.
-    if focused.is_some_and(|focused| !focused.is_connected()) {
+    let Some(focused) = focused else { return };
+    if focused.is_connected() {
+        // What is moved loses the focus.
+        if dom::document().active_element().as_ref() != Some(&focused) {
+            dom::focus(&focused);
+        }
+    } else {
+        // What had it is gone: the next key goes on from the part that it was in, or from the top of the content.
         let left = around
             .into_iter()
             .find(|one| one.is_connected() && one.get_attribute("tabindex").is_some());

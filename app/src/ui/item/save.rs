@@ -83,7 +83,8 @@ fn form(p: &PageData, view: &ItemView, offer: Offer) -> impl IntoView + use<> {
     };
     // One click saves it; who chooses first finds the button where the choices end.
     let again = offer == Offer::Again;
-    let at_once = (!again).then(|| view! { <div class="buttons">{button(Look::Primary)}</div> });
+    let at_once =
+        (!again).then(|| view! { <div class="buttons" id="save-at-once">{button(Look::Primary)}</div> });
     let later =
         view! { <div class="buttons">{button(if again { Look::Plain } else { Look::Primary })}</div> };
     let thread = (view.item.kind == ItemKind::Email).then(|| {
