@@ -283,8 +283,15 @@ async fn start() -> Answer<PaneView> {
 }
 
 #[server(prefix = "/api", endpoint = "deactivate")]
-async fn deactivate() -> Answer<PaneView> {
-    view(backend().deactivate().await)
+async fn deactivate(#[server(default)] remove_items: Option<String>) -> Answer<PaneView> {
+    // A box that is not ticked is not sent.
+    let remove_items = remove_items.is_some_and(|ticked| !ticked.is_empty());
+    view(backend().deactivate(remove_items).await)
+}
+
+#[server(prefix = "/api", endpoint = "keep_sync")]
+async fn keep_sync() -> Answer<PaneView> {
+    view(backend().keep_sync().await)
 }
 
 #[server(name = CureIssue, prefix = "/api", endpoint = "cure")]

@@ -46,8 +46,12 @@ pub trait Backend: ItemBackend + SettingsBackend + Send + Sync {
     /// Ends a pause.
     async fn start(&self) -> Result<PaneView, ApiError>;
 
-    /// Revokes and shreds the credentials; keeps every item on both sides.
-    async fn deactivate(&self) -> Result<PaneView, ApiError>;
+    /// Revokes and shreds the credentials; keeps every item on both sides. `remove_items`: what Tandem made in the mailbox
+    /// goes to its Deleted Items before, in a session of its own.
+    async fn deactivate(&self, remove_items: bool) -> Result<PaneView, ApiError>;
+
+    /// Takes a deactivation back that is still removing items.
+    async fn keep_sync(&self) -> Result<PaneView, ApiError>;
 
     /// Does what the user chose about an issue. `choice`: the id that [`IssueCure::PickMatch`] and [`IssueCure::LinkTo`]
     /// need; the others take none.

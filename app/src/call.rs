@@ -13,6 +13,7 @@ pub enum Call {
     Pause,
     Start,
     Deactivate,
+    KeepSync,
     Cure,
     UndoSession,
     EstimateBackfill,
@@ -42,7 +43,7 @@ pub enum Call {
 }
 
 impl Call {
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Pane,
         Self::ConnectExchange,
         Self::ConnectOffice,
@@ -53,6 +54,7 @@ impl Call {
         Self::Pause,
         Self::Start,
         Self::Deactivate,
+        Self::KeepSync,
         Self::Cure,
         Self::UndoSession,
         Self::EstimateBackfill,
@@ -96,6 +98,7 @@ impl Call {
             Self::Pause => "/api/pause",
             Self::Start => "/api/start",
             Self::Deactivate => "/api/deactivate",
+            Self::KeepSync => "/api/keep_sync",
             Self::Cure => "/api/cure",
             Self::UndoSession => "/api/undo_session",
             Self::EstimateBackfill => "/api/estimate_backfill",

@@ -252,7 +252,7 @@ pub(crate) fn app(p: &PageData, loaded: bool) -> impl IntoView + use<> {
         >
             {ui::header(p)}
             {ui::activation_dialog(p, loaded)}
-            {ui::deactivation_dialog(p)}
+            {p.connection().map(|c| ui::deactivation_dialog(p, c))}
             {has_panel.then(ui::changed_dialog)}
             <main id="main" tabindex="-1">
                 {ui::refused(p)}

@@ -427,7 +427,7 @@ async fn setup_and_settings_say_all_that_is_known() {
         (
             "/settings/deactivate",
             [
-                text::DEACTIVATE_LIST[3].get(),
+                text::DEACTIVATE_REMOVE.get(),
                 "action=\"/api/deactivate\"",
                 "data-opens=\"deactivation\"",
             ],

@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod deactivation;
 mod grants;
 mod history;
 pub mod http;

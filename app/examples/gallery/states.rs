@@ -16,7 +16,7 @@ use tandem_types::{
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-pub(crate) const NAMES: [&str; 23] = [
+pub(crate) const NAMES: [&str; 24] = [
     "signed-out",
     "first-start",
     "skipped",
@@ -37,6 +37,7 @@ pub(crate) const NAMES: [&str; 23] = [
     "salesforce-ended",
     "quota",
     "failing",
+    "clearing",
     "deactivated",
     "cloud-first",
     "microsoft-ended",
@@ -155,6 +156,10 @@ pub(crate) fn view(name: &str) -> PaneView {
                 .insert(0, session(60, 30, SessionOutcome::Failed, Vec::new(), 0));
             c.next_due = Some(NOW.plus_seconds(240));
         }
+        "clearing" => {
+            c.clearing = true;
+            c.next_due = Some(NOW.plus_seconds(95));
+        }
         "deactivated" => {
             c.state = SyncState::Deactivated;
             c.mailbox = None;
@@ -256,6 +261,7 @@ fn base() -> ConnectionView {
         brake: None,
         backfill: None,
         activated: None,
+        clearing: false,
         office: None,
     }
 }
@@ -490,8 +496,11 @@ impl Backend for Fake {
     async fn start(&self) -> Result<PaneView, ApiError> {
         self.go("in-step")
     }
-    async fn deactivate(&self) -> Result<PaneView, ApiError> {
-        self.go("deactivated")
+    async fn deactivate(&self, remove_items: bool) -> Result<PaneView, ApiError> {
+        self.go(if remove_items { "clearing" } else { "deactivated" })
+    }
+    async fn keep_sync(&self) -> Result<PaneView, ApiError> {
+        self.go("in-step")
     }
     async fn cure(
         &self,

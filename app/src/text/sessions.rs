@@ -142,6 +142,7 @@ pub fn undo_left(n: u32) -> Option<String> {
 pub fn undo_left_line(kind: ItemKind, side: Side, reason: UndoReason, n: u32) -> String {
     let why = match reason {
         UndoReason::ChangedSince => say("changed since then", "seither geändert"),
+        UndoReason::Replaced => say("made anew since then", "seither neu angelegt"),
         UndoReason::Gone => say(
             "no longer there, or not to be seen",
             "nicht mehr da, oder nicht zu sehen",

@@ -33,7 +33,7 @@ pub const SIGNED_IN_AS: Words = Words::new("Signed in as", "Angemeldet als");
 // Deactivate.
 pub const DEACTIVATE_TITLE: Words = Words::new("Deactivate the sync?", "Den Abgleich abschalten?");
 pub const DEACTIVATE_LEAD: Words = Words::new("This is what happens:", "Das geschieht:");
-pub const DEACTIVATE_LIST: [Words; 4] = [
+pub const DEACTIVATE_LIST: [Words; 3] = [
     Words::new(
         "Tandem gives its access to Salesforce back: it is revoked there.",
         "Tandem gibt seinen Zugriff auf Salesforce zurück: Er wird dort widerrufen.",
@@ -46,11 +46,33 @@ pub const DEACTIVATE_LIST: [Words; 4] = [
         "The sync stops. A running one ends first.",
         "Der Abgleich hört auf. Ein laufender wird noch beendet.",
     ),
-    Words::new(
-        "Every item stays: nothing is deleted in your mailbox or in Salesforce.",
-        "Jeder Eintrag bleibt: In Ihrem Postfach und in Salesforce wird nichts gelöscht.",
-    ),
 ];
+/// What follows for the items, where the box cannot be ticked.
+pub const DEACTIVATE_KEEPS: Words = Words::new(
+    "Every item stays: nothing is deleted in your mailbox or in Salesforce.",
+    "Jeder Eintrag bleibt: In Ihrem Postfach und in Salesforce wird nichts gelöscht.",
+);
+/// And where it can.
+pub const DEACTIVATE_KEEPS_UNLESS: Words = Words::new(
+    "Every item stays, in your mailbox and in Salesforce, unless you tick the box.",
+    "Jeder Eintrag bleibt, in Ihrem Postfach und in Salesforce, außer Sie setzen das Häkchen.",
+);
+pub const DEACTIVATE_REMOVE: Words = Words::new(
+    "Also remove from my mailbox what Tandem has put there",
+    "Auch aus meinem Postfach entfernen, was Tandem dort angelegt hat",
+);
+pub const DEACTIVATE_REMOVE_HINT: Words = Words::new(
+    "The contacts, events and tasks that came from Salesforce go to Deleted Items. What you made yourself, your mails, \
+     and what you changed since the last sync stay. In Salesforce nothing is deleted. If you set the sync up again, they \
+     come back.",
+    "Kontakte, Termine und Aufgaben, die aus Salesforce kamen, gehen in „Gelöschte Elemente“. Was Sie selbst angelegt \
+     haben, Ihre Mails und was Sie seit dem letzten Abgleich geändert haben, bleibt. In Salesforce wird nichts gelöscht. \
+     Richten Sie den Abgleich wieder ein, kommen sie zurück.",
+);
+/// While that is being done.
+pub const CLEARING_TITLE: Words =
+    Words::new("The sync is being deactivated", "Der Abgleich wird abgeschaltet");
+pub const DEACTIVATE_NOW: Words = Words::new("Deactivate at once", "Sofort abschalten");
 pub const DEACTIVATE_AFTER: Words = Words::new(
     "You can set up the sync again at any time.",
     "Sie können den Abgleich jederzeit wieder einrichten.",

@@ -148,6 +148,19 @@ pub fn refused_cloud_lead(rejections: u32, next_due: Option<Timestamp>) -> Sente
     tried_again(&times, next_due, stands)
 }
 
+/// Said while a deactivation takes out of the mailbox what Tandem had put there. `next_due`: when it goes on.
+pub fn clearing_lead(next_due: Option<Timestamp>) -> Sentence {
+    let does = say(
+        "Tandem first takes out of your mailbox what it had put there. It goes to Deleted Items.",
+        "Tandem nimmt zuerst aus Ihrem Postfach, was es dort angelegt hat. Es geht in „Gelöschte Elemente“.",
+    );
+    let ends = say(
+        "“Deactivate at once” leaves the rest where it is.",
+        "„Sofort abschalten“ lässt den Rest, wo er ist.",
+    );
+    tried_again(does, next_due, ends)
+}
+
 fn tried_again(times: &str, next_due: Option<Timestamp>, stands: &str) -> Sentence {
     match next_due {
         Some(due) => Sentence::words(format!(

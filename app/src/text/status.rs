@@ -62,6 +62,9 @@ pub fn status(connection: &ConnectionView, progress: Option<Progress>, now: Time
             (Some(progress), _) => Status::new(Tone::Busy, progress_line(progress)),
             (None, Some(reason)) => reason_status(reason),
             (None, None) if connection.rejections > 0 => Status::new(Tone::Attention, needs(None)),
+            (None, None) if connection.clearing => {
+                Status::new(Tone::Busy, say("Being deactivated", "Wird abgeschaltet"))
+            }
             (None, None) if connection.preview.is_some() => reason_status(StateReason::WaitingForPreview),
             (None, None) if connection.state == SyncState::Activating => Status::new(
                 Tone::Busy,

@@ -37,6 +37,7 @@ fn connection(state: SyncState, reason: Option<StateReason>) -> ConnectionView {
         brake: None,
         backfill: None,
         activated: None,
+        clearing: false,
         office: None,
     }
 }

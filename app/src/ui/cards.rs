@@ -25,6 +25,7 @@ pub(crate) fn pane_cards(p: &PageData, c: &ConnectionView) -> impl IntoView + us
     let well = text::status(c, c.progress, p.view.now).tone == Tone::Good;
     view! {
         {state_card(p, c)}
+        {clearing_card(p, c)}
         {progress_card(c)}
         {c.brake.as_ref().map(|brake| brake_card(p, brake))}
         {first_card(p, c)}
@@ -41,6 +42,23 @@ const fn set_up(c: &ConnectionView) -> bool {
 /// Before the first session.
 fn first(c: &ConnectionView) -> bool {
     c.preview.is_some() || c.state == SyncState::Activating
+}
+
+/// A deactivation that takes out of the mailbox first what came from Salesforce, and both ways out of it.
+pub(crate) fn clearing_card(p: &PageData, c: &ConnectionView) -> Option<impl IntoView + use<>> {
+    let waits_for = c.next_due.filter(|due| c.progress.is_none() && *due > p.view.now);
+    c.clearing.then(|| {
+        view! {
+            <section class="card state" id="clearing" aria-labelledby="clearing-title">
+                <h2 id="clearing-title">{text::CLEARING_TITLE.get()}</h2>
+                <p>{sentence(p, text::clearing_lead(waits_for))}</p>
+                <div class="buttons">
+                    {act(p, Call::KeepSync, text::KEEP_SYNC.get(), Look::Primary, None, Vec::new())}
+                    {act(p, Call::Deactivate, text::DEACTIVATE_NOW.get(), Look::Plain, None, Vec::new())}
+                </div>
+            </section>
+        }
+    })
 }
 
 pub(crate) fn accounts_card(crm: &CrmAccount, mailbox: Option<&MailboxAccount>) -> impl IntoView + use<> {

@@ -19,7 +19,7 @@ pub(crate) use setup::setup_cards;
 use leptos::prelude::*;
 use tandem_types::ConnectionView;
 
-use super::cards::{progress_card, state_card};
+use super::cards::{clearing_card, progress_card, state_card};
 use crate::page::{PageData, SettingsPage, Told};
 use crate::place::{Part, Place};
 use crate::text::{self, settings as words};
@@ -45,6 +45,7 @@ pub(crate) fn settings_cards(p: &PageData, c: &ConnectionView) -> impl IntoView 
         {navigation(s.place.part, c)}
         {told(p)}
         {state_card(p, c)}
+        {clearing_card(p, c)}
         {progress_card(c)}
         {part}
     }

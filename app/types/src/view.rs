@@ -83,6 +83,9 @@ pub struct ConnectionView {
     /// Since when the present mailbox is connected.
     #[serde(default)]
     pub activated: Option<Timestamp>,
+    /// What Tandem made in the mailbox is being taken out of it; then the sync is deactivated.
+    #[serde(default)]
+    pub clearing: bool,
     /// How a mailbox of Office 365 is connected; `None`: the operator has not set it up.
     #[serde(default)]
     pub office: Option<OfficeView>,
@@ -154,6 +157,8 @@ pub struct UndoLeftView {
 pub enum UndoReason {
     /// It holds something else than the session wrote.
     ChangedSince,
+    /// Another one was made in its place meanwhile.
+    Replaced,
     /// It is no longer there, or not to be seen.
     Gone,
     /// It was deleted, and its bin was emptied.

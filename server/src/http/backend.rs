@@ -9,7 +9,7 @@ use leptos::prelude::use_context;
 use secrecy::SecretString;
 use tandem_app::Backend;
 use tandem_mailbox::{ActivationError, Step};
-use tandem_store::{ConnectionRow, GrantSecret, MailboxSecret, Provider, UserRow, WaitingSignIn};
+use tandem_store::{ConnectionRow, MailboxSecret, Provider, UserRow, WaitingSignIn};
 use tandem_sync::model::Window;
 use tandem_sync::ports::StoreError;
 use tandem_sync::undo::{LeftReason, UndoReport};
@@ -24,6 +24,7 @@ use super::App;
 use super::auth::{CODE_TRIES, code_hash};
 use super::events;
 use super::session::{self, By, Viewer};
+use crate::deactivation;
 use crate::patience;
 use crate::worker::backfill;
 use crate::worker::cure::{self, Cured};
@@ -146,6 +147,7 @@ impl RequestBackend {
                 finished: backfill.finished,
             }),
             activated: row.activated,
+            clearing: row.clearing,
             office: self.office(known).await?,
         })
     }
@@ -254,6 +256,7 @@ fn told(report: &UndoReport) -> UndoView {
                 item: left.item.0.clone(),
                 reason: match left.reason {
                     LeftReason::ChangedSince | LeftReason::MadePrivate => UndoReason::ChangedSince,
+                    LeftReason::Replaced => UndoReason::Replaced,
                     LeftReason::Gone | LeftReason::NotOwn => UndoReason::Gone,
                     LeftReason::GoneForGood => UndoReason::GoneForGood,
                     LeftReason::Refused(_) => UndoReason::Refused,
@@ -333,15 +336,6 @@ fn searched(trace: &[Step]) -> Vec<SearchStep> {
         answer: step.answer.clone(),
     };
     trace.iter().map(step).collect()
-}
-
-async fn revoke(app: &App, connection: &ConnectionId, grant: &GrantSecret) {
-    let Some(host) = app.config.salesforce.login_hosts.first() else {
-        return;
-    };
-    if let Err(fault) = app.salesforce.revoke(&app.net, host, &grant.refresh_token).await {
-        tracing::warn!(%connection, %fault, "the grant was shredded here, but not revoked there");
-    }
 }
 
 /// The id of a record, from itself or from the address at which Salesforce shows it: `https://…/003…` or
@@ -636,30 +630,45 @@ impl Backend for RequestBackend {
         self.after(&known).await
     }
 
-    async fn deactivate(&self) -> Result<PaneView, ApiError> {
+    async fn deactivate(&self, remove_items: bool) -> Result<PaneView, ApiError> {
+        let known = self.need().await?;
+        let row = &known.row;
+        if remove_items {
+            let now = self.app.clock.now();
+            if !self
+                .app
+                .store
+                .ask_clearing(&row.id, now)
+                .await
+                .map_err(unavailable)?
+            {
+                return Err(ApiError::WrongState);
+            }
+            self.audit(&known, "deactivation_asked", "with what was made in the mailbox")
+                .await?;
+            self.app.hub.wake_worker();
+        } else {
+            deactivation::carry_out(&self.app, (&row.org_id, &row.user_id, &row.id), "")
+                .await
+                .map_err(unavailable)?;
+        }
+        self.after(&known).await
+    }
+
+    async fn keep_sync(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
         let now = self.app.clock.now();
-        let grant = self
+        if !self
             .app
             .store
-            .grant(&known.row.id, Provider::Salesforce)
+            .end_clearing(&known.row.id, now)
             .await
-            .map_err(unavailable)?;
-        // Ours first: whatever Salesforce answers, nothing here can use the credentials any more.
-        self.app
-            .store
-            .deactivate(&known.row.id, now)
-            .await
-            .map_err(unavailable)?;
-        self.audit(&known, "deactivated", "").await?;
-        if let Some((grant, _)) = grant {
-            let (app, connection) = (self.app.clone(), known.row.id.clone());
-            // A task of its own: a pane that is closed meanwhile must not leave the grant alive there.
-            let revoked = tokio::spawn(async move { revoke(&app, &connection, &grant).await });
-            if let Err(error) = revoked.await {
-                tracing::error!(%error, "a revocation broke off");
-            }
+            .map_err(unavailable)?
+        {
+            return Err(ApiError::WrongState);
         }
+        self.audit(&known, "kept", "").await?;
+        self.app.hub.wake_worker();
         self.after(&known).await
     }
 

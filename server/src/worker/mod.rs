@@ -1,6 +1,7 @@
 //! Runs sessions when they are due: tokio tasks around the rules in `tandem-sync`.
 
 pub(crate) mod backfill;
+mod clear;
 pub(crate) mod cure;
 pub(crate) mod endpoints;
 mod mail;

@@ -9,6 +9,7 @@ use tandem_sync::ports::{Closing, Lease, Store as _, StoreError};
 use tandem_sync::session::{Context, Limits, Report};
 use tandem_types::{OrgId, SessionOutcome};
 
+use super::clear;
 use super::endpoints;
 use super::observe::Watcher;
 use super::order;
@@ -166,7 +167,11 @@ async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Res
         Opened::Closed(report) => return Ok(*report),
     };
     let context = ready.context(app, observer, mode == Mode::DryRun);
-    let mut report = tandem_sync::session::run(&context, lease.clone()).await?;
+    let mut report = if ready.row.clearing {
+        clear::run(app, &lease, &ready.row, &context).await?
+    } else {
+        tandem_sync::session::run(&context, lease.clone()).await?
+    };
     if let Some(wait) = report.whole_org {
         hold_org(app, &lease, wait).await?;
     }

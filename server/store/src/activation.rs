@@ -165,7 +165,7 @@ impl Store {
              WHEN pair = $2 THEN last_full END, \
              first_round_done = CASE WHEN pair = $2 THEN first_round_done ELSE 0 END, \
              last_success = CASE WHEN pair = $2 THEN last_success END, \
-             released = 0, org_pass = 0, preview = NULL, brake = NULL, pair = $2, fence = fence + 1, \
+             released = 0, org_pass = 0, preview = NULL, brake = NULL, pair = $2, fence = fence + 1, clearing = 0, \
              lease_session = NULL, lease_worker = NULL, lease_until = NULL, lease_state = NULL, \
              updated_at = $3 WHERE id = $1",
             vals![

@@ -50,6 +50,8 @@ pub struct ConnectionRow {
     pub last_moved: Option<Timestamp>,
     /// The last back-fill, under way or finished.
     pub backfill: Option<Backfill>,
+    /// It is to be deactivated once what Tandem made in the mailbox is taken out of it: see [`Store::ask_clearing`].
+    pub clearing: bool,
 }
 
 impl ConnectionRow {
@@ -86,6 +88,7 @@ impl ConnectionRow {
             activated: row.opt_time("activated_at")?,
             last_moved: row.opt_time("last_moved")?,
             backfill: row.opt_json("backfill")?,
+            clearing: row.flag("clearing")?,
         })
     }
 }
@@ -97,7 +100,7 @@ macro_rules! select_connection {
             "SELECT c.id, c.org_id, c.user_id, c.state, c.reason, c.ask_activation, c.skipped, c.rejections, \
              c.failures, c.settings, c.mailbox, c.due_at, c.last_success, c.first_round_done, c.released, \
              c.preview, c.brake, c.lease_session, c.lease_until, c.created_at, c.activated_at, \
-             c.last_moved, c.backfill, \
+             c.last_moved, c.backfill, c.clearing, \
              (SELECT o.settings FROM orgs o WHERE o.id = c.org_id) AS org_settings, \
              (SELECT COUNT(*) FROM links l WHERE l.connection_id = c.id AND l.org_id = c.org_id \
              AND l.pair = c.pair AND l.state = 'live') AS links FROM connections c ",
@@ -271,9 +274,39 @@ impl Store {
         Ok(changed > 0)
     }
 
+    /// The user deactivates the sync, and wants what Tandem made in the mailbox taken out of it before: the next sessions,
+    /// from now on, do that and nothing else. A pause ends. `false`: it is in no state in which a session could.
+    pub async fn ask_clearing(&self, id: &ConnectionId, now: Timestamp) -> Result<bool, StoreError> {
+        let changed = self
+            .db
+            .exec(
+                "UPDATE connections SET clearing = 1, state = 'active', due_at = $2, \
+                 woken = CASE WHEN lease_session IS NOT NULL THEN 1 ELSE woken END, \
+                 updated_at = $2 WHERE id = $1 AND state IN ('active', 'paused')",
+                vals![id, now],
+            )
+            .await?;
+        Ok(changed > 0)
+    }
+
+    /// The user keeps the sync: what was taken out comes back with the next session, which is due now.
+    pub async fn end_clearing(&self, id: &ConnectionId, now: Timestamp) -> Result<bool, StoreError> {
+        let changed = self
+            .db
+            .exec(
+                "UPDATE connections SET clearing = 0, due_at = $2, \
+                 last_full = CASE WHEN last_full IS NULL THEN last_full ELSE 0 END, \
+                 woken = CASE WHEN lease_session IS NOT NULL THEN 1 ELSE woken END, \
+                 updated_at = $2 WHERE id = $1 AND clearing = 1",
+                vals![id, now],
+            )
+            .await?;
+        Ok(changed > 0)
+    }
+
     /// Ends the sync: the credentials' key, the credentials and the grant are deleted, a running session is fenced
     /// off, the mailbox is free for another user, and so is what it claimed and did not make. Links, issues and journal
-    /// stay.
+    /// stay. Of what was taken out of the mailbox before, the next activation lists both sides in full, and makes it anew.
     pub async fn deactivate(&self, id: &ConnectionId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         self.deactivate_in(&mut tx, id, now).await?;
@@ -293,6 +326,8 @@ impl Store {
                  preview = NULL, brake = NULL, mailbox = NULL, mailbox_taken = NULL, \
                  credentials_key = NULL, credentials = NULL, fence = fence + 1, \
                  held_reason = NULL, held_due = NULL, \
+                 last_full = CASE WHEN clearing = 1 AND last_full IS NOT NULL THEN 0 ELSE last_full END, \
+                 clearing = 0, \
                  lease_session = NULL, lease_worker = NULL, lease_until = NULL, lease_state = NULL, \
                  updated_at = $2 WHERE id = $1",
                 vals![id, now],

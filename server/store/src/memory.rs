@@ -491,6 +491,8 @@ impl Row {
             activated: self.activated,
             last_moved: self.last_moved,
             backfill: self.backfill.clone(),
+            // Deactivated at once, and never cleared before.
+            clearing: false,
         }
     }
 }

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "mail", include_str!("../migrations/0005_mail.sql")),
     (6, "orders", include_str!("../migrations/0006_orders.sql")),
     (7, "audit", include_str!("../migrations/0007_audit.sql")),
+    (8, "clearing", include_str!("../migrations/0008_clearing.sql")),
 ];
 
 /// The version that this binary makes.

@@ -6,7 +6,10 @@
 //!
 //! Before each write the link is stored as it must be if the answer is lost: then nothing is carried over either.
 
+mod clear;
 mod deeds;
+
+pub use clear::clear;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -62,6 +65,8 @@ pub struct UndoLeft {
 pub enum LeftReason {
     /// It holds something else than the session wrote.
     ChangedSince,
+    /// Another one was made in its place meanwhile.
+    Replaced,
     /// Its event was made private: what it held is not shown again.
     MadePrivate,
     /// The record is another user's by now.
@@ -83,6 +88,7 @@ impl LeftReason {
     pub const fn text(self) -> &'static str {
         match self {
             Self::ChangedSince => "it was changed since",
+            Self::Replaced => "there is a new one in its place",
             Self::MadePrivate => "the event is private: what it held stays hidden",
             Self::NotOwn => "the record belongs to somebody else now",
             Self::Gone => "it is no longer there, or you may no longer see it",
@@ -113,51 +119,32 @@ pub async fn undo(cx: &Context<'_>, lease: Lease, session: &SessionId) -> Result
     };
     let keeper = Keeper::new(*cx, lease);
     let hasher = Hasher::new(&opening.hash_key);
-    let mut undo = Undo {
-        cx: *cx,
-        keeper: &keeper,
-        hasher: &hasher,
-        links: links.into_iter().map(|link| (link.id.clone(), link)).collect(),
-        total: deeds.len(),
-        met: 0,
-        mailbox_accepted: false,
-        stopped: false,
-        counts: BTreeMap::new(),
-        undone: 0,
-        left: Vec::new(),
+    let work = Work {
+        name: "undo",
+        then: LinkState::Ended(EndReason::Undone),
     };
-    let ended = undo.go(&deeds).await;
-    let mut whole_org = None;
-    let closing = match ended {
-        Ok(()) => undo.closed(&opening),
-        Err(Halt::Store(error)) => return Err(error),
-        Err(Halt::Fault(side, fault)) => {
-            tracing::info!(side = side.as_str(), fault = %fault, "undo ended by a fault");
-            if let FaultKind::RateLimited {
-                retry_after,
-                whole_org: true,
-            } = fault.kind
-            {
-                whole_org = Some(retry_after);
-            }
-            undo.broken(&opening, side, &fault)
-        }
-    };
+    let undo = Undo::new(*cx, &keeper, &hasher, links, work);
+    let report = undo.run(&opening, &deeds).await?;
     if !cx.dry_run {
-        cx.store.close(&keeper.lease(), closing.clone()).await?;
+        cx.store.close(&keeper.lease(), report.closing.clone()).await?;
     }
-    Ok(UndoReport {
-        undone: undo.undone,
-        left: undo.left,
-        closing,
-        whole_org,
-    })
+    Ok(report)
+}
+
+/// Of what an undo is a part.
+#[derive(Clone, Copy)]
+struct Work {
+    /// For the operator's note.
+    name: &'static str,
+    /// What becomes of the link whose item was deleted.
+    then: LinkState,
 }
 
 struct Undo<'a> {
     cx: Context<'a>,
     keeper: &'a Keeper<'a>,
     hasher: &'a Hasher,
+    work: Work,
     links: HashMap<LinkId, Link>,
     total: usize,
     met: usize,
@@ -176,7 +163,57 @@ struct Sent<'d> {
     write: Write,
 }
 
-impl Undo<'_> {
+impl<'a> Undo<'a> {
+    fn new(
+        cx: Context<'a>,
+        keeper: &'a Keeper<'a>,
+        hasher: &'a Hasher,
+        links: Vec<Link>,
+        work: Work,
+    ) -> Self {
+        Self {
+            cx,
+            keeper,
+            hasher,
+            work,
+            links: links.into_iter().map(|link| (link.id.clone(), link)).collect(),
+            total: 0,
+            met: 0,
+            mailbox_accepted: false,
+            stopped: false,
+            counts: BTreeMap::new(),
+            undone: 0,
+            left: Vec::new(),
+        }
+    }
+
+    async fn run(mut self, opening: &Opening, deeds: &[Deed]) -> Result<UndoReport, StoreError> {
+        self.total = deeds.len();
+        let ended = self.go(deeds).await;
+        let mut whole_org = None;
+        let closing = match ended {
+            Ok(()) => self.closed(opening),
+            Err(Halt::Store(error)) => return Err(error),
+            Err(Halt::Fault(side, fault)) => {
+                tracing::info!(work = self.work.name, side = side.as_str(), fault = %fault, "ended by a fault");
+                if let FaultKind::RateLimited {
+                    retry_after,
+                    whole_org: true,
+                } = fault.kind
+                {
+                    whole_org = Some(retry_after);
+                }
+                self.broken(opening, side, &fault)
+            }
+        };
+        Ok(UndoReport {
+            undone: self.undone,
+            left: self.left,
+            closing,
+            whole_org,
+        })
+    }
+
     async fn go(&mut self, deeds: &[Deed]) -> Result<(), Halt> {
         // What comes back first may be what a changed value refers to.
         for side in [Side::Crm, Side::Mailbox] {
@@ -294,13 +331,34 @@ impl Undo<'_> {
             .collect())
     }
 
+    /// Of these, the links that have another item there by now: a second one would be a duplicate.
+    async fn replaced(&self, side: Side, deeds: &[&Deed]) -> Result<HashSet<LinkId>, Halt> {
+        let others: Vec<(&Deed, ItemId)> = deeds
+            .iter()
+            .filter_map(|deed| {
+                let now = self.links.get(&deed.link)?.id_on(side)?;
+                (*now != deed.item).then(|| (*deed, now.clone()))
+            })
+            .collect();
+        let ids = others.iter().map(|(_, id)| id.clone()).collect();
+        let found = self.find(side, ids, vec![None; others.len()]).await?;
+        Ok(others
+            .into_iter()
+            .zip(found)
+            .filter(|(_, found)| found.is_some())
+            .map(|((deed, _), _)| deed.link.clone())
+            .collect())
+    }
+
     /// What was deleted comes back.
     async fn restore(&mut self, side: Side, deeds: &[&Deed]) -> Result<(), Halt> {
         let hidden = self.hidden(side, deeds).await?;
+        let replaced = self.replaced(side, deeds).await?;
         let mut known = Vec::new();
         for deed in deeds {
             match self.trace(deed) {
                 Some(_) if hidden.contains(&deed.link) => self.leave(deed, LeftReason::MadePrivate),
+                Some(_) if replaced.contains(&deed.link) => self.leave(deed, LeftReason::Replaced),
                 Some(trace) => known.push((*deed, trace)),
                 None => self.leave(deed, LeftReason::Gone),
             }
@@ -533,7 +591,7 @@ impl Undo<'_> {
                 continue;
             }
             let mut ended = link.clone();
-            ended.state = LinkState::Ended(EndReason::Undone);
+            ended.state = self.work.then;
             ended.intent = None;
             self.keep(ended, &mut ahead);
             ready.push(Sent {
@@ -573,9 +631,16 @@ impl Undo<'_> {
             commit
                 .journal
                 .push(entry(&link, side, &saw.id, JournalAct::Deleted { old }));
+            let linked = if self.work.then == LinkState::Dormant {
+                // It is made anew when the pair wakes.
+                forget_id(&mut link, side);
+                "slept"
+            } else {
+                "ended"
+            };
             commit
                 .journal
-                .push(entry(&link, side, &saw.id, JournalAct::Linked("ended")));
+                .push(entry(&link, side, &saw.id, JournalAct::Linked(linked)));
             if side == Side::Crm {
                 // Nobody may take the record for made that is gone.
                 if let Some(claim) = link.traits.claim.take() {
@@ -786,13 +851,25 @@ impl Undo<'_> {
         } else {
             SessionOutcome::Done
         };
-        let note = format!("undo: {} undone, {} left", self.undone, self.left.len());
+        let note = format!(
+            "{}: {} done, {} left",
+            self.work.name,
+            self.undone,
+            self.left.len()
+        );
         aside::closed(&self.cx, opening, outcome, self.told(), note)
     }
 
     fn broken(&self, opening: &Opening, side: Side, fault: &Fault) -> Closing {
         let accepted = self.mailbox_accepted;
-        aside::broken(&self.cx, opening, (side, fault), accepted, self.told(), "undo")
+        aside::broken(
+            &self.cx,
+            opening,
+            (side, fault),
+            accepted,
+            self.told(),
+            self.work.name,
+        )
     }
 
     fn told(&self) -> Vec<Counts> {
@@ -852,6 +929,13 @@ fn set_id(link: &mut Link, side: Side, id: &ItemId) {
             link.crm_id = Some(id.clone());
             link.crm_version = None;
         }
+    }
+}
+
+fn forget_id(link: &mut Link, side: Side) {
+    match side {
+        Side::Mailbox => (link.mailbox_id, link.mailbox_version) = (None, None),
+        Side::Crm => (link.crm_id, link.crm_version) = (None, None),
     }
 }
 

@@ -42,6 +42,7 @@ fn body(call: Call) -> String {
         | Call::Pause
         | Call::Start
         | Call::Deactivate
+        | Call::KeepSync
         | Call::CancelBackfill
         | Call::SignOut
         | Call::Ticket => Vec::new(),

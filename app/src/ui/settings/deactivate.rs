@@ -5,7 +5,7 @@ use tandem_types::{ConnectionView, SyncState};
 use crate::call::Call;
 use crate::page::PageData;
 use crate::text;
-use crate::ui::deactivation::what_happens;
+use crate::ui::deactivation::{remove_box, what_happens};
 use crate::ui::parts::{Look, form_token, open_activation};
 
 /// What will happen, and the way out.
@@ -18,16 +18,17 @@ pub(super) fn cards(p: &PageData, c: &ConnectionView) -> impl IntoView + use<> {
         })
     } else {
         Either::Right(view! {
-            {what_happens(p)}
-            <div class="buttons">
-                // A plain form under the words that say what happens; with script the dialog asks once more.
-                <form method="post" action=Call::Deactivate.path() data-opens="deactivation">
-                    {form_token(p)}
+            {what_happens(p, c)}
+            // A plain form under the words that say what happens; with script the dialog asks once more.
+            <form method="post" action=Call::Deactivate.path() data-opens="deactivation">
+                {form_token(p)}
+                <div class="plain-only">{remove_box(c, "remove-items")}</div>
+                <div class="buttons">
                     <button type="submit" class=Look::Danger.class()>
                         {text::DEACTIVATE.get()}
                     </button>
-                </form>
-            </div>
+                </div>
+            </form>
         })
     };
     view! {

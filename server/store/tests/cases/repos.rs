@@ -13,7 +13,7 @@ use tandem_sync::order::Order;
 use tandem_sync::ports::{Claim, Commit, Issue, IssueKey, JournalAct, LinkAsk, Pick, Store as _, Wish};
 use tandem_types::{
     IssueCode, ItemKind, MailboxAccount, MailboxServer, SessionOutcome, Settings, Side, StateReason,
-    SyncState,
+    SyncState, Timestamp,
 };
 
 use crate::common::{
@@ -1849,4 +1849,90 @@ pub(crate) async fn an_order_is_kept_for_a_week(store: Store) {
     assert_eq!(store.orders(&id).await.unwrap().len(), 1);
     store.sweep(&Retention::default(), at(8 * 86_400)).await.unwrap();
     assert_eq!(store.orders(&id).await.unwrap(), []);
+}
+
+pub(crate) async fn a_mailbox_is_cleared_before_the_end(store: Store) {
+    connected(&store, 1).await;
+    let row = async || store.connection(&cid(1)).await.unwrap().unwrap();
+    let listed = async |at| {
+        let lease = store
+            .claim(&Pick::This(cid(1)), "w", new_session(), at, TTL)
+            .await
+            .unwrap()
+            .unwrap();
+        let commit = Commit {
+            last_full: Some(at),
+            first_round_done: true,
+            ..Commit::default()
+        };
+        store.commit(&lease, at, commit).await.unwrap();
+        store.close(&lease, done(at, None)).await.unwrap();
+    };
+    listed(at(1)).await;
+    assert!(
+        !store.end_clearing(&cid(1), at(2)).await.unwrap(),
+        "nothing to take back"
+    );
+    store
+        .set_state(
+            &cid(1),
+            &[SyncState::Active],
+            SyncState::Paused,
+            None,
+            None,
+            at(2),
+        )
+        .await
+        .unwrap();
+    assert!(store.ask_clearing(&cid(1), at(3)).await.unwrap());
+    let now = row().await;
+    assert_eq!(
+        (now.clearing, now.state, now.next_due),
+        (true, SyncState::Active, Some(at(3))),
+        "a pause does not hold it up"
+    );
+    assert!(
+        store
+            .claim(&Pick::Due, "w", new_session(), at(3), TTL)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    // What was taken out meanwhile comes back at once, not with the next daily look at everything.
+    assert!(store.end_clearing(&cid(1), at(4)).await.unwrap());
+    let again = async |at| {
+        let lease = store
+            .claim(&Pick::This(cid(1)), "w", new_session(), at, TTL)
+            .await
+            .unwrap()
+            .unwrap();
+        let opening = store.open(&lease).await.unwrap();
+        store.close(&lease, done(at, None)).await.unwrap();
+        opening.last_full
+    };
+    let far = at(10_000);
+    assert!(!row().await.clearing);
+    assert_eq!(again(far).await, Some(Timestamp(0)));
+    // And so it does with a later activation.
+    listed(far).await;
+    assert!(store.ask_clearing(&cid(1), far).await.unwrap());
+    store.deactivate(&cid(1), far).await.unwrap();
+    assert!(!row().await.clearing);
+    assert!(
+        !store.ask_clearing(&cid(1), far).await.unwrap(),
+        "nothing could do it"
+    );
+    store
+        .activate(&cid(1), mailbox("user1@example.com"), secret("new"), far)
+        .await
+        .unwrap();
+    assert_eq!(again(far).await, Some(Timestamp(0)));
+    // Without it nothing is looked through for nothing.
+    listed(far).await;
+    store.deactivate(&cid(1), far).await.unwrap();
+    store
+        .activate(&cid(1), mailbox("user1@example.com"), secret("new"), far)
+        .await
+        .unwrap();
+    assert_eq!(again(far).await, Some(far));
 }

@@ -5,6 +5,7 @@
     reason = "helpers of tests: a failure is the test's failure"
 )]
 
+mod clear;
 mod cure;
 mod items;
 mod linker;
