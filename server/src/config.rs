@@ -45,6 +45,7 @@ const KEYS: &[Key] = &[
     key("", "log", Shape::Text),
     key("", "log_format", Shape::Text),
     key("", "metrics_listen", Shape::Text),
+    key("", "trusted_proxies", Shape::List),
     key("salesforce", "client_id", Shape::Text),
     key("salesforce", "client_secret", Shape::Text),
     key("salesforce", "login_hosts", Shape::List),
@@ -117,6 +118,7 @@ struct Raw {
     log: Option<String>,
     log_format: Option<String>,
     metrics_listen: Option<String>,
+    trusted_proxies: Option<Vec<String>>,
     salesforce: RawSalesforce,
     microsoft: RawMicrosoft,
     ews: RawEws,
@@ -243,6 +245,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Where Prometheus reads `/metrics`, apart from the address that browsers reach; `None`: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// Whose word on the client's address counts (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<tandem_net::Network>,
     pub salesforce: SalesforceConfig,
     /// `None`: no mailbox of Office 365 can be connected.
     pub microsoft: Option<MicrosoftConfig>,
@@ -560,6 +564,13 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
         }
         address
     });
+    let mut trusted_proxies = Vec::new();
+    for text in raw.trusted_proxies.unwrap_or_default() {
+        match text.parse() {
+            Ok(network) => trusted_proxies.push(network),
+            Err(what) => found.fatal("trusted_proxies", format!("\"{text}\" {what}")),
+        }
+    }
     let database = raw.database.unwrap_or_else(|| "sqlite:tandem.db".into());
     if !["sqlite:", "postgres://", "postgresql://"]
         .iter()
@@ -612,6 +623,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 log: raw.log.unwrap_or_else(|| "info".into()),
                 log_format,
                 metrics_listen,
+                trusted_proxies,
                 salesforce,
                 microsoft,
                 ews,
@@ -1121,7 +1133,7 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
         let text = fatal(
-            "listen = 'nowhere'\ndatabase = 'mysql://x'\nlog_format = 'xml'\nmetrics_listen = '9433'",
+            "listen = 'nowhere'\ndatabase = 'mysql://x'\nlog_format = 'xml'\nmetrics_listen = '9433'\ntrusted_proxies = ['10.0.0.0/99']",
             &[],
         );
         for part in [
@@ -1131,6 +1143,7 @@ mod tests {
             "salesforce.client_id",
             "log_format",
             "metrics_listen",
+            "trusted_proxies",
         ] {
             assert!(text.contains(part), "{text}");
         }

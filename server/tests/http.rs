@@ -16,7 +16,7 @@ use axum::body::{Body, Bytes};
 use futures::future::join_all;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap,
-    LOCATION, SET_COOKIE, VARY,
+    LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
 };
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -622,6 +622,61 @@ async fn a_sign_out_ends_cookie_bearer_and_stream() {
         assert_eq!(renewed.status, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(open(&unused).await.unwrap().status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn one_address_begins_so_many_sign_ins_and_no_more() {
+    let proxy = ("TRUSTED_PROXIES", "0.0.0.0");
+    let server = Server::start_with(&[proxy]).await;
+    let start = format!("/auth/start?challenge={}", "0a".repeat(32));
+    let from = |address| [("x-forwarded-for", address)];
+    let mut tried = 0;
+    let refused = loop {
+        let answer = server.get(&start, &from("198.51.100.1")).await;
+        if answer.status != StatusCode::SEE_OTHER {
+            break answer;
+        }
+        tried += 1;
+        assert!(tried < 300, "there is no limit");
+    };
+    assert!(tried >= 100, "a company may come from one address: {tried}");
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.header(RETRY_AFTER).parse::<u32>().unwrap() >= 1);
+    assert!(
+        refused.text().contains("Very many sign-ins"),
+        "{}",
+        refused.text()
+    );
+    // A code is guessed from the same allowance, and the script is told in its own words.
+    let guess = [
+        ("x-forwarded-for", "198.51.100.1"),
+        ("content-type", "application/json"),
+    ];
+    let body = json!({ "code": "000000", "nonce": "n" }).to_string();
+    let mut guesses = 0;
+    let answer = loop {
+        // What has come free meanwhile is used up first.
+        let answer = server.call("/api/handover", &guess, &body).await;
+        guesses += 1;
+        if answer.headers.contains_key(RETRY_AFTER) || guesses == 20 {
+            break answer;
+        }
+    };
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(
+        answer.json()["too_often"]
+            .as_u64()
+            .is_some_and(|seconds| seconds < 10),
+        "{}",
+        answer.text()
+    );
+    // Nobody else is held up, and neither is what is no sign-in.
+    let other = server.get(&start, &from("198.51.100.2")).await;
+    assert_eq!(other.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        server.get("/", &from("198.51.100.1")).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]

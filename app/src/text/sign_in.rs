@@ -80,6 +80,8 @@ pub enum SignInFailure {
     ApiNotAllowed,
     /// State or cookie did not fit: started too long ago, or elsewhere.
     Expired,
+    /// Very many sign-ins from this address.
+    TooOften,
     /// Salesforce did not answer, or our own fault.
     Unavailable,
     /// The operator has not set up Office 365.
@@ -121,6 +123,11 @@ pub fn sign_in_failure(failure: SignInFailure) -> &'static str {
             "This sign-in was started too long ago, or in another window. Close this one and start again.",
             "Diese Anmeldung wurde vor zu langer Zeit oder in einem anderen Fenster begonnen. Schließen Sie dieses und \
              beginnen Sie von vorn.",
+        ),
+        SignInFailure::TooOften => say(
+            "Very many sign-ins were begun from your network just now. Close this window and try again in a minute.",
+            "Gerade wurden aus Ihrem Netz sehr viele Anmeldungen begonnen. Schließen Sie dieses Fenster und versuchen \
+             Sie es in einer Minute noch einmal.",
         ),
         SignInFailure::Unavailable => say(
             "Salesforce could not be reached. Close this window and try again in a minute.",

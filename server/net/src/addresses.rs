@@ -9,7 +9,8 @@ pub struct Network {
 }
 
 impl Network {
-    fn contains(&self, ip: IpAddr) -> bool {
+    /// Whether the address belongs to it.
+    pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.base, ip) {
             (IpAddr::V4(base), IpAddr::V4(ip)) => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0);

@@ -13,8 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 use super::App;
+use super::limit::Peer;
 
 /// For the head of a request, and between two requests. Longer than proxies keep an idle connection (60 seconds, mostly):
 /// they and not we should end it, else a request crosses the end on its way.
@@ -40,8 +42,9 @@ pub(crate) async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(one(app.clone(), stream, tls.clone(), router.clone()));
+            Ok((stream, from)) => {
+                let peer = Peer(from.ip());
+                connections.spawn(one(app.clone(), stream, peer, tls.clone(), router.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
@@ -58,27 +61,31 @@ pub(crate) async fn serve(
     }
 }
 
-async fn one(app: App, stream: TcpStream, tls: Option<TlsAcceptor>, router: Router) {
+async fn one(app: App, stream: TcpStream, peer: Peer, tls: Option<TlsAcceptor>, router: Router) {
     // Events are small, and should arrive now.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection without TCP_NODELAY");
     }
     let Some(tls) = tls else {
-        return speak(&app, stream, router).await;
+        return speak(&app, stream, peer, router).await;
     };
     let agreed = tokio::select! {
         () = app.stop.cancelled() => return,
         agreed = tokio::time::timeout(HANDSHAKE, tls.accept(stream)) => agreed,
     };
     match agreed {
-        Ok(Ok(stream)) => speak(&app, stream, router).await,
+        Ok(Ok(stream)) => speak(&app, stream, peer, router).await,
         Ok(Err(error)) => tracing::debug!(%error, "no encryption was agreed on"),
         Err(_) => tracing::debug!("agreeing on the encryption took too long"),
     }
 }
 
 /// HTTP on a connection, until it ends or the server does.
-async fn speak(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
+async fn speak(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer, router: Router) {
+    let router = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

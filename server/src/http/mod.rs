@@ -9,6 +9,7 @@ mod headers;
 mod health;
 mod help;
 mod lang;
+mod limit;
 pub(crate) mod listen;
 mod manifest;
 mod pages;
@@ -42,14 +43,21 @@ pub fn router(app: &App) -> Router {
         )
         .fallback_service(files(&app.config.site_root, "public, max-age=3600"));
 
-    let api = Router::new()
+    let windows = Router::new()
+        .route("/auth/start", get(auth::start::get))
+        .route("/auth/callback", get(auth::callback::get))
+        .route("/auth/microsoft/start", get(auth::microsoft::start))
+        .route("/auth/microsoft/callback", get(auth::microsoft::callback));
+    let own_pages_only = axum::middleware::from_fn_with_state(app.clone(), guard::own_pages_only);
+    let codes = Router::new()
         .route("/api/handover", post(auth::handover::post))
+        .layer(own_pages_only.clone());
+    let limited = limit::limited(app, windows, codes);
+
+    let api = Router::new()
         .route("/api/renew", post(auth::renew::post))
         .route("/api/{*function}", any(api::any))
-        .layer(axum::middleware::from_fn_with_state(
-            app.clone(),
-            guard::own_pages_only,
-        ));
+        .layer(own_pages_only);
 
     let quick = Router::new()
         .route("/", get(pages::pane))
@@ -57,10 +65,7 @@ pub fn router(app: &App) -> Router {
         .route("/settings", get(pages::settings))
         .route("/preview", get(pages::preview))
         .route("/settings/{part}", get(pages::settings))
-        .route("/auth/start", get(auth::start::get))
-        .route("/auth/callback", get(auth::callback::get))
-        .route("/auth/microsoft/start", get(auth::microsoft::start))
-        .route("/auth/microsoft/callback", get(auth::microsoft::callback))
+        .merge(limited)
         // The address of the product that many of our users come from.
         .route("/ui", get(pages::to_setup))
         .route("/ui/", get(pages::to_setup))

@@ -7,7 +7,7 @@ pub(crate) mod callback;
 mod goal;
 pub(crate) mod handover;
 pub(crate) mod microsoft;
-pub(super) mod notice;
+pub(crate) mod notice;
 pub(crate) mod renew;
 mod salesforce_account;
 pub(crate) mod start;

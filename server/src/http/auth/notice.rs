@@ -10,7 +10,7 @@ use crate::http::headers::Policy;
 use crate::http::{App, lang, session};
 
 /// Why there is nothing to hand over.
-pub(super) fn page(app: &App, status: StatusCode, failure: SignInFailure) -> Response {
+pub(crate) fn page(app: &App, status: StatusCode, failure: SignInFailure) -> Response {
     let page = lang::say(|| tandem_app::handover_failed_page(failure));
     html(app, status, page, None)
 }
