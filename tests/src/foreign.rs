@@ -48,7 +48,7 @@ pub async fn python(
         .await
         .with_context(|| format!("{script} took longer than {} s", LIMIT.as_secs()))??;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    println!("---- {script}\n{said}");
+    eprintln!("---- {script}\n{said}");
     let complained = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(
         output.status.success(),

@@ -21,7 +21,7 @@ pub(crate) struct Choice {
     /// Where the object is written, too.
     #[arg(long, hide = true)]
     out: Option<PathBuf>,
-    /// `start`, `idle`, `first_sync`, `pane`; all of them without a name.
+    /// `start`, `idle`, `first_sync`, `claims`, `pane`, `baseline`; all of them without a name.
     names: Vec<String>,
 }
 
@@ -46,7 +46,8 @@ pub(crate) fn bench(layout: &Layout, steps: &mut Steps, choice: &Choice) -> Resu
             .args(SELECTION)
             .args(["--bin", "bench"]))
     })?;
-    let line = steps.run("measure", || measured(layout, choice))?;
+    let python = steps.run("get foreign clients (Python)", || install::python(layout))?;
+    let line = steps.run("measure", || measured(layout, &python, choice))?;
     if let Some(out) = &choice.out {
         std::fs::write(out, &line)?;
     }
@@ -72,13 +73,14 @@ fn only_json(layout: &Layout, choice: &Choice) -> Result<()> {
     Ok(())
 }
 
-fn measured(layout: &Layout, choice: &Choice) -> Result<String> {
+fn measured(layout: &Layout, python: &Path, choice: &Choice) -> Result<String> {
     let mut command = Command::new(layout.target.join("debug").join("bench"));
     forget_the_run(&mut command);
     command
         .args(&choice.names)
         .env("TANDEM_BIN", binary(&layout.target))
         .env("TANDEM_TEST_SITE", &layout.site)
+        .env("TANDEM_TEST_PYTHON", python)
         .stderr(Stdio::inherit());
     read(&mut command)
 }

@@ -2,6 +2,8 @@
 //!
 //! Each figure stands by itself or per database. `cargo xtask bench` builds both for speed and prints a table.
 
+mod baseline;
+mod claims;
 mod database;
 mod first_sync;
 mod idle;
@@ -50,7 +52,7 @@ fn median(mut values: Vec<f64>) -> Result<f64> {
         .context("nothing was measured")
 }
 
-const ALL: [&str; 4] = ["start", "idle", "first_sync", "pane"];
+const ALL: [&str; 6] = ["start", "idle", "first_sync", "claims", "pane", "baseline"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -70,9 +72,15 @@ async fn main() -> Result<()> {
         if wants("first_sync") {
             first_sync::measure(kind, &mut figures).await?;
         }
+        if wants("claims") {
+            claims::measure(kind, &mut figures).await?;
+        }
         if wants("pane") {
             pane::measure(kind, &mut figures).await?;
         }
+    }
+    if wants("baseline") {
+        baseline::measure(&mut figures).await?;
     }
     println!("{}", serde_json::to_string(&figures.0)?);
     Ok(())

@@ -19,6 +19,9 @@ use crate::{Figures, median, rounded};
 const PANES: u32 = 100;
 /// How often each is loaded, once a second.
 const LOADS: u32 = 6;
+/// Who loads it again and again, without a pause.
+const EAGER: usize = 16;
+const EAGER_LOADS: usize = 100;
 /// How often a browser loads it.
 const LOOKS: usize = 9;
 
@@ -33,6 +36,11 @@ pub(crate) async fn measure(kind: Kind, figures: &mut Figures) -> Result<()> {
     took.sort_by(f64::total_cmp);
     figures.note("pane_load_p50_ms", kind, rounded(share(&took, 50)?));
     figures.note("pane_load_p99_ms", kind, rounded(share(&took, 99)?));
+    figures.note(
+        "pane_loads_per_s",
+        kind,
+        rounded(loads_per_s(url, &stage.nina).await?),
+    );
     // The browser's part knows no database.
     if kind == Kind::Sqlite {
         let (usual, slow) = listens_ms(url, &stage.nina).await?;
@@ -55,6 +63,20 @@ async fn open_panes(url: &Url, nina: &Person) -> Result<Vec<f64>> {
         anyhow::Ok(took)
     };
     Ok(try_join_all((0..PANES).map(pane)).await?.concat())
+}
+
+/// As many as the server gives, with this driver on the same processors.
+async fn loads_per_s(url: &Url, nina: &Person) -> Result<f64> {
+    let began = now();
+    let eager = (0..EAGER).map(|_| async move {
+        for _ in 0..EAGER_LOADS {
+            load_ms(url, nina).await?;
+        }
+        anyhow::Ok(())
+    });
+    try_join_all(eager).await?;
+    let loads = u32::try_from(EAGER * EAGER_LOADS)?;
+    Ok(f64::from(loads) / began.elapsed().as_secs_f64())
 }
 
 /// From the connection to the page's last byte.

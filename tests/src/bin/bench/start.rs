@@ -11,7 +11,7 @@ use crate::database::{Fresh, Kind, Line};
 use crate::{Figures, median, rounded, usage};
 
 const STARTS: usize = 9;
-const IDLE: usize = 10_000;
+pub(crate) const IDLE: usize = 10_000;
 /// After so long at rest its memory is told.
 const REST: Duration = Duration::from_secs(10);
 
@@ -68,7 +68,7 @@ pub(crate) async fn measure(kind: Kind, figures: &mut Figures) -> Result<()> {
 }
 
 /// Makes 10,000 of the one connection, each with its user; none is due.
-fn copies() -> String {
+pub(crate) fn copies() -> String {
     let numbers = format!(
         "(WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {}) SELECT n FROM c) AS c",
         IDLE - 1
