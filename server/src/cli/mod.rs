@@ -19,6 +19,7 @@ mod session;
 mod settings;
 mod status;
 mod tls;
+mod user;
 mod why;
 
 use std::path::PathBuf;
@@ -84,6 +85,9 @@ enum Command {
     /// The master key, and the data keys that it wraps.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// What is stored of one person.
+    #[command(subcommand)]
+    User(user::Command),
     /// Who did what.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -143,6 +147,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Org(command) => org::run(quiet(cli.config.as_ref())?, command).await,
         Command::Settings(command) => settings::run(quiet(cli.config.as_ref())?, command).await,
         Command::Keys(command) => keys::run(quiet(cli.config.as_ref())?, command).await,
+        Command::User(command) => user::run(quiet(cli.config.as_ref())?, command).await,
         Command::Audit(command) => audit::run(quiet(cli.config.as_ref())?, command).await,
     }
 }

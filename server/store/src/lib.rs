@@ -25,6 +25,7 @@ mod memory;
 mod orders;
 mod org;
 mod overview;
+mod personal;
 mod reading;
 mod rewrap;
 mod rules;

@@ -1936,3 +1936,89 @@ pub(crate) async fn a_mailbox_is_cleared_before_the_end(store: Store) {
         .unwrap();
     assert_eq!(again(far).await, Some(far));
 }
+
+pub(crate) async fn one_user_is_handed_out_and_erased(store: Store) {
+    for n in [1, 2] {
+        connected(&store, n).await;
+        let session = WebSessionNew {
+            token_hash: [u8::try_from(n).unwrap(); 32],
+            user_id: user(n),
+            org_id: org(1),
+            expires: at(9_000),
+        };
+        store.create_web_session(&session, T0).await.unwrap();
+        store
+            .put_grant(&cid(n), Provider::Salesforce, grant(n, None), T0)
+            .await
+            .unwrap();
+        let order = Order::default();
+        store
+            .put_order(&cid(n), &ItemId("m9".to_owned()), &order, T0)
+            .await
+            .unwrap();
+        let lease = store
+            .claim(&Pick::This(cid(n)), "w", new_session(), at(1), TTL)
+            .await
+            .unwrap()
+            .unwrap();
+        let commit = Commit {
+            journal: vec![entry(1)],
+            issues: vec![issue(n, "a", "Ana Ruiz")],
+            ..links(1..=2)
+        };
+        store.commit(&lease, at(1), commit).await.unwrap();
+        store.close(&lease, done(at(2), Some(at(100)))).await.unwrap();
+        store
+            .audit(&org(1), &user(n), "activated", "", at(3))
+            .await
+            .unwrap();
+    }
+    assert_eq!(store.export_user(&user(9)).await.unwrap(), None);
+    let all = store.export_user(&user(1)).await.unwrap().unwrap();
+    assert_eq!(all["user"]["username"], "user1@example.com");
+    assert_eq!(all["issues"][0]["title"], "Ana Ruiz");
+    assert_eq!(all["links"].as_array().unwrap().len(), 2);
+    assert_eq!(all["sessions"][0]["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(all["orders"][0]["item"], "m9");
+    assert_eq!(all["audit"][0]["action"], "activated");
+    assert_eq!(all["signed_in"].as_array().unwrap().len(), 1);
+    assert_eq!(all["connection"]["stored"]["mailbox_login"], true);
+    let text = all.to_string();
+    for secret in ["password 1", "access-token-1", "refresh"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+
+    assert!(
+        matches!(
+            store.erase_user(&user(1), at(4)).await,
+            Err(StoreError::Taken("connection"))
+        ),
+        "not under a running sync"
+    );
+    assert!(matches!(
+        store.erase_user(&user(9), at(4)).await,
+        Err(StoreError::NotFound("user"))
+    ));
+    assert_eq!(
+        store.export_user(&user(1)).await.unwrap().unwrap(),
+        all,
+        "nothing was half done"
+    );
+    store.deactivate(&cid(1), at(5)).await.unwrap();
+    store.erase_user(&user(1), at(6)).await.unwrap();
+    let left = store.export_user(&user(1)).await.unwrap().unwrap();
+    for empty in ["issues", "links", "sessions", "orders", "signed_in"] {
+        assert_eq!(left[empty], serde_json::json!([]), "{empty}");
+    }
+    assert_eq!(left["audit"], all["audit"], "whose chain would break");
+    let text = left.to_string();
+    for gone in ["user1@", "Ana", "example.com"] {
+        assert!(!text.contains(gone), "{gone}: {text}");
+    }
+    let other = store.export_user(&user(2)).await.unwrap().unwrap();
+    assert_eq!(other["issues"][0]["title"], "Ana Ruiz");
+    assert_eq!(other["links"].as_array().unwrap().len(), 2);
+    // He may come back, as somebody new.
+    connected(&store, 1).await;
+    assert_eq!(store.connection(&cid(1)).await.unwrap().unwrap().links, 0);
+}
