@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(
             table(&figures),
             "            postgresql        sqlite\n\
-             rss                             30\n\
+             rss                               30\n\
              start_ms            20          12.5\n"
         );
     }

@@ -438,10 +438,9 @@ fn is_healthy(port: u16) -> bool {
     let ask = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), limit)?;
         stream.set_read_timeout(Some(limit))?;
-        write!(
-            stream,
-            "GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
-        )?;
+        // In one piece: who answers before he has heard all resets the line.
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut head = [0; 16];
         stream.read_exact(&mut head)?;
         Ok(head.to_vec())

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod install;
 mod layout;
 mod package;
@@ -49,6 +50,8 @@ enum Task {
     Bench(bench::Choice),
     /// Plays seeded worlds against the whole engine; the last line is the figure.
     Simulate(simulate::Choice),
+    /// Packs what is handed to those who run it: the server, the web files, and a list of all that is inside.
+    Dist,
     /// Builds the pane for the browser and packages it.
     Web {
         #[arg(long, value_enum, default_value_t)]
@@ -80,6 +83,7 @@ fn perform(cli: Cli, steps: &mut Steps) -> Result<()> {
         }
         Task::Bench(choice) => bench::bench(&layout, steps, &choice),
         Task::Simulate(choice) => simulate::simulate(&layout, steps, &choice),
+        Task::Dist => dist::dist(&layout, steps),
         Task::Web { wasm } => {
             web(&layout, steps, wasm)?;
             Ok(())
