@@ -174,6 +174,34 @@ fn no_file_names_a_place_of_one_machine() -> Result<()> {
     Ok(())
 }
 
+/// A page that the book does not list is read by nobody.
+#[test]
+fn the_book_has_every_page() -> Result<()> {
+    let docs = root().join("docs");
+    let summary = std::fs::read_to_string(docs.join("SUMMARY.md"))?;
+    let mut folders = vec![docs.clone()];
+    let mut pages = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&docs)?.to_string_lossy().into_owned();
+            if name.ends_with(".md") && name != "SUMMARY.md" {
+                pages += 1;
+                assert!(
+                    summary.contains(&format!("]({name})")),
+                    "docs/SUMMARY.md does not list {name}"
+                );
+            }
+        }
+    }
+    assert!(pages > 20, "{pages} pages were found");
+    Ok(())
+}
+
 /// What `cargo deny check` is told, read by ourselves: see docs/adr/0024.
 fn policy() -> Result<toml::Table> {
     Ok(std::fs::read_to_string(root().join("deny.toml"))?.parse()?)

@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
 use tandem_sync::ports::StoreError;
 use tandem_types::{ConnectionId, IssueId, LinkId, OrgId, SessionId, Timestamp, UserId};
 
@@ -158,6 +158,11 @@ impl Db {
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .acquire_timeout(BUSY + ACQUIRE)
+                // A transaction that SQLite itself has rolled back, on a full disk, is taken for open ever after.
+                .before_acquire(|connection, _| {
+                    let open = connection.is_in_transaction();
+                    Box::pin(async move { Ok(!open) })
+                })
                 .connect_with(options.clone()),
         )
         .await?;

@@ -1,4 +1,4 @@
-//! A private PostgreSQL for tests: own directory, a socket instead of a port, gone with its last user.
+//! For tests and benches. A private PostgreSQL: own directory, a socket instead of a port, gone with its last user.
 //!
 //! The binaries are looked for as Debian installs them, then on the `PATH`. PostgreSQL refuses to run as root: root
 //! runs it as the user `postgres`.
@@ -9,9 +9,14 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use tandem_sync::ports::{Closing, Pick, Store as _, StoreError};
+use tandem_types::{SessionId, SessionOutcome, SyncState, Timestamp};
 use tempfile::TempDir;
+
+use crate::Store;
 
 /// Set to `1` to let tests pass without PostgreSQL.
 const SKIP: &str = "TANDEM_TEST_SKIP_POSTGRES";
@@ -310,4 +315,39 @@ fn complete(bin: &Path) -> bool {
     ["initdb", "postgres", "pg_ctl"]
         .iter()
         .all(|program| bin.join(program).is_file())
+}
+
+/// What a worker does around a session: takes what is due, and gives it back, due an hour after `now`. Whose turn it was.
+///
+/// # Errors
+/// The store's.
+pub async fn turn(
+    store: &Store,
+    worker: &str,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let Some(lease) = store
+        .claim(&Pick::Due, worker, session, now, Duration::from_mins(5))
+        .await?
+    else {
+        return Ok(None);
+    };
+    let closing = Closing {
+        outcome: SessionOutcome::Done,
+        counts: Vec::new(),
+        state: SyncState::Active,
+        reason: None,
+        rejections: 0,
+        failures: 0,
+        next_due: Some(now.plus_seconds(3600)),
+        ended: now,
+        preview: None,
+        brake: None,
+        release_used: false,
+        stop_org: false,
+        note: String::new(),
+    };
+    store.close(&lease, closing).await?;
+    Ok(Some(lease.connection.to_string()))
 }

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures::future::try_join_all;
 use secrecy::SecretSlice;
-use tandem_store::{Store, Vault, VaultError, WrappedKey};
-use tandem_sync::ports::{Closing, Lease, Pick, Store as _};
+use tandem_store::{Store, Vault, VaultError, WrappedKey, testing};
 use tandem_tests::stage::Stage;
-use tandem_types::{SessionOutcome, SyncState, Timestamp};
+use tandem_types::Timestamp;
 
 use crate::database::{Fresh, Kind, Line};
 use crate::start::{IDLE, copies};
@@ -18,7 +17,6 @@ use crate::{Figures, median, rounded};
 
 const WORKERS: usize = 8;
 const CLAIMS_EACH: usize = 250;
-const TTL: Duration = Duration::from_mins(5);
 /// Later than anything that the server has written.
 const NOW: Timestamp = Timestamp::from_seconds(4_000_000_000);
 /// A minute allows no more to one connection.
@@ -125,29 +123,7 @@ async fn work(store: Arc<Store>, worker: usize) -> Result<Vec<String>> {
     while taken.len() < CLAIMS_EACH {
         let session = format!("{:032x}", (worker << 32) + taken.len() + 1);
         let session = session.parse().ok().context("no session's id")?;
-        let lease = store.claim(&Pick::Due, &name, session, NOW, TTL).await?;
-        let Some(lease) = lease else { continue };
-        taken.push(lease.connection.to_string());
-        close(&store, &lease).await?;
+        taken.extend(testing::turn(&store, &name, session, NOW).await?);
     }
     Ok(taken)
-}
-
-async fn close(store: &Store, lease: &Lease) -> Result<()> {
-    let closing = Closing {
-        outcome: SessionOutcome::Done,
-        counts: Vec::new(),
-        state: SyncState::Active,
-        reason: None,
-        rejections: 0,
-        failures: 0,
-        next_due: Some(NOW.plus_seconds(3600)),
-        ended: NOW,
-        preview: None,
-        brake: None,
-        release_used: false,
-        stop_org: false,
-        note: String::new(),
-    };
-    Ok(store.close(lease, closing).await?)
 }
