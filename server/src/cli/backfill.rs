@@ -94,7 +94,13 @@ async fn start(
         return Ok(ExitCode::SUCCESS);
     }
     match backfill::start(app, &row.id, window, mails).await {
-        Ok(()) => println!("started: the next sessions do it"),
+        Ok(()) => {
+            let now = app.clock.now();
+            app.store
+                .audit_operator("backfill_started", row.id.as_str(), now)
+                .await?;
+            println!("started: the next sessions do it");
+        }
         Err(StoreError::Taken(_)) => {
             bail!("one is under way: `tandem backfill show` says how far, `cancel` ends it")
         }

@@ -90,6 +90,8 @@ async fn carry_out(
         .with_context(|| format!("there is no connection {id}"))?;
     let cure: IssueCure = serde_json::from_value(serde_json::Value::String(cure.to_owned()))
         .with_context(|| format!("there is no cure {cure}"))?;
+    let now = app.clock.now();
+    app.store.audit_operator("cured", id.as_str(), now).await?;
     match cure::carry_out(app, &row, issue, cure, choice).await? {
         Cured::Done => println!("done"),
         Cured::Running(session) => {

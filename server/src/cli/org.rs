@@ -65,6 +65,9 @@ async fn release(app: &App, org: &OrgId) -> anyhow::Result<ExitCode> {
         bail!("there is no organisation {org}");
     };
     if app.store.release_org(org, now).await? {
+        app.store
+            .audit_operator("org_released", org.as_str(), now)
+            .await?;
         println!(
             "{} goes on, connections that sync: {}; what was deleted so far counts no more for the brake",
             row.name, row.active

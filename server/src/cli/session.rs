@@ -48,6 +48,10 @@ async fn take_back(app: &App, session: &SessionId, dry_run: bool) -> anyhow::Res
         println!("this session has written nothing, or its journal is no longer kept");
         return Ok(ExitCode::SUCCESS);
     }
+    if !dry_run {
+        let now = app.clock.now();
+        app.store.audit_operator("undone", session.as_str(), now).await?;
+    }
     stop_at_signal(app);
     let report = match undo::run(app, &connection, session, dry_run).await? {
         Undone::Done(report) => report,

@@ -86,13 +86,17 @@ impl Whose {
 
     async fn store(&self, app: &App, overrides: &Value) -> anyhow::Result<()> {
         let now = app.clock.now();
-        match self.layer()? {
-            Layer::Org(org) => app.store.set_org_settings(org, overrides, now).await?,
+        let whose = match self.layer()? {
+            Layer::Org(org) => {
+                app.store.set_org_settings(org, overrides, now).await?;
+                org.as_str()
+            }
             Layer::Connection(id) => {
                 app.store.set_settings(id, overrides, now).await?;
+                id.as_str()
             }
-        }
-        Ok(())
+        };
+        Ok(app.store.audit_operator("settings", whose, now).await?)
     }
 }
 
