@@ -83,6 +83,7 @@ const KEYS: &[Key] = &[
     key("retention", "sessions_days", Shape::Number),
     key("retention", "audit_days", Shape::Number),
     key("retention", "deactivated_days", Shape::Number),
+    key("retention", "unused_days", Shape::Number),
 ];
 
 /// Variables of the same prefix that are not keys.
@@ -224,6 +225,8 @@ struct RawRetention {
     audit: Option<u32>,
     #[serde(rename = "deactivated_days")]
     deactivated: Option<u32>,
+    #[serde(rename = "unused_days")]
+    unused: Option<u32>,
 }
 
 /// The configuration, parsed. See the README for what each key means.
@@ -675,6 +678,7 @@ fn retention(raw: &RawRetention, found: &mut Findings) -> Retention {
         sessions: days("retention.sessions_days", raw.sessions, usual.sessions),
         audit: days("retention.audit_days", raw.audit, usual.audit),
         deactivated: days("retention.deactivated_days", raw.deactivated, usual.deactivated),
+        unused: days("retention.unused_days", raw.unused, usual.unused),
     };
     if kept.journal > kept.sessions {
         found.fatal(

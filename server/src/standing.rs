@@ -48,7 +48,7 @@ pub(crate) fn judge(of: &Standing, now: Timestamp) -> (Verdict, String) {
     match (of.state, of.reason) {
         (SyncState::NotActivated, _) if of.skipped => said(Verdict::Off, "the user skipped the activation"),
         (SyncState::NotActivated, _) => said(Verdict::Off, "signed in, no mailbox connected yet"),
-        (SyncState::Deactivated, _) => said(Verdict::Off, "deactivated by the user"),
+        (SyncState::Deactivated, _) => said(Verdict::Off, "deactivated"),
         (SyncState::Paused, None) => said(Verdict::Off, "paused by the user"),
         (_, Some(StateReason::SalesforceSignInEnded)) => said(
             Verdict::Stopped,

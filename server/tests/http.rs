@@ -664,7 +664,7 @@ async fn one_address_begins_so_many_sign_ins_and_no_more() {
     };
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(
-        answer.json()["too_often"]
+        answer.json()["cause"]
             .as_u64()
             .is_some_and(|seconds| seconds < 10),
         "{}",

@@ -11,7 +11,7 @@ use crate::run::{read, remove_folder, run};
 use crate::steps::Steps;
 use crate::{wasm, web};
 
-/// <https://crates.io/crates/cargo-sbom>
+/// <https://github.com/psastras/sbom-rs>
 const SBOM_TOOL: (&str, &str) = ("cargo-sbom", "0.10.0");
 /// Beside the binary and the web files, from the checkout.
 const BESIDE: [&str; 4] = ["README.md", "LICENSE", "docs/operate", "docs/salesforce"];

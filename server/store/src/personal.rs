@@ -144,7 +144,8 @@ impl Store {
             .row(
                 "SELECT state, reason, settings, mailbox, activated_at, last_success, created_at, \
                  (SELECT COUNT(*) FROM grants g WHERE g.connection_id = c.id) AS grants, \
-                 CASE WHEN c.credentials IS NULL THEN 0 ELSE 1 END AS login FROM connections c WHERE c.id = $1",
+                 CAST(CASE WHEN c.credentials IS NULL THEN 0 ELSE 1 END AS BIGINT) AS login FROM connections c \
+                 WHERE c.id = $1",
                 vals![id],
             )
             .await?

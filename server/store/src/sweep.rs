@@ -20,6 +20,8 @@ pub struct Retention {
     pub audit: u32,
     /// After a deactivation: journal, issues and links, and the key that sealed and hashed them.
     pub deactivated: u32,
+    /// The sign-in or the mailbox has ended, and nobody has come back: then it is deactivated.
+    pub unused: u32,
 }
 
 impl Default for Retention {
@@ -29,6 +31,7 @@ impl Default for Retention {
             sessions: 90,
             audit: 400,
             deactivated: 30,
+            unused: 30,
         }
     }
 }
@@ -43,6 +46,8 @@ pub struct Swept {
     pub audit: u64,
     /// Deactivated connections whose second key was shredded.
     pub forgotten: u64,
+    /// Connections of those who have left, deactivated.
+    pub left: u64,
 }
 
 fn before(now: Timestamp, days: u32) -> Timestamp {
@@ -106,8 +111,42 @@ impl Store {
                 swept.forgotten += 1;
             }
         }
+        swept.left = self.leavers(before(now, keep.unused), now).await?;
         self.db.settle().await?;
         Ok(swept)
+    }
+
+    /// Deactivates those that have waited for a sign-in since `before`: what opened the accounts is shredded. Whoever comes
+    /// back sets the sync up again, and finds the pairs.
+    async fn leavers(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let rows = self
+            .db
+            .rows(
+                "SELECT id, org_id, user_id FROM connections WHERE state = 'needs_activation' AND updated_at < $1 \
+                 ORDER BY updated_at LIMIT $2",
+                vals![before, FORGET],
+            )
+            .await?;
+        let mut left = 0;
+        for row in &rows {
+            let (id, org, user) = (row.parsed("id")?, row.parsed("org_id")?, row.parsed("user_id")?);
+            let mut tx = self.db.begin().await?;
+            let select =
+                "SELECT id FROM connections WHERE id = $1 AND state = 'needs_activation' AND updated_at < $2";
+            let still = tx
+                .row(format!("{select}{}", tx.for_update()), vals![&id, before])
+                .await?;
+            // Activated again meanwhile.
+            if still.is_none() {
+                continue;
+            }
+            self.deactivate_in(&mut tx, &id, now).await?;
+            tx.commit().await?;
+            self.audit(&org, &user, "deactivated", "nobody came back", now)
+                .await?;
+            left += 1;
+        }
+        Ok(left)
     }
 
     /// Shreds the second key of a connection that was deactivated before `before`, with all that it sealed and hashed:

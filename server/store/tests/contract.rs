@@ -208,6 +208,7 @@ repo_cases![
     links_are_found_without_a_lease,
     organisations_are_listed,
     a_mailbox_is_cleared_before_the_end,
+    who_has_left_is_deactivated,
     one_user_is_handed_out_and_erased,
     two_providers_grant,
     idle_grants_are_found,

@@ -34,6 +34,72 @@ async fn browser_walk() -> Result<()> {
     pane.close().await
 }
 
+/// Who ticks the box takes along what came from Salesforce. A mail server that is down leaves both ways out.
+#[tokio::test]
+async fn browser_leaves_with_the_items() -> Result<()> {
+    let house = House::open(&["--contacts", "8", "--mailbox-contacts", "3"]).await?;
+    let pane = house.pane(browser::Options::default()).await?;
+    pane.sign_in().await?;
+    pane.dialog("activation", true).await?;
+    connect(&house, &pane).await?;
+    pane.dialog("activation", false).await?;
+    pane.chrome.sees("Ready for the first sync").await?;
+    let own = house.in_mailbox().await?.len();
+    pane.chrome.press("Start").await?;
+    pane.status("n step").await?;
+    let (with, salesforce) = (
+        house.in_mailbox().await?.len(),
+        house.in_salesforce().await?.len(),
+    );
+    ensure!(with > own, "nothing came down: {with}");
+
+    let down = json!({ "kind": "status", "code": 500 });
+    house.sandbox.fault("exchange", &down).await?;
+    leave(&pane).await?;
+    pane.chrome.sees("The sync is being deactivated").await?;
+    pane.picture("10-clearing").await?;
+    house.sandbox.heal().await?;
+    pane.chrome.press("Keep the sync").await?;
+    pane.status("n step").await?;
+    ensure!(
+        house.in_mailbox().await?.len() == with,
+        "something went, or came twice"
+    );
+
+    leave(&pane).await?;
+    pane.status("Sync is off").await?;
+    ensure!(
+        house.in_mailbox().await?.len() == own,
+        "what was his went, or what was not his stayed"
+    );
+    ensure!(
+        house.in_salesforce().await?.len() == salesforce,
+        "Salesforce changed"
+    );
+    eventually("the grant's end in Salesforce", async || {
+        Ok((house.grants().await? == 0).then_some(()))
+    })
+    .await?;
+    pane.close().await
+}
+
+/// *Deactivate*, with the box ticked, by its words.
+async fn leave(pane: &Pane) -> Result<()> {
+    pane.choose("Deactivate").await?;
+    pane.dialog("deactivation", true).await?;
+    let ticked = "return document.getElementById('dialog-remove-items').checked";
+    ensure!(pane.ask(ticked).await? == json!(false), "nobody has ticked it");
+    pane.chrome
+        .css("label[for=dialog-remove-items]")
+        .await?
+        .click()
+        .await?;
+    ensure!(pane.ask(ticked).await? == json!(true));
+    pane.picture("10-deactivate-with-the-items").await?;
+    pane.chrome.press("Deactivate").await?;
+    pane.dialog("deactivation", false).await
+}
+
 /// What the dialog asks for.
 async fn connect(house: &House, pane: &Pane) -> Result<()> {
     pane.chrome.fill("Login", &house.nina.exchange_login).await?;

@@ -134,7 +134,8 @@ async fn an_empty_database_says_what_it_needs() {
             "0004 microsoft",
             "0005 mail",
             "0006 orders",
-            "0007 audit"
+            "0007 audit",
+            "0008 clearing"
         ]
     );
     unavailable(store.health().await);
@@ -257,7 +258,8 @@ async fn postgres_goes_away_and_comes_back() {
             "0004 microsoft",
             "0005 mail",
             "0006 orders",
-            "0007 audit"
+            "0007 audit",
+            "0008 clearing"
         ]
     );
     store.migrate().await.unwrap();

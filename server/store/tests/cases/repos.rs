@@ -1376,7 +1376,8 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
             "0004 microsoft",
             "0005 mail",
             "0006 orders",
-            "0007 audit"
+            "0007 audit",
+            "0008 clearing",
         ]
     );
     let sealed = blob(9);
@@ -2021,4 +2022,57 @@ pub(crate) async fn one_user_is_handed_out_and_erased(store: Store) {
     // He may come back, as somebody new.
     connected(&store, 1).await;
     assert_eq!(store.connection(&cid(1)).await.unwrap().unwrap().links, 0);
+}
+
+pub(crate) async fn who_has_left_is_deactivated(store: Store) {
+    let day = 86_400;
+    for n in [1, 2, 3] {
+        connected(&store, n).await;
+        store
+            .put_grant(&cid(n), Provider::Salesforce, grant(n, None), T0)
+            .await
+            .unwrap();
+        let lease = store
+            .claim(&Pick::This(cid(n)), "w", new_session(), at(1), TTL)
+            .await
+            .unwrap()
+            .unwrap();
+        store.commit(&lease, at(1), links(1..=2)).await.unwrap();
+        let mut closing = done(at(2), None);
+        if n != 2 {
+            // The second one goes on, however long nothing is to be done.
+            closing.state = SyncState::NeedsActivation;
+            closing.reason = Some(StateReason::SalesforceSignInEnded);
+        }
+        store.close(&lease, closing).await.unwrap();
+    }
+    let keep = Retention::default();
+    assert_eq!(store.sweep(&keep, at(30 * day)).await.unwrap().left, 0, "not yet");
+    // The third one has come back.
+    store
+        .activate(&cid(3), mailbox("user3@example.com"), secret("new"), at(30 * day))
+        .await
+        .unwrap();
+    assert_eq!(store.sweep(&keep, at(30 * day + 3)).await.unwrap().left, 1);
+    let state = async |n| store.connection(&cid(n)).await.unwrap().unwrap().state;
+    assert_eq!(
+        (state(1).await, state(2).await, state(3).await),
+        (SyncState::Deactivated, SyncState::Active, SyncState::Active)
+    );
+    assert!(store.mailbox_secret(&cid(1)).await.unwrap().is_none());
+    assert!(
+        store
+            .grant(&cid(1), Provider::Salesforce)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(store.mailbox_secret(&cid(2)).await.unwrap().is_some());
+    assert_eq!(store.sweep(&keep, at(30 * day + 4)).await.unwrap().left, 0);
+    // Back after all, the pairs are found.
+    store
+        .activate(&cid(1), mailbox("user1@example.com"), secret("new"), at(31 * day))
+        .await
+        .unwrap();
+    assert_eq!(store.connection(&cid(1)).await.unwrap().unwrap().links, 2);
 }
