@@ -17,6 +17,7 @@ mod settings_form;
 mod signature;
 mod standing;
 mod tls;
+mod trials;
 pub mod vault;
 mod watch;
 pub mod worker;

@@ -54,6 +54,16 @@ pub(crate) struct Mailer {
 }
 
 impl Mailer {
+    /// As the configuration says; `None`: no mails are sent.
+    pub(crate) fn of(config: &Config) -> Result<Option<Self>, MailFault> {
+        let Some(mail) = &config.mail else {
+            return Ok(None);
+        };
+        let roots = config.net.extra_roots.iter().map(std::fs::read);
+        let roots: Vec<_> = roots.collect::<Result<_, _>>().map_err(|_| MailFault::Roots)?;
+        Self::new(mail, &own_host(config), &roots).map(Some)
+    }
+
     /// `roots`: PEM files that count beside the system's.
     pub(crate) fn new(mail: &MailConfig, host: &str, roots: &[Vec<u8>]) -> Result<Self, MailFault> {
         let parameters = || {
@@ -84,6 +94,15 @@ impl Mailer {
         })
     }
 
+    /// Whether the server greets us, and takes the sign-in; sends nothing.
+    pub(crate) async fn greet(&self) -> Result<(), MailFault> {
+        match self.transport.test_connection().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(MailFault::Connection),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
     pub(crate) async fn send(&self, mail: Mail) -> Result<(), MailFault> {
         let address = mail.to.parse().map_err(|_| MailFault::Address)?;
         let name = Some(mail.name).filter(|name| !name.trim().is_empty());
@@ -103,13 +122,17 @@ impl Mailer {
             .map_err(|_| MailFault::Message)?;
         match self.transport.send(message).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(match error.status() {
-                Some(code) => MailFault::Refused(code.into()),
-                None if error.is_timeout() => MailFault::Timeout,
-                None if error.is_tls() => MailFault::Tls,
-                None => MailFault::Connection,
-            }),
+            Err(error) => Err(fault(&error)),
         }
+    }
+}
+
+fn fault(error: &lettre::transport::smtp::Error) -> MailFault {
+    match error.status() {
+        Some(code) => MailFault::Refused(code.into()),
+        None if error.is_timeout() => MailFault::Timeout,
+        None if error.is_tls() => MailFault::Tls,
+        None => MailFault::Connection,
     }
 }
 

@@ -1130,6 +1130,35 @@ async fn the_doctor_explains_all_that_is_wrong_at_once() -> Result<()> {
         "{said}"
     );
     ensure!(!said.contains(&sandbox.info.client.secret), "{said}");
+    ensure!(
+        said.contains("clock: as Salesforce's") && said.contains("Microsoft Graph"),
+        "{said}"
+    );
+
+    // One connection, as *Test connection* does it; no step of it is a guess.
+    let nina = Person::sign_in(&tandem, &sandbox, &sandbox.nina().clone()).await?;
+    let id = nina.connection_id().await?;
+    let of = async |id: &str| {
+        let output = tandem.run(&["doctor", "--connection", id]).await?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        anyhow::Ok((output.status.success(), said))
+    };
+    let (well, said) = of(&id).await?;
+    ensure!(!well && said.contains("its mailbox: The server’s name"), "{said}");
+    nina.connect_well().await?;
+    let (well, said) = of(&id).await?;
+    ensure!(
+        well && said.contains("its mailbox can be opened") && said.contains("its Salesforce can be opened"),
+        "{said}"
+    );
+    let away = json!({ "kind": "reset" });
+    sandbox.fault("exchange", &away).await?;
+    let (well, said) = of(&id).await?;
+    ensure!(
+        !well && said.contains("its mailbox: Something answers there") && said.contains("its Salesforce can be opened"),
+        "{said}"
+    );
+    sandbox.heal().await?;
 
     // Everything at once, each with its key.
     let many = with(&[

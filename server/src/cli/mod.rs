@@ -50,7 +50,7 @@ enum Command {
     /// Bring the database up to date, and say what was done.
     Migrate(migrate::Args),
     /// Check the configuration, the key, the database and the servers; explain what is wrong.
-    Doctor,
+    Doctor(doctor::Args),
     /// Is everyone syncing, and if not, why not? One line for each who is not; exits with 1 if somebody should be.
     Status(status::Args),
     /// Write a copy of the SQLite database while the server runs.
@@ -119,7 +119,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             log::to_stderr("info", LogFormat::Text);
             sandbox::run(args).await
         }
-        Command::Doctor => doctor::run(read(cli.config.as_ref())).await,
+        Command::Doctor(args) => doctor::run(read(cli.config.as_ref()), args).await,
         Command::Serve(args) => {
             let (mut config, limits) = read(cli.config.as_ref())?;
             args.apply(&mut config)?;

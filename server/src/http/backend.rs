@@ -14,10 +14,10 @@ use tandem_sync::model::Window;
 use tandem_sync::ports::StoreError;
 use tandem_sync::undo::{LeftReason, UndoReport};
 use tandem_types::{
-    ActivateExchange, ActivationFailure, ApiError, BackfillView, ConnectOffice, ConnectionId, ConnectionView,
-    CrmAccount, InvalidField, IssueCure, IssueId, ItemKind, MailboxAccount, MailboxServer, OfficeAnswer,
-    OfficeView, PaneView, Progress, ProgressPhase, Refused, SearchStep, SessionId, StateReason, SyncState,
-    Ticket, Timestamp, UndoLeftView, UndoReason, UndoView, ViewerView,
+    ActivateExchange, ActivationFailure, ApiError, BackfillView, ConnectOffice, ConnectionView, CrmAccount,
+    InvalidField, IssueCure, IssueId, ItemKind, MailboxAccount, MailboxServer, OfficeAnswer, OfficeView,
+    PaneView, Progress, ProgressPhase, Refused, SearchStep, SessionId, StateReason, SyncState, Ticket,
+    Timestamp, UndoLeftView, UndoReason, UndoView, ViewerView,
 };
 
 use super::App;
@@ -26,14 +26,13 @@ use super::events;
 use super::session::{self, By, Viewer};
 use crate::deactivation;
 use crate::patience;
+use crate::trials::{TRIALS, subjects};
 use crate::worker::backfill;
 use crate::worker::cure::{self, Cured};
 use crate::worker::undo::{self, Undone};
 
 const SESSIONS_SHOWN: u32 = 10;
 const ISSUES_SHOWN: u32 = 50;
-/// Passwords tried for one mailbox within 15 minutes, over all users and replicas.
-const TRIALS: u32 = 3;
 /// *Sync now* is refused where so many sessions began within the last minute.
 const SESSIONS_A_MINUTE: usize = 6;
 const TICKET_SECONDS: i64 = 30;
@@ -306,30 +305,6 @@ fn expected_mailbox(outlook: &str, row: &ConnectionRow) -> Option<String> {
         .map(|account| account.address.clone())
 }
 
-/// By what trials are counted; the strictest count holds. An account has names that look nothing like each other
-/// (`nberg`, `CONTOSO\\nberg`, `nina.berg@contoso.example`), and it is the account that must not be locked:
-///
-/// - whose pane it is: whatever names somebody tries, it may be one account;
-/// - the name without its domain, over all users: two people of one name in two domains share a count, which costs a
-///   wait and no account;
-/// - the mailbox, where it is known: by the address that was typed, and by the mailbox that this connection had.
-fn trial_subjects(connection: &ConnectionId, mailbox: Option<&str>, login: &str) -> Vec<String> {
-    let user = login.rsplit(['\\', '/']).next().unwrap_or(login);
-    let name = user.rsplit_once('@').map_or(user, |(local, _)| local);
-    let mut subjects = vec![
-        format!("connection/{connection}"),
-        format!("login/{}", name.trim().to_lowercase()),
-    ];
-    let typed = user.contains('@').then_some(user);
-    for address in mailbox.into_iter().chain(typed) {
-        let subject = format!("mailbox/{}", address.trim().to_lowercase());
-        if !subjects.contains(&subject) {
-            subjects.push(subject);
-        }
-    }
-    subjects
-}
-
 fn searched(trace: &[Step]) -> Vec<SearchStep> {
     let step = |step: &Step| SearchStep {
         asked: step.asked.clone(),
@@ -410,7 +385,7 @@ impl Backend for RequestBackend {
         let store = &self.app.store;
         // Counted before it is tried, so that two clicks at once cannot both be the third.
         let had = known.row.mailbox.as_ref().map(|mailbox| mailbox.address.as_str());
-        let subjects = trial_subjects(&known.row.id, had, login);
+        let subjects = subjects(&known.row.id, had, login);
         for subject in &subjects {
             if store.trials(subject, now).await.map_err(unavailable)? >= TRIALS {
                 return Err(ApiError::Activation(ActivationFailure::TooManyTrials).into());
@@ -856,34 +831,5 @@ mod tests {
         ] {
             assert_eq!(record_id(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn one_mailbox_has_one_count_however_its_login_is_spelled() {
-        let (one, two) = ("1".repeat(32), "2".repeat(32));
-        let pane: ConnectionId = one.parse().unwrap();
-        let here = format!("connection/{one}");
-        for login in [
-            "nina@contoso.example",
-            "NINA@Contoso.Example",
-            "CONTOSO\\nina",
-            "contoso.example/Nina",
-            "nina",
-            " nina ",
-        ] {
-            let subjects = trial_subjects(&pane, None, login);
-            assert_eq!(subjects[..2], [here.as_str(), "login/nina"], "{login}");
-        }
-        // A name that is unlike the address: the same pane, and the same mailbox where it is known.
-        let had = Some("Nina.Berg@contoso.example");
-        let mailbox = "mailbox/nina.berg@contoso.example".to_owned();
-        let short = trial_subjects(&pane, had, "CORP\\nberg");
-        assert_eq!(short, [here.as_str(), "login/nberg", &mailbox]);
-        let other: ConnectionId = two.parse().unwrap();
-        let there = format!("connection/{two}");
-        let long = trial_subjects(&other, None, "nina.berg@contoso.example");
-        assert_eq!(long, [there.as_str(), "login/nina.berg", &mailbox]);
-        let own = trial_subjects(&pane, had, "nina.berg@contoso.example");
-        assert_eq!(own.iter().filter(|subject| **subject == mailbox).count(), 1);
     }
 }

@@ -9,7 +9,7 @@ use tandem_sync::ports::StoreError;
 use tandem_types::Timestamp;
 
 use crate::app::App;
-use crate::mail::{Mail, MailFault, Mailer, own_host};
+use crate::mail::{Mail, Mailer, own_host};
 
 /// How often the database is asked what there is to tell.
 const LOOK: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ const TRIES: u32 = 6;
 
 /// Runs until the server stops. Nothing to do where no mail server is configured.
 pub(super) async fn run(app: App) {
-    let mailer = match mailer(&app) {
+    let mailer = match Mailer::of(&app.config) {
         Ok(Some(mailer)) => mailer,
         Ok(None) => return,
         Err(fault) => {
@@ -38,15 +38,6 @@ pub(super) async fn run(app: App) {
             () = app.clock.sleep(LOOK) => {}
         }
     }
-}
-
-fn mailer(app: &App) -> Result<Option<Mailer>, MailFault> {
-    let Some(mail) = &app.config.mail else {
-        return Ok(None);
-    };
-    let roots = app.config.net.extra_roots.iter().map(std::fs::read);
-    let roots: Vec<_> = roots.collect::<Result<_, _>>().map_err(|_| MailFault::Roots)?;
-    Mailer::new(mail, &own_host(&app.config), &roots).map(Some)
 }
 
 async fn tell(app: &App, mailer: &Mailer) -> Result<(), StoreError> {

@@ -7,11 +7,12 @@ use tandem_store::ConnectionRow;
 use tandem_sync::model::{Kinds, LinkKey, Want, Window};
 use tandem_sync::ports::StoreError;
 use tandem_sync::{Fault, FaultKind};
-use tandem_types::{ItemKind, MailboxServer, ProbeFault, ProbeStep, Side};
+use tandem_types::{ItemKind, MailboxServer, ProbeFault, ProbeStep, Side, SyncState};
 use url::Url;
 
 use super::endpoints::{self, Ends};
 use crate::app::App;
+use crate::trials::{self, TRIALS};
 
 /// Somebody waits for it.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -21,11 +22,45 @@ const ANSWER_MAX: usize = 1 << 20;
 /// The step that failed; `None`: all went well.
 pub(crate) type Found = Option<(ProbeStep, ProbeFault)>;
 
-/// Whether the server can be reached at all; nothing of the user's is sent.
+/// Each step until one fails. A password is counted as a trial before it is sent, and is none where it was taken; one that
+/// was refused before is not sent again.
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn reach(app: &App, row: &ConnectionRow, side: Side) -> Result<Found, StoreError> {
+pub(crate) async fn probe(app: &App, row: &ConnectionRow, side: Side) -> Result<Found, StoreError> {
+    if let Some(found) = reach(app, row, side).await? {
+        return Ok(Some(found));
+    }
+    let account = row.mailbox.as_ref().filter(|_| side == Side::Mailbox);
+    let Some(account) = account.filter(|account| account.server == MailboxServer::Exchange) else {
+        return open(app, row, side).await;
+    };
+    if row.rejections > 0 || row.state == SyncState::NeedsActivation {
+        return Ok(Some((ProbeStep::SignIn, ProbeFault::NotTriedAgain)));
+    }
+    let Some(secret) = app.store.mailbox_secret(&row.id).await? else {
+        return Ok(Some((ProbeStep::SignIn, ProbeFault::NotConnected)));
+    };
+    let now = app.clock.now();
+    let subjects = trials::subjects(&row.id, Some(&account.address), &secret.login);
+    for subject in &subjects {
+        if app.store.trials(subject, now).await? >= TRIALS
+            || app.store.record_trial(subject, now).await? > TRIALS
+        {
+            return Ok(Some((ProbeStep::SignIn, ProbeFault::TooManyTrials)));
+        }
+    }
+    let found = open(app, row, side).await?;
+    if found != Some((ProbeStep::SignIn, ProbeFault::Refused)) {
+        for subject in &subjects {
+            app.store.forget_trial(subject, now).await?;
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the server can be reached at all; nothing of the user's is sent.
+async fn reach(app: &App, row: &ConnectionRow, side: Side) -> Result<Found, StoreError> {
     let Some(url) = address(app, row, side).await? else {
         return Ok(Some((ProbeStep::Name, ProbeFault::NotConnected)));
     };
@@ -76,11 +111,8 @@ async fn address(app: &App, row: &ConnectionRow, side: Side) -> Result<Option<Ur
     Ok(url.and_then(|url| url.parse().ok()))
 }
 
-/// Signs in as a session does, and reads next to nothing. For a password this is a trial: whoever calls counts it.
-///
-/// # Errors
-/// The store's.
-pub(crate) async fn open(app: &App, row: &ConnectionRow, side: Side) -> Result<Found, StoreError> {
+/// Signs in as a session does, and reads next to nothing. For a password this is a trial.
+async fn open(app: &App, row: &ConnectionRow, side: Side) -> Result<Found, StoreError> {
     let ends = match endpoints::open(app, row).await {
         Ok(ends) => ends,
         Err(error @ StoreError::Unavailable(_)) => return Err(error),

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tandem_app::SettingsBackend;
-use tandem_store::{ConnectionRow, IssuePick, SettingsFault};
+use tandem_store::{IssuePick, SettingsFault};
 use tandem_sync::model::Field;
 use tandem_types::{
-    ApiError, HistoryView, InvalidField, IssueCode, IssueCure, IssueId, IssuePage, ItemKind, MailboxServer,
-    MappingRow, PaneView, ProbeFault, ProbeStep, ProbeView, SessionId, SettingKey, Settings, SettingsView,
-    Side, SyncState,
+    ApiError, HistoryView, InvalidField, IssueCode, IssueCure, IssueId, IssuePage, ItemKind, MappingRow,
+    PaneView, ProbeView, SessionId, SettingKey, Settings, SettingsView, Side,
 };
 
-use super::{Known, RequestBackend, TRIALS, trial_subjects, unavailable};
+use super::{Known, RequestBackend, unavailable};
 use crate::history;
 use crate::settings_form::{self, FormFault};
 use crate::worker::{cure, probe};
@@ -198,45 +197,8 @@ impl SettingsBackend for RequestBackend {
             return Err(ApiError::TooOften(PROBES_SECONDS));
         }
         self.audit(&known, "connection_tested", "").await?;
-        let reached = probe::reach(&self.app, row, side).await.map_err(unavailable)?;
-        let failed = match reached {
-            Some(found) => Some(found),
-            None => self.sign_in_once(row, side).await?,
-        };
+        let failed = probe::probe(&self.app, row, side).await.map_err(unavailable)?;
         Ok(ProbeView { side, failed })
-    }
-}
-
-impl RequestBackend {
-    /// The last steps of a test. A password is counted as a trial before it is sent, and is none where it was taken.
-    async fn sign_in_once(&self, row: &ConnectionRow, side: Side) -> Result<probe::Found, ApiError> {
-        let store = &self.app.store;
-        let account = row.mailbox.as_ref().filter(|_| side == Side::Mailbox);
-        let Some(account) = account.filter(|account| account.server == MailboxServer::Exchange) else {
-            return probe::open(&self.app, row, side).await.map_err(unavailable);
-        };
-        if row.rejections > 0 || row.state == SyncState::NeedsActivation {
-            return Ok(Some((ProbeStep::SignIn, ProbeFault::NotTriedAgain)));
-        }
-        let Some(secret) = store.mailbox_secret(&row.id).await.map_err(unavailable)? else {
-            return Ok(Some((ProbeStep::SignIn, ProbeFault::NotConnected)));
-        };
-        let now = self.app.clock.now();
-        let subjects = trial_subjects(&row.id, Some(&account.address), &secret.login);
-        for subject in &subjects {
-            if store.trials(subject, now).await.map_err(unavailable)? >= TRIALS
-                || store.record_trial(subject, now).await.map_err(unavailable)? > TRIALS
-            {
-                return Ok(Some((ProbeStep::SignIn, ProbeFault::TooManyTrials)));
-            }
-        }
-        let found = probe::open(&self.app, row, side).await.map_err(unavailable)?;
-        if found != Some((ProbeStep::SignIn, ProbeFault::Refused)) {
-            for subject in &subjects {
-                store.forget_trial(subject, now).await.map_err(unavailable)?;
-            }
-        }
-        Ok(found)
     }
 }
 
