@@ -42,14 +42,25 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
     };
     println!("ok      master key: {}", app.config.master_key);
     let mut has_tables = false;
-    match app.store.pending_migrations().await {
-        Ok(pending) if pending.is_empty() => {
+    match app.store.migrations().await {
+        Ok(migrations) if migrations.pending.is_empty() => {
             has_tables = true;
-            println!("ok      database: reached, up to date");
+            let newer = migrations.newer.len();
+            println!(
+                "ok      database: reached, {}",
+                if newer == 0 {
+                    "up to date".to_owned()
+                } else {
+                    format!("and a newer version has been here ({newer} migrations)")
+                }
+            );
+            if let Err(error) = app.store.writable().await {
+                wrong(format!("database: it cannot be written: {error}"));
+            }
         }
-        Ok(pending) => println!(
+        Ok(migrations) => println!(
             "LIMITED database: {} migrations wait; `tandem serve` or `tandem migrate` applies them",
-            pending.len()
+            migrations.pending.len()
         ),
         Err(error) => wrong(format!("database: {error}")),
     }
