@@ -14,7 +14,15 @@ use super::{FEW, dice, options, quiet};
 /// A session that is refused asks each side so often at most, whatever it would have done.
 const ASKED_AT_MOST: usize = 6;
 
-async fn everybody_is_refused(options: &Options, clock: impl Fn(&Tandem) -> Clockwork) -> Result<()> {
+/// How long they ask us to wait, in seconds, and how long everybody waits at least: within a session; much longer.
+const SOON: (u32, i64) = (1, 2 * 60);
+const LATER: (u32, i64) = (900, 900);
+
+async fn everybody_is_refused(
+    options: &Options,
+    rounds: &[(u32, i64)],
+    clock: impl Fn(&Tandem) -> Clockwork,
+) -> Result<()> {
     let sandbox = SandboxProc::start(&FEW).await?;
     let tandem = Tandem::start(&sandbox, options).await?;
     let clock = clock(&tandem);
@@ -25,8 +33,7 @@ async fn everybody_is_refused(options: &Options, clock: impl Fn(&Tandem) -> Cloc
         person.first_sync().await?;
         people.push((person, Ledger::of(prefix)));
     }
-    // How long they ask us to wait: within a session, and for much longer.
-    for (retry_after, at_least) in [(1, 2 * 60), (900, 900)] {
+    for (retry_after, at_least) in rounds {
         for (person, ledger) in &mut people {
             for _ in 0..3 {
                 ledger.edit(&(&sandbox, &person.user), &mut rng).await?;
@@ -86,7 +93,7 @@ async fn sqlite_everybody_is_refused_for_a_while() -> Result<()> {
         database: None,
         ..options("")
     };
-    everybody_is_refused(&options, |tandem| {
+    everybody_is_refused(&options, &[SOON], |tandem| {
         Clockwork::of(&format!("sqlite:{}", tandem.folder().join("tandem.db").display()))
     })
     .await
@@ -97,5 +104,8 @@ async fn postgres_everybody_is_refused_for_a_while() -> Result<()> {
     let Some(database) = tandem_store::testing::postgres().await else {
         return Ok(());
     };
-    everybody_is_refused(&options(&database.url), |_| Clockwork::of(&database.url)).await
+    everybody_is_refused(&options(&database.url), &[SOON, LATER], |_| {
+        Clockwork::of(&database.url)
+    })
+    .await
 }
