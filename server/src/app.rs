@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SystemClock, SystemRng, random_32};
 use crate::config::Config;
+use crate::http::Readiness;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::panel::Panels;
@@ -42,6 +43,7 @@ pub struct Shared {
     pub ews: EwsPolicy,
     pub hub: Arc<Hub>,
     pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
     /// What panes were shown of items that are open in Outlook.
     pub(crate) panels: Arc<Panels>,
     pub clock: Arc<dyn Clock>,
@@ -186,6 +188,7 @@ impl App {
             ews,
             hub: Arc::default(),
             metrics: Metrics::default(),
+            readiness: Readiness::default(),
             panels: Arc::default(),
             clock,
             rng,

@@ -259,7 +259,7 @@ pub struct Config {
     /// `None`: nobody is told by mail that something broke.
     pub mail: Option<MailConfig>,
     pub tls: TlsSettings,
-    /// Sessions at the same time.
+    /// Sessions at the same time; 0: this process serves pages, and leaves the sync to others.
     pub worker_sessions: usize,
     /// How long a connection is taken at a time; so long it waits after its process has died.
     pub worker_lease: Duration,
@@ -597,8 +597,8 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
         TlsSettings::Off
     });
     let sessions = raw.worker.sessions.unwrap_or(8);
-    if !(1..=512).contains(&sessions) {
-        found.fatal("worker.sessions", "must be between 1 and 512");
+    if sessions > 512 {
+        found.fatal("worker.sessions", "must be between 0 and 512");
     }
     let lease = raw.worker.lease_seconds.unwrap_or(300);
     if !(5..=3600).contains(&lease) {

@@ -152,7 +152,7 @@ impl StoredGrants {
                 )
                 .await;
             match stored {
-                Err(StoreError::Unavailable(error)) if tries < STORE_TRIES => {
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) if tries < STORE_TRIES => {
                     tracing::warn!(connection = %self.connection, %error, "a new grant is not stored yet");
                     tries += 1;
                     app.clock.sleep(STORE_PAUSE).await;
@@ -275,6 +275,7 @@ fn none_stored(provider: Provider) -> Fault {
 fn store_fault(error: StoreError, provider: Provider) -> Fault {
     match error {
         StoreError::Unavailable(_) => Fault::transient("the database does not answer").caused_by(error),
+        StoreError::Full(_) => Fault::transient("the database's disk is full").caused_by(error),
         StoreError::NotFound(_) => none_stored(provider),
         error => Fault::fatal("the stored grant cannot be used").caused_by(error),
     }

@@ -11,11 +11,13 @@ const STREAMS: usize = 32;
 /// A pane that lags behind by more than this asks for the whole view again anyway.
 const BACKLOG: usize = 16;
 
-/// In-process news. What another process did is found by [`crate::watch`].
+/// In-process news. What another process did is found by [`crate::watch`]; that it has made something due is told by the
+/// database, if that can.
 #[derive(Debug, Default)]
 pub struct Hub {
     channels: Mutex<HashMap<ConnectionId, Channel>>,
     due: Notify,
+    untold: Notify,
 }
 
 #[derive(Debug)]
@@ -80,14 +82,25 @@ impl Hub {
         self.channels().get(connection).and_then(|c| c.progress)
     }
 
-    /// A connection has become due.
+    /// This process has made a connection due: its worker is woken, and the other processes' are to be.
     pub fn wake_worker(&self) {
+        self.due.notify_one();
+        self.untold.notify_one();
+    }
+
+    /// Another process may have made a connection due.
+    pub fn heard(&self) {
         self.due.notify_one();
     }
 
-    /// Waits until a connection has become due through this process.
+    /// Waits until a connection has become due.
     pub async fn woken(&self) {
         self.due.notified().await;
+    }
+
+    /// Waits until there is something to tell the other processes.
+    pub async fn untold(&self) {
+        self.untold.notified().await;
     }
 }
 
@@ -119,6 +132,18 @@ mod tests {
         assert_eq!(hub.watched(), std::slice::from_ref(&a));
         drop(heard);
         assert_eq!(hub.watched(), Vec::<ConnectionId>::new());
+    }
+
+    #[tokio::test]
+    async fn what_was_heard_is_not_told_again() {
+        let hub = Hub::default();
+        hub.wake_worker();
+        hub.woken().await;
+        hub.untold().await;
+        hub.heard();
+        hub.woken().await;
+        let told = tokio::time::timeout(std::time::Duration::from_millis(20), hub.untold()).await;
+        assert!(told.is_err(), "two processes would wake each other for ever");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::RngCore as _;
 use serde_json::{Value, json};
 
+use crate::sandbox::{SandboxProc, User};
 use crate::stage::{Stage, encoded};
 
 /// What a thing is.
@@ -43,8 +44,36 @@ struct Thing {
 /// All things, and how they are looked for.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    /// What all names begin with, where colleagues keep one each.
+    prefix: String,
     things: Vec<Thing>,
     edits: u32,
+}
+
+/// Whose things they are, and where.
+pub trait Whose {
+    fn sandbox(&self) -> &SandboxProc;
+    fn user(&self) -> &User;
+}
+
+impl Whose for Stage {
+    fn sandbox(&self) -> &SandboxProc {
+        &self.sandbox
+    }
+
+    fn user(&self) -> &User {
+        &self.nina.user
+    }
+}
+
+impl Whose for (&SandboxProc, &User) {
+    fn sandbox(&self) -> &SandboxProc {
+        self.0
+    }
+
+    fn user(&self) -> &User {
+        self.1
+    }
 }
 
 impl Kind {
@@ -100,6 +129,14 @@ impl Kind {
 }
 
 impl Ledger {
+    /// Of a colleague, whose things are named like nobody else's.
+    pub fn of(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            ..Self::default()
+        }
+    }
+
     pub fn edits(&self) -> u32 {
         self.edits
     }
@@ -117,23 +154,23 @@ impl Ledger {
     }
 
     /// One thing somebody does: makes something, changes it, deletes it in Salesforce.
-    pub async fn edit(&mut self, stage: &Stage, rng: &mut ChaCha8Rng) -> Result<()> {
+    pub async fn edit(&mut self, whose: &impl Whose, rng: &mut ChaCha8Rng) -> Result<()> {
         self.edits += 1;
         let pick = usize::try_from(rng.next_u32()).unwrap_or_default();
         let living: Vec<usize> = (0..self.things.len())
             .filter(|n| !self.things[*n].deleted && self.things[*n].kind != Kind::Email)
             .collect();
         match rng.next_u32() % 10 {
-            0..5 => self.make(stage, pick).await,
-            _ if living.is_empty() => self.make(stage, pick).await,
+            0..5 => self.make(whose, pick).await,
+            _ if living.is_empty() => self.make(whose, pick).await,
             5 if self.things[living[pick % living.len()]].home == Home::Salesforce => {
-                self.delete(stage, living[pick % living.len()]).await
+                self.delete(whose, living[pick % living.len()]).await
             }
-            _ => self.change(stage, living[pick % living.len()]).await,
+            _ => self.change(whose, living[pick % living.len()]).await,
         }
     }
 
-    async fn make(&mut self, stage: &Stage, pick: usize) -> Result<()> {
+    async fn make(&mut self, whose: &impl Whose, pick: usize) -> Result<()> {
         let n = self.things.len();
         let (kind, home) = [
             (Kind::Contact, Home::Mailbox),
@@ -144,29 +181,30 @@ impl Ledger {
             (Kind::Task, Home::Salesforce),
             (Kind::Email, Home::Mailbox),
         ][pick % 7];
-        let name = format!("{kind:?} {n}");
+        let name = format!("{}{kind:?} {n}", self.prefix);
+        let prefix = self.prefix.trim().to_lowercase();
         let value = format!("value {}", self.edits);
         let (start, end) = times(n);
         match home {
             Home::Mailbox => {
                 let body = match kind {
                     Kind::Contact => json!({ "folder": "Salesforce Contacts", "fields": {
-                        "Surname": name, "JobTitle": value, "EmailAddress1": format!("ledger{n}@elsewhere.example") } }),
+                        "Surname": name, "JobTitle": value, "EmailAddress1": format!("{prefix}ledger{n}@elsewhere.example") } }),
                     Kind::Event => json!({ "subject": name, "location": value, "start": start, "end": end,
                         "categories": ["Salesforce"] }),
                     Kind::Task => json!({ "folder": "Salesforce Tasks", "subject": name, "body": value }),
                     Kind::Email => json!({ "folder": "Salesforce Emails", "subject": name, "text": value,
-                        "from": "someone@elsewhere.example", "to": [stage.nina.user.mailbox],
-                        "message_id": format!("<ledger{n}@elsewhere.example>"),
-                        "attachments": [{ "name": format!("paper{n}.pdf"), "content_type": "application/pdf", "size": 900 }] }),
+                        "from": "someone@elsewhere.example", "to": [whose.user().mailbox],
+                        "message_id": format!("<{prefix}ledger{n}@elsewhere.example>"),
+                        "attachments": [{ "name": format!("{prefix}paper{n}.pdf"), "content_type": "application/pdf", "size": 900 }] }),
                 };
-                stage.sandbox.post(&items(stage, kind), &body).await?;
+                whose.sandbox().post(&items(whose, kind), &body).await?;
             }
             Home::Salesforce => {
                 let mut record = json!({ kind.record_name(): name, kind.record_value(): value,
-                    "OwnerId": stage.nina.user.salesforce_user_id });
+                    "OwnerId": whose.user().salesforce_user_id });
                 match kind {
-                    Kind::Contact => record["Email"] = json!(format!("ledger{n}@elsewhere.example")),
+                    Kind::Contact => record["Email"] = json!(format!("{prefix}ledger{n}@elsewhere.example")),
                     Kind::Event => {
                         record["StartDateTime"] = json!(start);
                         record["EndDateTime"] = json!(end);
@@ -177,9 +215,9 @@ impl Ledger {
                 let path = format!(
                     "/salesforce/records/{}?as={}",
                     kind.object(),
-                    stage.nina.user.salesforce_username
+                    whose.user().salesforce_username
                 );
-                stage.sandbox.post(&path, &record).await?;
+                whose.sandbox().post(&path, &record).await?;
             }
         }
         self.things.push(Thing {
@@ -192,12 +230,12 @@ impl Ledger {
         Ok(())
     }
 
-    async fn change(&mut self, stage: &Stage, n: usize) -> Result<()> {
+    async fn change(&mut self, whose: &impl Whose, n: usize) -> Result<()> {
         let value = format!("value {}", self.edits);
         let thing = &mut self.things[n];
         match thing.home {
             Home::Mailbox => {
-                let found = in_mailbox(stage, thing.kind, &thing.name).await?;
+                let found = in_mailbox(whose, thing.kind, &thing.name).await?;
                 let id = found.first().and_then(|item| item["id"].as_str());
                 let id = id.with_context(|| format!("{} is not in the mailbox any more", thing.name))?;
                 let body = match thing.kind {
@@ -205,15 +243,15 @@ impl Ledger {
                     Kind::Event => json!({ "location": value }),
                     Kind::Task | Kind::Email => json!({ "body": value }),
                 };
-                let path = format!("{}?id={}", items(stage, thing.kind), encoded(id));
-                stage.sandbox.patch(&path, &body).await?;
+                let path = format!("{}?id={}", items(whose, thing.kind), encoded(id));
+                whose.sandbox().patch(&path, &body).await?;
             }
             Home::Salesforce => {
-                let id = record_id(stage, thing).await?;
+                let id = record_id(whose, thing).await?;
                 let body = json!({ thing.kind.record_value(): value });
-                stage
-                    .sandbox
-                    .patch(&record(stage, thing.kind, &id), &body)
+                whose
+                    .sandbox()
+                    .patch(&record(whose, thing.kind, &id), &body)
                     .await?;
             }
         }
@@ -221,20 +259,20 @@ impl Ledger {
         Ok(())
     }
 
-    async fn delete(&mut self, stage: &Stage, n: usize) -> Result<()> {
+    async fn delete(&mut self, whose: &impl Whose, n: usize) -> Result<()> {
         let thing = &mut self.things[n];
-        let id = record_id(stage, thing).await?;
-        stage.sandbox.delete(&record(stage, thing.kind, &id)).await?;
+        let id = record_id(whose, thing).await?;
+        whose.sandbox().delete(&record(whose, thing.kind, &id)).await?;
         thing.deleted = true;
         Ok(())
     }
 
     /// # Errors
     /// Something is lost, doubled, left behind or outdated on a side.
-    pub async fn check(&self, stage: &Stage) -> Result<()> {
+    pub async fn check(&self, whose: &impl Whose) -> Result<()> {
         for thing in &self.things {
-            let records = in_salesforce(stage, thing.kind, &thing.name).await?;
-            let items = in_mailbox(stage, thing.kind, &thing.name).await?;
+            let records = in_salesforce(whose, thing.kind, &thing.name).await?;
+            let items = in_mailbox(whose, thing.kind, &thing.name).await?;
             let wanted = usize::from(!thing.deleted);
             ensure!(
                 records.len() == wanted,
@@ -257,15 +295,15 @@ impl Ledger {
             ensure!(there == thing.value, "{thing:?} holds {there:?} in Salesforce");
             ensure!(here == thing.value, "{thing:?} holds {here:?} in the mailbox");
         }
-        self.check_files(stage).await
+        self.check_files(whose).await
     }
 
     /// Each saved mail has its one attachment, once.
-    async fn check_files(&self, stage: &Stage) -> Result<()> {
-        let files = stage.sandbox.records("ContentVersion", &stage.nina.user).await?;
+    async fn check_files(&self, whose: &impl Whose) -> Result<()> {
+        let files = whose.sandbox().records("ContentVersion", whose.user()).await?;
         for (n, thing) in self.things.iter().enumerate() {
             if thing.kind == Kind::Email {
-                let name = format!("paper{n}.pdf");
+                let name = format!("{}paper{n}.pdf", self.prefix.trim().to_lowercase());
                 let found = files
                     .iter()
                     .filter(|file| file["PathOnClient"] == name.as_str() && file["IsDeleted"] != true)
@@ -292,28 +330,28 @@ fn times(n: usize) -> (String, String) {
     (text(hour), text(hour + 3600))
 }
 
-fn items(stage: &Stage, kind: Kind) -> String {
-    format!("/exchange/mailboxes/{}/{}", stage.nina.user.mailbox, kind.items())
+fn items(whose: &impl Whose, kind: Kind) -> String {
+    format!("/exchange/mailboxes/{}/{}", whose.user().mailbox, kind.items())
 }
 
-fn record(stage: &Stage, kind: Kind, id: &str) -> String {
+fn record(whose: &impl Whose, kind: Kind, id: &str) -> String {
     format!(
         "/salesforce/records/{}/{id}?as={}",
         kind.object(),
-        stage.nina.user.salesforce_username
+        whose.user().salesforce_username
     )
 }
 
-async fn record_id(stage: &Stage, thing: &Thing) -> Result<String> {
-    let found = in_salesforce(stage, thing.kind, &thing.name).await?;
+async fn record_id(whose: &impl Whose, thing: &Thing) -> Result<String> {
+    let found = in_salesforce(whose, thing.kind, &thing.name).await?;
     let id = found.first().and_then(|record| record["Id"].as_str());
     Ok(id
         .with_context(|| format!("{} is not in Salesforce any more", thing.name))?
         .to_owned())
 }
 
-async fn in_mailbox(stage: &Stage, kind: Kind, name: &str) -> Result<Vec<Value>> {
-    let all = stage.sandbox.get(&items(stage, kind)).await?;
+async fn in_mailbox(whose: &impl Whose, kind: Kind, name: &str) -> Result<Vec<Value>> {
+    let all = whose.sandbox().get(&items(whose, kind)).await?;
     let all = all.as_array().context("the items are no list")?;
     Ok(all
         .iter()
@@ -322,8 +360,8 @@ async fn in_mailbox(stage: &Stage, kind: Kind, name: &str) -> Result<Vec<Value>>
         .collect())
 }
 
-async fn in_salesforce(stage: &Stage, kind: Kind, name: &str) -> Result<Vec<Value>> {
-    let all = stage.sandbox.records(kind.object(), &stage.nina.user).await?;
+async fn in_salesforce(whose: &impl Whose, kind: Kind, name: &str) -> Result<Vec<Value>> {
+    let all = whose.sandbox().records(kind.object(), whose.user()).await?;
     Ok(all
         .into_iter()
         .filter(|record| record[kind.record_name()] == name && record["IsDeleted"] != true)

@@ -5,6 +5,7 @@
 
 pub mod axe;
 pub mod browser;
+pub mod clockwork;
 pub mod desk;
 pub mod foreign;
 pub mod frame;
@@ -18,6 +19,8 @@ pub mod pane;
 pub mod person;
 pub mod places;
 pub mod process;
+pub mod proxy;
+pub mod replicas;
 pub mod sandbox;
 pub mod server;
 pub mod shop;

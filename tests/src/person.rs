@@ -76,6 +76,16 @@ impl Person {
         })
     }
 
+    /// The same session, at another replica.
+    pub fn at(&self, replica: &Tandem) -> Self {
+        Self {
+            user: self.user.clone(),
+            base: replica.url.clone(),
+            bearer: self.bearer.clone(),
+            cookie: self.cookie.clone(),
+        }
+    }
+
     /// Calls a server function with the fields of a form; any status is an answer.
     pub async fn call(&self, function: &str, fields: &[(&str, &str)]) -> Result<Answer> {
         let url = self.base.join(&format!("api/{function}"))?;

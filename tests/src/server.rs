@@ -7,6 +7,8 @@ use std::process::{ExitStatus, Output};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use http::StatusCode;
+use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -29,6 +31,8 @@ pub struct Options {
     pub variables: Vec<(String, String)>,
     /// More arguments of `tandem serve`.
     pub serve_with: Vec<String>,
+    /// A program that becomes `tandem serve`, whose command line is its last arguments: `["nice"]`.
+    pub launcher: Vec<String>,
 }
 
 impl Options {
@@ -54,6 +58,7 @@ pub struct Tandem {
     process: Option<Process>,
     variables: Vec<(String, String)>,
     serve_with: Vec<String>,
+    launcher: Vec<String>,
     folder: TempDir,
 }
 
@@ -78,6 +83,7 @@ impl Tandem {
             process: None,
             variables: options.variables.clone(),
             serve_with: options.serve_with.clone(),
+            launcher: options.launcher.clone(),
             folder,
         })
     }
@@ -85,7 +91,7 @@ impl Tandem {
     /// Starts it on the data that is there, and does not wait for it.
     pub fn spawn(&mut self) -> Result<()> {
         anyhow::ensure!(self.process.is_none(), "the server runs already");
-        let mut command = self.command(&["serve"])?;
+        let mut command = self.command(&self.launcher, &["serve"])?;
         command.args(&self.serve_with);
         self.process = Some(Process::start("server", command, self.folder.path(), false)?);
         Ok(())
@@ -130,7 +136,7 @@ impl Tandem {
 
     /// Runs another sub-command on the same configuration, for example `["connection", "list"]`.
     pub async fn run(&self, arguments: &[&str]) -> Result<Output> {
-        Ok(self.command(arguments)?.kill_on_drop(true).output().await?)
+        Ok(self.command(&[], arguments)?.kill_on_drop(true).output().await?)
     }
 
     /// As [`Tandem::run`]; its standard output, if it succeeded.
@@ -145,6 +151,40 @@ impl Tandem {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process
+            .as_ref()
+            .context("the server does not run")?
+            .signal(signal)
+    }
+
+    /// What a probe is told: status and text of `/readyz`.
+    pub async fn readiness(&self) -> Result<(StatusCode, String)> {
+        let answer = client::get(&self.url.join("readyz")?).await?;
+        Ok((answer.status, answer.text()))
+    }
+
+    /// Waits until a probe is told so.
+    pub async fn until_ready(&self, what: &str, wanted: impl Fn(StatusCode, &str) -> bool) -> Result<()> {
+        let mut last = String::new();
+        let look = async {
+            let mut every = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                every.tick().await;
+                let (status, text) = self.readiness().await?;
+                if wanted(status, &text) {
+                    return Ok(());
+                }
+                last = format!("{status} {text}");
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(30), look).await {
+            Ok(done) => done,
+            Err(_) => anyhow::bail!("/readyz does not say {what}, but {last}"),
+        }
     }
 
     /// The process's number, while it runs.
@@ -162,8 +202,15 @@ impl Tandem {
         self.folder.path()
     }
 
-    fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(places::tandem()?);
+    fn command(&self, launcher: &[String], arguments: &[&str]) -> Result<Command> {
+        let mut command = match launcher.split_first() {
+            None => Command::new(places::tandem()?),
+            Some((program, rest)) => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(places::tandem()?);
+                command
+            }
+        };
         // What the developer set for a server of their own must not reach this one.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TANDEM_") {

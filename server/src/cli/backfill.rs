@@ -99,6 +99,8 @@ async fn start(
             app.store
                 .audit_operator("backfill_started", row.id.as_str(), now)
                 .await?;
+            // A server that is not told looks by itself within seconds.
+            app.store.announce_due().await.ok();
             println!("started: the next sessions do it");
         }
         Err(StoreError::Taken(_)) => {

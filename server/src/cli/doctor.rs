@@ -99,14 +99,22 @@ pub(super) async fn run(loaded: Loaded, args: Args) -> anyhow::Result<ExitCode> 
 
 /// Whether our tables are there.
 async fn database(app: &App, found: &mut Findings) -> bool {
-    match app.store.pending_migrations().await {
-        Ok(pending) if pending.is_empty() => {
-            fine("database: reached, up to date");
+    match app.store.migrations().await {
+        Ok(migrations) if migrations.pending.is_empty() => {
+            match migrations.newer.len() {
+                0 => fine("database: reached, up to date"),
+                newer => fine(&format!(
+                    "database: reached, and a newer version has been here ({newer} migrations)"
+                )),
+            }
+            if let Err(error) = app.store.writable().await {
+                found.wrong(&format!("database: it cannot be written: {error}"));
+            }
             return true;
         }
-        Ok(pending) => limited(&format!(
+        Ok(migrations) => limited(&format!(
             "database: {} migrations wait; `tandem serve` or `tandem migrate` applies them",
-            pending.len()
+            migrations.pending.len()
         )),
         Err(error) => found.wrong(&format!("database: {error}")),
     }
@@ -237,7 +245,7 @@ async fn connection(app: &App, id: &ConnectionId, found: &mut Findings) -> anyho
                 words::step(step, side),
                 words::fault(fault)
             )),
-            Err(error @ StoreError::Unavailable(_)) => found.wrong(&format!("database: {error}")),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => found.wrong(&format!("database: {error}")),
             Err(error) => return Err(error.into()),
         }
     }

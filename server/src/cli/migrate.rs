@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tandem_store::Migrations;
+
 use crate::app::App;
 use crate::config::Config;
 
@@ -14,7 +16,10 @@ pub(super) struct Args {
 
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
     let app = App::connect(config).await?;
-    let pending = app.store.pending_migrations().await?;
+    let Migrations { pending, newer } = app.store.migrations().await?;
+    for name in &newer {
+        println!("applied by a newer version, left as it is: {name}");
+    }
     if pending.is_empty() {
         println!("the database is up to date");
         return Ok(ExitCode::SUCCESS);

@@ -68,6 +68,8 @@ async fn release(app: &App, org: &OrgId) -> anyhow::Result<ExitCode> {
         app.store
             .audit_operator("org_released", org.as_str(), now)
             .await?;
+        // A server that is not told looks by itself within seconds.
+        app.store.announce_due().await.ok();
         println!(
             "{} goes on, connections that sync: {}; what was deleted so far counts no more for the brake",
             row.name, row.active

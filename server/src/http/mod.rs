@@ -26,6 +26,7 @@ use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use crate::app::App;
+pub(crate) use health::Readiness;
 
 /// A request that takes longer than this is ended; streams of events are not counted.
 const REQUEST_SECONDS: u64 = 90;

@@ -11,6 +11,7 @@ pub(crate) mod probe;
 mod renewal;
 pub mod session;
 pub(crate) mod undo;
+mod wake;
 pub(crate) mod why;
 
 use std::sync::Arc;
@@ -24,7 +25,8 @@ use tokio::task::JoinSet;
 use crate::app::App;
 use crate::clock::new_id;
 
-/// Another process may have made a connection due without telling this one.
+/// Connections become due by the clock, and another process may have made one due without telling this one. Up to a fifth
+/// more or less: replicas that started together do not ask together.
 const POLL: Duration = Duration::from_secs(5);
 /// A database that does not answer is asked again after this.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
@@ -38,6 +40,10 @@ pub async fn run(app: App) {
     // A server that is started anew every few minutes sweeps too.
     sweep(&app, swept).await;
     sessions.spawn(mail::run(app.clone()));
+    sessions.spawn(wake::tell(app.clone()));
+    if app.config.worker_sessions > 0 {
+        sessions.spawn(wake::hear(app.clone()));
+    }
     while !app.stop.is_cancelled() {
         while let Some(ended) = sessions.try_join_next() {
             report_panic(ended);
@@ -76,7 +82,7 @@ pub async fn run(app: App) {
             }
             Ok(None) => {
                 drop(slot);
-                wait(&app, POLL).await;
+                wait(&app, spread(&app, POLL)).await;
             }
             Err(error) => {
                 drop(slot);
@@ -109,6 +115,13 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a session broke off");
     }
+}
+
+/// `mean`, up to a fifth more or less.
+fn spread(app: &App, mean: Duration) -> Duration {
+    let mut byte = [0];
+    app.rng.fill(&mut byte);
+    mean * 4 / 5 + mean * 2 / 5 * u32::from(byte[0]) / 255
 }
 
 async fn wait(app: &App, longest: Duration) {

@@ -115,7 +115,7 @@ async fn address(app: &App, row: &ConnectionRow, side: Side) -> Result<Option<Ur
 async fn open(app: &App, row: &ConnectionRow, side: Side) -> Result<Found, StoreError> {
     let ends = match endpoints::open(app, row).await {
         Ok(ends) => ends,
-        Err(error @ StoreError::Unavailable(_)) => return Err(error),
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => return Err(error),
         Err(_) => return Ok(Some((ProbeStep::SignIn, ProbeFault::NotConnected))),
     };
     let read = tokio::select! {

@@ -116,7 +116,7 @@ impl Ready {
         let row = row.ok_or(StoreError::NotFound("connection"))?;
         match endpoints::open(app, &row).await {
             Ok(ends) => Ok(Opened::Ready(Box::new(Self { row, ends }))),
-            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => Err(error),
             // Without its end it would be due again, and fail again, each time that the lease runs out.
             Err(error) => Ok(Opened::Closed(Box::new(
                 unopened(app, lease, &row, &error).await?,

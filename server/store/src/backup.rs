@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, Row as _};
 
 use crate::db::{Db, create_private, failed};
@@ -108,7 +108,7 @@ pub async fn restore(path: &Path, from: &Path, kept_as: &str) -> Result<Option<P
     Ok(kept)
 }
 
-/// Whether it is whole, ours, and not of a newer version.
+/// Whether it is whole, ours, and not of a version that is too new.
 async fn check(from: &Path) -> Result<(), BackupError> {
     let unfit = |what| BackupError::Unfit {
         path: from.to_owned(),
@@ -132,16 +132,20 @@ async fn check(from: &Path) -> Result<(), BackupError> {
     if said != "ok" {
         return Err(unfit("it is damaged"));
     }
-    let version: i64 = sqlx::query("SELECT MAX(version) FROM _sqlx_migrations")
-        .fetch_one(&mut connection)
-        .await
-        .and_then(|row| row.try_get(0))
+    let rows = sqlx::query("SELECT version, description FROM _sqlx_migrations")
+        .fetch_all(&mut connection)
+        .await;
+    let applied: Vec<(i64, String)> = rows
+        .and_then(|rows| {
+            let row = |row: &SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?));
+            rows.iter().map(row).collect()
+        })
         .map_err(|_| unfit("it is no database of Tandem"))?;
     connection.close().await.map_err(|e| failed(&e))?;
-    if version > schema::newest() {
-        return Err(unfit("a newer version made it"));
+    if applied.is_empty() {
+        return Err(unfit("it is no database of Tandem"));
     }
-    Ok(())
+    schema::fit(&applied, schema::newest()).map_err(|_| unfit("a newer version made it"))
 }
 
 /// Brings all of a database into its one file, so that it can be moved; refused while anybody has it open.

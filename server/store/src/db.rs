@@ -19,7 +19,11 @@ const STATEMENT: Duration = Duration::from_mins(1);
 /// To get a connection, or the write lock.
 const ACQUIRE: Duration = Duration::from_secs(8);
 const BUSY: Duration = Duration::from_secs(15);
-const POOL: u32 = 10;
+/// One of them may be listening all the time, see [`crate::wake`].
+const POOL: u32 = 11;
+/// `SQLITE_FULL` <https://sqlite.org/rescode.html#full>, and PostgreSQL's `disk_full`
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+const NO_ROOM: [&str; 2] = ["13", "53100"];
 
 /// One database. SQLite has one writing connection per process, so that writers queue instead of polling its lock.
 #[derive(Clone, Debug)]
@@ -102,6 +106,9 @@ pub(crate) fn failed(error: &sqlx::Error) -> StoreError {
     use sqlx::Error as E;
     match error {
         E::Database(e) if e.is_unique_violation() => StoreError::Taken("row"),
+        E::Database(e) if e.code().is_some_and(|code| NO_ROOM.contains(&&*code)) => {
+            StoreError::Full(error.to_string())
+        }
         E::ColumnDecode { .. } | E::Decode(_) | E::ColumnNotFound(_) | E::TypeNotFound { .. } => {
             StoreError::Corrupt(error.to_string())
         }

@@ -4,8 +4,8 @@
 //! repositories beside it, one file each. [`MemoryStore`] implements the former for the simulation. Nothing is
 //! decided here. Secrets and content are sealed by a [`Vault`] before they reach the database.
 //!
-//! Every method fails with [`StoreError`]: `Unavailable` means that the database does not answer, refuses or is full.
-//! Nothing was written then, with one exception that no database can rule out: the answer to the final `COMMIT` was
+//! Every method fails with [`StoreError`]: `Unavailable` means that the database does not answer or refuses, `Full` that
+//! its disk has no room. Nothing was written then, with one exception that no database can rule out: the answer to the final `COMMIT` was
 //! lost on the way.
 
 mod activation;
@@ -41,6 +41,7 @@ mod trials;
 mod troubles;
 mod users;
 mod vault;
+mod wake;
 mod web_sessions;
 
 use std::fmt;
@@ -58,6 +59,7 @@ pub use org::OrgRow;
 pub use overview::{Overview, StateCount};
 pub use reading::{IssuePick, ItemIssue};
 pub use rewrap::Rewrapped;
+pub use schema::Migrations;
 pub use settings::{SettingsFault, WrongSetting, resolve as resolve_settings};
 pub use sign_ins::WaitingSignIn;
 pub use standing::Standing;
@@ -66,6 +68,7 @@ pub use tandem_sync::ports::StoreError;
 pub use troubles::{Trouble, TroubleMail};
 pub use users::{NewUser, UserRow};
 pub use vault::{Vault, VaultError, WrappedKey};
+pub use wake::Announcements;
 pub use web_sessions::{WebSession, WebSessionNew};
 
 use db::Db;
@@ -98,15 +101,15 @@ impl Store {
         })
     }
 
-    /// Brings the tables up to this version. Safe in several processes at once; a database of a newer version is
-    /// refused with [`StoreError::Corrupt`].
+    /// Brings the tables up to this version. Safe in several processes at once. What a newer version has added is left
+    /// alone; a database that a newer version has made unfit for this one is refused with [`StoreError::Corrupt`].
     pub async fn migrate(&self) -> Result<(), StoreError> {
         schema::migrate(&self.db).await
     }
 
-    /// The migrations that [`Store::migrate`] would run, `0001 first`.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        schema::pending(&self.db).await
+    /// What [`Store::migrate`] would meet.
+    pub async fn migrations(&self) -> Result<Migrations, StoreError> {
+        schema::migrations(&self.db).await
     }
 
     /// Whether the database answers, with our tables in it.
@@ -115,6 +118,13 @@ impl Store {
             .rows("SELECT id FROM server_keys", Vec::new())
             .await
             .map(|_| ())
+    }
+
+    /// Whether the database takes a write. It is made to a number that nobody reads: how long the first migration took.
+    pub async fn writable(&self) -> Result<(), StoreError> {
+        // Another number each time, and back the next: SQLite writes nothing where nothing changes.
+        let turn = "UPDATE _sqlx_migrations SET execution_time = 1 - execution_time WHERE version = 1";
+        self.db.exec(turn, Vec::new()).await.map(|_| ())
     }
 
     /// `SQLite` or `PostgreSQL`.

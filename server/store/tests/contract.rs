@@ -121,6 +121,10 @@ macro_rules! repo_cases {
                     let Some((store, database)) = postgres_store().await else { return };
                     cases::repos::migrations_run_once(store, opened(&database.url, 1).await).await;
                 };
+                what_is_due_is_announced => async {
+                    let Some((store, database)) = postgres_store().await else { return };
+                    cases::repos::what_is_due_is_announced(store, opened(&database.url, 1).await).await;
+                };
                 an_older_database_is_brought_up => async {
                     let Some(database) = testing::postgres().await else { return };
                     cases::repos::an_older_database_is_brought_up(opened(&database.url, 1).await).await;
@@ -205,6 +209,7 @@ repo_cases![
     a_commit_that_fails_half_way_leaves_nothing,
     rows_that_make_no_sense_are_told,
     pages_and_picks,
+    a_newer_version_may_have_been_here,
     links_are_found_without_a_lease,
     organisations_are_listed,
     a_mailbox_is_cleared_before_the_end,

@@ -204,9 +204,12 @@ pub enum StoreError {
     /// A row that may exist once exists already.
     #[error("{0} exists already")]
     Taken(&'static str),
-    /// The database cannot be reached, is full, or refuses. Nothing was written.
+    /// The database cannot be reached, or refuses. Nothing was written.
     #[error("the database does not answer: {0}")]
     Unavailable(String),
+    /// There is no room for what was to be written. What is there can be read.
+    #[error("the database's disk is full: {0}")]
+    Full(String),
     /// A row that cannot be read: a newer version's, or damage.
     #[error("a stored row makes no sense: {0}")]
     Corrupt(String),

@@ -45,7 +45,7 @@ async fn a_full_disk_loses_nothing() {
         assert!(n < 100, "the disk is never full");
     };
     assert!(
-        matches!(&full, StoreError::Unavailable(text) if text.contains("full")),
+        matches!(&full, StoreError::Full(text) if text.contains("full")),
         "{full:?}"
     );
     assert_eq!(
@@ -126,7 +126,7 @@ async fn an_empty_database_says_what_it_needs() {
     let url = crate::common::sqlite_url(&dir);
     let store = Store::connect(&url, TestVault::new(1)).await.unwrap();
     assert_eq!(
-        store.pending_migrations().await.unwrap(),
+        store.migrations().await.unwrap().pending,
         [
             "0001 first",
             "0002 activities",
@@ -250,7 +250,7 @@ async fn postgres_goes_away_and_comes_back() {
     };
     let store = Store::connect(&database.url, TestVault::new(1)).await.unwrap();
     assert_eq!(
-        store.pending_migrations().await.unwrap(),
+        store.migrations().await.unwrap().pending,
         [
             "0001 first",
             "0002 activities",

@@ -1063,7 +1063,7 @@ pub(crate) async fn rows_that_make_no_sense_are_told(store: Store) {
 }
 
 pub(crate) async fn migrations_run_once(store: Store, other: Store) {
-    assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.migrations().await.unwrap().pending, Vec::<String>::new());
     connected(&store, 1).await;
     let runs = (0..4).map(|_| {
         let store = store.clone();
@@ -1077,11 +1077,58 @@ pub(crate) async fn migrations_run_once(store: Store, other: Store) {
         "nothing was lost"
     );
     store.health().await.unwrap();
-    let newer = "UPDATE _sqlx_migrations SET version = 999 WHERE version = 1";
-    store.execute_raw(newer).await.unwrap();
+    let changed = "UPDATE _sqlx_migrations SET checksum = \
+                   (SELECT checksum FROM _sqlx_migrations WHERE version = 2) WHERE version = 1";
+    store.execute_raw(changed).await.unwrap();
     corrupt(store.migrate().await);
     // The failed run keeps no lock that would stop the next process.
     corrupt(other.migrate().await);
+}
+
+/// While replicas are replaced one after the other, the old ones go on beside the new.
+pub(crate) async fn a_newer_version_may_have_been_here(store: Store) {
+    connected(&store, 1).await;
+    store
+        .execute_raw(
+            "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+             SELECT 9001, 'more', installed_on, success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
+        )
+        .await
+        .unwrap();
+    store
+        .execute_raw("ALTER TABLE connections ADD COLUMN more TEXT")
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    let migrations = store.migrations().await.unwrap();
+    assert_eq!(migrations.pending, Vec::<String>::new());
+    assert_eq!(migrations.newer, ["9001 more"]);
+    connected(&store, 2).await;
+    assert!(store.connection(&cid(2)).await.unwrap().is_some());
+
+    store
+        .execute_raw("UPDATE _sqlx_migrations SET description = 'less_needs_9000' WHERE version = 9001")
+        .await
+        .unwrap();
+    corrupt(store.migrate().await);
+    corrupt(store.migrations().await);
+}
+
+/// On PostgreSQL: SQLite tells nobody.
+pub(crate) async fn what_is_due_is_announced(store: Store, other: Store) {
+    let mut heard = other.announcements().await.unwrap().expect("PostgreSQL tells");
+    let mut own = store.announcements().await.unwrap().expect("PostgreSQL tells");
+    for _ in 0..3 {
+        store.announce_due().await.unwrap();
+        let patience = std::time::Duration::from_secs(20);
+        tokio::time::timeout(patience, heard.next())
+            .await
+            .unwrap()
+            .unwrap();
+        tokio::time::timeout(patience, own.next()).await.unwrap().unwrap();
+    }
+    let more = tokio::time::timeout(std::time::Duration::from_millis(50), heard.next()).await;
+    assert!(more.is_err(), "nothing more was announced");
 }
 
 pub(crate) async fn the_masters_key_is_needed(store: Store, stranger: Store) {
@@ -1369,7 +1416,7 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
             .unwrap();
     }
     assert_eq!(
-        store.pending_migrations().await.unwrap(),
+        store.migrations().await.unwrap().pending,
         [
             "0002 activities",
             "0003 org_pass",
