@@ -1165,7 +1165,7 @@ async fn the_doctor_explains_all_that_is_wrong_at_once() -> Result<()> {
         ("TANDEM_PUBLIC_URL", "http://tandem.example.com"),
         ("TANDEM_LISTEN", "everywhere"),
         ("TANDEM_DATABASE", "mysql://localhost/tandem"),
-        ("TANDEM_WORKER_SESSIONS", "0"),
+        ("TANDEM_WORKER_SESSIONS", "513"),
         ("TANDEM_WORKER_LEASE_SECONDS", "1"),
         ("TANDEM_SALESFORCE_CLIENT_ID", ""),
         ("TANDEM_SALESFORCE_ALLOWED_ORGS", "contoso"),
