@@ -15,8 +15,13 @@ use super::{FEW, below, dice, in_session, options, quiet};
 
 const KILLS: u32 = 10;
 /// Requests into its session at which a process stands still.
-const STANDSTILLS: [u32; 3] = [2, 5, 9];
-const OVERTAKEN: &str = "another worker has taken the connection over";
+const STANDSTILLS: [u32; 3] = [2, 4, 6];
+/// How a session ends that was not its process's any more: by the fence; or, before it came to that, by a time limit that
+/// passed while it stood still.
+const OVERTAKEN: [&str; 2] = [
+    "another worker has taken the connection over",
+    "the session broke off",
+];
 
 /// Three colleagues, signed in and through their first round, and what each has.
 async fn colleagues(tandem: &Tandem, sandbox: &SandboxProc) -> Result<Vec<(Person, Ledger)>> {
@@ -85,7 +90,8 @@ async fn postgres_has_three_replicas_and_one_is_always_dying() -> Result<()> {
 
 /// How often the server has found that its session was not its own any more.
 fn overtaken(tandem: &Tandem) -> usize {
-    tandem.log().matches(OVERTAKEN).count()
+    let log = tandem.log();
+    OVERTAKEN.iter().map(|said| log.matches(said).count()).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,6 +106,9 @@ async fn postgres_keeps_out_a_replica_that_stood_still() -> Result<()> {
     clock.watch().await?;
     let (mut rng, mut ledger) = (dice(), Ledger::default());
     let leases = "SELECT COUNT(*) FROM witness";
+    // As whoever takes over writes it down.
+    let taken_over = "SELECT COUNT(*) FROM sessions WHERE outcome = 'failed'";
+    let mut met = 0;
     for (round, moment) in STANDSTILLS.into_iter().enumerate() {
         for _ in 0..6 {
             ledger.edit(&stage, &mut rng).await?;
@@ -109,10 +118,7 @@ async fn postgres_keeps_out_a_replica_that_stood_still() -> Result<()> {
         in_session(&stage.sandbox, since, moment).await?;
         stage.tandem.signal(Signal::STOP)?;
         let (taken, before) = (clock.numbers(leases).await?[0], overtaken(&stage.tandem));
-        let held = clock
-            .numbers("SELECT COUNT(*) FROM connections WHERE lease_session IS NOT NULL")
-            .await?;
-        ensure!(held == [1], "it did not stand still in a session");
+        let failed = clock.numbers(taken_over).await?[0];
         heir.start_again().await?;
         clock.until("the heir", leases, |now| now > taken).await?;
         if round > 0 {
@@ -126,20 +132,26 @@ async fn postgres_keeps_out_a_replica_that_stood_still() -> Result<()> {
                 every.tick().await;
             }
         };
-        ensure!(
-            tokio::time::timeout(Duration::from_secs(30), found_out)
-                .await
-                .is_ok(),
-            "who stood still never found out"
-        );
+        // It may have stood still just after its session's end.
+        if clock.numbers(taken_over).await?[0] > failed {
+            met += 1;
+            ensure!(
+                tokio::time::timeout(Duration::from_secs(30), found_out)
+                    .await
+                    .is_ok(),
+                "who stood still never found out: {}",
+                stage.tandem.log()
+            );
+        }
         clock.until_at_rest().await?;
         heir.stop().await?;
     }
     quiet(&stage.sandbox, &clock).await?;
     ledger.check(&stage).await?;
     let seen = clock.seen().await?;
+    ensure!(met > 0, "it never stood still in a session");
     println!(
-        "{} standstills, {} edits, {seen:?}",
+        "{} standstills, {met} of them in a session, {} edits, {seen:?}",
         STANDSTILLS.len(),
         ledger.edits()
     );
