@@ -332,6 +332,8 @@ pub struct World {
     pub paired: BTreeMap<(usize, LinkId), u64>,
     /// Ids that a link ever held.
     pub noted_ids: BTreeSet<(usize, Home, ItemId)>,
+    /// Mailbox items and records that a link ever held together: a link that is parked lets go of one of them.
+    pub ever_paired: BTreeSet<(usize, ItemId, ItemId)>,
     /// Private events that were saved on purpose.
     pub private_on_purpose: BTreeSet<(usize, usize)>,
     /// Their links.
@@ -447,6 +449,7 @@ impl World {
             one_way: BTreeSet::new(),
             paired: BTreeMap::new(),
             noted_ids: BTreeSet::new(),
+            ever_paired: BTreeSet::new(),
             private_on_purpose: BTreeSet::new(),
             on_purpose: BTreeSet::new(),
             owed: BTreeSet::new(),

@@ -325,17 +325,23 @@ impl World {
         let wanted = link.is_some_and(|link| self.has_cured(&link, &[IssueCure::BringBack]));
         let recreated = home == Home::Box(conn) && self.ever_recreate.contains(&(conn, kind));
         // What was deleted belonged to another item of the same, or to none yet: this one, somebody gave to the user since.
-        let half_of = |link: &tandem_sync::Link, at: Home| {
-            let id = link.id_on(at.side())?;
-            Some(self.merged(at, self.find_ever(at, id)?))
-        };
-        let others = self.links[conn]
+        let half = |at: Home, id: &ItemId| Some(self.merged(at, self.find_ever(at, id)?));
+        let links = self.links[conn]
             .values()
-            .filter(|link| {
-                let held = half_of(link, home).map(|at| self.item(home, at));
+            .map(|link| (link.id_on(home.side()), link.id_on(other.side())));
+        // Also by a link that has let go of it since.
+        let before = self.ever_paired.iter().filter(|(of, ..)| *of == conn);
+        let before = before.map(|(_, mailbox, record)| match home {
+            Home::Box(_) => (Some(mailbox), Some(record)),
+            Home::Org => (Some(record), Some(mailbox)),
+        });
+        let others = links
+            .chain(before)
+            .filter(|(held, _)| {
+                let held = held.and_then(|id| half(home, id)).map(|at| self.item(home, at));
                 held.is_some_and(|held| held.gone.is_some_and(|gone| gone.seq == fell))
             })
-            .map(|link| half_of(link, other))
+            .map(|(_, there)| there.and_then(|id| half(other, id)))
             .collect::<Vec<_>>();
         let of_others = !others.is_empty() && !others.contains(&Some(source));
         // Or it is a colleague's, which only waited because the two looked alike.
