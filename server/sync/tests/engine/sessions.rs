@@ -907,6 +907,47 @@ fn a_choice_about_what_cannot_be_read_waits() {
     world.assert_quiet();
 }
 
+/// What is refused keeps nobody busy who sleeps; and what is apart is told to whoever wakes, also by the user's own word.
+#[test]
+fn who_sleeps_is_told_of_no_refusal_and_who_is_woken_of_what_is_apart() {
+    let world = World::new(96);
+    let mut mine = person("Ann", "Lee", "ann@example.com");
+    let mut theirs = mine.clone();
+    mine.set(Field::Department, known("mine"));
+    theirs.set(Field::Department, known("theirs"));
+    let mailbox = world.mailbox.add(mine, Scope::In);
+    world.crm.add(theirs, Scope::In);
+    world.settle();
+    let refusal = Refusal {
+        code: IssueCode::Refused,
+        message: String::new(),
+        fields: Vec::new(),
+        retry: false,
+    };
+    world
+        .crm
+        .with(|state| state.faults.refuse.insert("Lee".to_owned(), refusal));
+    world.mailbox.edit(&mailbox, Field::HomePhone, "1");
+    world.session();
+    assert_eq!(
+        world.issues(),
+        [(CRM, IssueCode::Refused), (CRM, IssueCode::Differences)]
+    );
+    let moved = world.mailbox.file(&mailbox);
+    world.mailbox.touch(&moved, |item| {
+        item.marked = false;
+        item.scope = Scope::Out;
+    });
+    world.session();
+    assert_eq!(world.links()[0].state, LinkState::Dormant);
+    assert_eq!(world.issues(), []);
+    world.crm.with(|state| state.faults.refuse.clear());
+    cured(&world, IssueCure::Retry);
+    world.settle();
+    assert_eq!(world.links()[0].state, LinkState::Live);
+    assert_eq!(world.issues(), [(CRM, IssueCode::Differences)]);
+}
+
 #[test]
 fn a_record_that_comes_down_adopts_an_item_outside_of_the_scope() {
     let world = World::new(25);
@@ -1068,6 +1109,28 @@ fn by_name_only_where_one_side_has_no_address_and_something_else_agrees() {
             "{mail} {phone}"
         );
     }
+}
+
+/// Of three that could be meant by name, the one that comes later is no better match than the two that were told.
+#[test]
+fn by_name_too_a_match_is_the_only_one_on_both_sides() {
+    let world = World::new(97);
+    let ann = || {
+        let mut ann = person("Ann", "Lee", "");
+        ann.set(Field::BusinessPhone, known("+49 30 123456"));
+        ann
+    };
+    world.mailbox.add(ann(), Scope::In);
+    world.crm.add(ann(), Scope::In);
+    world.crm.add(ann(), Scope::In);
+    world.session();
+    assert_eq!(world.wrote(), 0);
+    world.crm.add(ann(), Scope::In);
+    world.session();
+    assert_eq!((world.wrote(), world.links().len()), (0, 0));
+    world.minutes(25 * 60);
+    world.session();
+    assert_eq!(world.wrote(), 0, "nor when everything is compared");
 }
 
 #[test]

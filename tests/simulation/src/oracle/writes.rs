@@ -133,9 +133,13 @@ impl World {
     fn guess(&mut self, record: &Record) -> usize {
         let mut shared: BTreeMap<usize, BTreeSet<Field>> = BTreeMap::new();
         for edit in &self.truth.edits {
-            // A subject is cut where Salesforce has no place for it.
-            let is_it = |sent: &str| sent == edit.value || sent.len() > 8 && edit.value.starts_with(sent);
-            if !edit.value.is_empty() && record.get(edit.field).known().is_some_and(is_it) {
+            // A subject is cut where Salesforce has no place for it, and some values it writes its own way.
+            let said = canon(edit.field, &edit.value);
+            let is_it = |sent: &str| {
+                let sent = canon(edit.field, sent);
+                sent == said || sent.len() > 8 && said.starts_with(&sent)
+            };
+            if !said.is_empty() && record.get(edit.field).known().is_some_and(is_it) {
                 shared
                     .entry(self.truth.root(edit.soul))
                     .or_default()
