@@ -498,7 +498,7 @@ impl<'a> View<'a> {
         decision: Decision,
         survey: &mut Survey<'_>,
     ) -> Decision {
-        let (Decision::Follow { .. }, Some(winner)) = (decision, winner) else {
+        let (Decision::Follow { .. } | Decision::Unproved { .. }, Some(winner)) = (decision, winner) else {
             return decision;
         };
         let holder = survey

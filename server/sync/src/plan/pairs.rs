@@ -181,8 +181,9 @@ impl<'a> Planner<'a> {
             here(&case.stand.mailbox),
             winner.or_else(|| here(&case.stand.crm)),
         );
-        // Dormant, nothing is carried over: the versions stay behind until it wakes.
-        let mut kept = Self::with_items(case.link, &items, Both::default());
+        // Dormant, nothing is carried over: the versions stay behind until it wakes. What a lost create seems to have made may
+        // be a colleague's, who took over the claim, and hold other things than were sent.
+        let mut kept = Self::with_items(&self.as_found(case.link, &items), &items, Both::default());
         kept.state = state;
         kept.intent = None;
         kept.traits.waits_since = None;

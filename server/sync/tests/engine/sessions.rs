@@ -1320,6 +1320,38 @@ fn a_create_whose_answer_is_lost_is_done_once() {
     }
 }
 
+/// A create was put off, and a colleague who took it over has made the record, from what his copy said: with nobody agreed
+/// on, none of it goes over what stands here once the record is the user's.
+#[test]
+fn what_another_made_under_the_same_key_was_not_sent_by_us() {
+    let world = World::new(98);
+    let mut ann = person("Ann", "Lee", "ann@example.com");
+    ann.set(Field::Department, known("mine"));
+    let refusal = Refusal {
+        code: IssueCode::StorageFull,
+        message: String::new(),
+        fields: Vec::new(),
+        retry: true,
+    };
+    world
+        .crm
+        .with(|state| state.faults.refuse.insert("Lee".to_owned(), refusal));
+    let mailbox = world.mailbox.add(ann.clone(), Scope::In);
+    world.session();
+    world.crm.with(|state| state.faults.refuse.clear());
+    ann.set(Field::Department, known("theirs"));
+    let crm = world.crm.add(ann, Scope::Out);
+    let key = world.links()[0].key.clone();
+    world.crm.touch(&crm, |item| item.key = Some(key));
+    world.settle();
+    assert_eq!(world.links()[0].state, LinkState::Dormant);
+    world.crm.touch(&crm, |item| item.scope = Scope::In);
+    world.settle();
+    assert_eq!(world.links()[0].crm_id, Some(crm));
+    assert_eq!(world.mailbox.value(&mailbox, Field::Department), known("mine"));
+    world.assert_quiet();
+}
+
 #[test]
 fn a_create_in_doubt_that_could_be_several_is_asked() {
     let world = World::keyed(40, true, false);
@@ -2198,6 +2230,32 @@ fn a_pair_goes_on_with_the_record_of_a_merge_while_its_mailbox_item_cannot_be_fo
     assert_eq!((&link.mailbox_id, &link.crm_id), (&Some(mailbox), &Some(winner)));
     assert!(!world.issues().contains(&(CRM, IssueCode::FateUnknown)));
     assert_eq!(world.mailbox.here().len(), 1);
+}
+
+/// As long as its mailbox item cannot be found, the record that a pair went on with is held by one pair all the same.
+#[test]
+fn what_a_merge_left_is_held_once_while_a_mailbox_item_cannot_be_found() {
+    let world = World::new(163);
+    let mailbox = world
+        .mailbox
+        .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.settle();
+    let loser = world.crm.here()[0].0.clone();
+    let winner = world
+        .crm
+        .add(person("Bob", "Ray", "bob@example.com"), Scope::In);
+    world.crm.merge_into(&loser, &winner);
+    world.mailbox.touch(&mailbox, |item| item.hidden = true);
+    world
+        .mailbox
+        .add(person("Bob", "Ray", "bob@example.com"), Scope::In);
+    world.settle();
+    world.mailbox.touch(&mailbox, |item| item.hidden = false);
+    world.settle();
+    let holders = world.links().into_iter().filter(|link| {
+        link.crm_id.as_ref() == Some(&winner) && !matches!(link.state, LinkState::Ended(_))
+    });
+    assert_eq!(holders.count(), 1);
 }
 
 /// Nothing in the engine grows with the square of the contacts: ten times as many take ten times as long, not a

@@ -12,6 +12,9 @@ use crate::oracle::scope::NOBODY;
 use crate::truth::{Home, Lost, canon, image};
 use crate::world::{Item, Run, World, user_id};
 
+/// The engine's clock and the servers' differ.
+const CLOCKS_DIFFER_SECONDS: i64 = 10 * 60;
+
 impl World {
     /// What an item was merged into, and that, and so on.
     pub(crate) fn merged(&self, home: Home, mut index: usize) -> usize {
@@ -182,7 +185,9 @@ impl World {
             let own = twin.made_for == Some((other, source))
                 && twin.made_by.is_some_and(|maker| !self.runs[maker].undo)
                 && twin.user_seq <= twin.made_seq;
-            if twin.kind != kind || !own && !looks(self, item, twin) {
+            // What it looked like when the session read it, nobody can tell here, if it was changed since.
+            let raced = item.user_seq >= start || item.ours[1 - conn] >= start;
+            if twin.kind != kind || !own && (raced || !looks(self, item, twin)) {
                 continue;
             }
             let seen = match home {
@@ -223,7 +228,21 @@ impl World {
                     .of_soul(other, soul)
                     .into_iter()
                     .any(|at| of_other(at) && self.item(other, at).made_for == Some((home, index)));
+            // Without keys it looks like what a create of another has made whose answer was lost: it is that one's.
+            let keyed = self.profiles[usize::from(home == Home::Org)]
+                .of(kind)
+                .is_some_and(|profile| profile.holds_key);
+            let owed_to = |link: &tandem_sync::Link| {
+                let sent = link.intent.filter(|intent| intent.side == home.side());
+                sent.is_some_and(|intent| twin.created >= intent.at.plus_seconds(-CLOCKS_DIFFER_SECONDS))
+                    && link.id_on(home.side()).is_none()
+                    && link
+                        .id_on(other.side())
+                        .and_then(|id| self.find_ever(other, id))
+                        .is_some_and(|at| at != source && self.truth.same(self.item(other, at).soul, soul))
+            };
             let taken = spoken_for
+                || !keyed && self.links[conn].values().any(owed_to)
                 || self.links[conn].values().any(|link| {
                     let holds = link
                         .id_on(home.side())
