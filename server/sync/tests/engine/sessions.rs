@@ -931,7 +931,7 @@ fn who_sleeps_is_told_of_no_refusal_and_who_is_woken_of_what_is_apart() {
     world.session();
     assert_eq!(
         world.issues(),
-        [(CRM, IssueCode::Refused), (CRM, IssueCode::Differences)]
+        [(CRM, IssueCode::Differences), (CRM, IssueCode::Refused)]
     );
     let moved = world.mailbox.file(&mailbox);
     world.mailbox.touch(&moved, |item| {
