@@ -1324,7 +1324,7 @@ fn a_create_whose_answer_is_lost_is_done_once() {
 /// on, none of it goes over what stands here once the record is the user's.
 #[test]
 fn what_another_made_under_the_same_key_was_not_sent_by_us() {
-    let world = World::new(98);
+    let world = World::keyed(98, true, true);
     let mut ann = person("Ann", "Lee", "ann@example.com");
     ann.set(Field::Department, known("mine"));
     let refusal = Refusal {
@@ -2241,9 +2241,7 @@ fn what_a_merge_left_is_held_once_while_a_mailbox_item_cannot_be_found() {
         .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
     world.settle();
     let loser = world.crm.here()[0].0.clone();
-    let winner = world
-        .crm
-        .add(person("Bob", "Ray", "bob@example.com"), Scope::In);
+    let winner = world.crm.add(person("Bob", "Ray", "bob@example.com"), Scope::In);
     world.crm.merge_into(&loser, &winner);
     world.mailbox.touch(&mailbox, |item| item.hidden = true);
     world
@@ -2252,9 +2250,10 @@ fn what_a_merge_left_is_held_once_while_a_mailbox_item_cannot_be_found() {
     world.settle();
     world.mailbox.touch(&mailbox, |item| item.hidden = false);
     world.settle();
-    let holders = world.links().into_iter().filter(|link| {
-        link.crm_id.as_ref() == Some(&winner) && !matches!(link.state, LinkState::Ended(_))
-    });
+    let holders = world
+        .links()
+        .into_iter()
+        .filter(|link| link.crm_id.as_ref() == Some(&winner) && !matches!(link.state, LinkState::Ended(_)));
     assert_eq!(holders.count(), 1);
 }
 
