@@ -308,6 +308,8 @@ pub struct World {
     pub profiles: [Profiles; 2],
     /// Fields that the users may not see for now.
     pub denied: BTreeSet<(ItemKind, Field)>,
+    /// … or could not for some time.
+    pub ever_denied: BTreeSet<(ItemKind, Field)>,
     pub settings: [Settings; 2],
     pub activated: Timestamp,
     pub runs: Vec<Run>,
@@ -434,6 +436,7 @@ impl World {
             recs,
             profiles,
             denied: BTreeSet::new(),
+            ever_denied: BTreeSet::new(),
             settings,
             activated,
             runs: Vec::new(),

@@ -257,7 +257,14 @@ impl World {
                             && copy.kind == kind
                             && copy.key.as_ref() == Some(&link.key)
                     });
-                    holds
+                    // Or this one is the copy, or was brought back: it carries the key of the one that is gone.
+                    let copy_of = twin.key.as_ref() == Some(&link.key)
+                        && !ended
+                        && link
+                            .id_on(home.side())
+                            .and_then(|id| self.find_ever(home, id))
+                            .is_none_or(|at| !self.item(home, at).here());
+                    (holds || copy_of)
                         && (ended
                             || copied
                             || link.id_on(other.side()).is_some_and(|id| {
@@ -328,11 +335,29 @@ impl World {
         let theirs = item.ours[1 - conn];
         let late =
             paired.is_some_and(|paired| theirs > *paired) && item.fields.keys().any(|field| apart(*field));
+        // Hidden when the two were paired, and shown now: whether it was edited since, nobody can tell.
+        let lost_at = items
+            .iter()
+            .position(|item| item.gone.is_some_and(|gone| gone.seq == fell));
+        let never_there = |field: Field| {
+            let hides = self.config.partial_percent > 0 || self.ever_denied.contains(&(kind, field));
+            hides
+                && lost_at.is_some_and(|at| {
+                    !self
+                        .left
+                        .keys()
+                        .any(|(_, of, index, wrote)| (*of, *index, *wrote) == (home, at, field))
+                        && !self
+                            .truth
+                            .said(soul, field)
+                            .any(|edit| (edit.home, edit.item) == (home, at))
+                })
+        };
         let edited = item.held.iter().any(|(field, edit)| {
             let edit = &self.truth.edits[*edit];
             // Another connection may have carried it to its own mailbox, and this one not.
             let owed = paired.is_some_and(|paired| edit.seq > *paired) && apart(*field);
-            !edit.carried || edit.seq > noted.min(fell) || owed
+            !edit.carried || edit.seq > noted.min(fell) || owed || never_there(*field)
         }) || theirs > read.min(fell)
             || late;
         // Asked for before the delete, but after the last look at both: which came first, nobody can tell.
@@ -618,6 +643,15 @@ impl World {
             };
             // What was changed and changed back is as it was agreed on: nobody can tell, and nothing is lost.
             if self.agree(item.kind, **field, mailbox, crm) {
+                return false;
+            }
+            // Nor where it stands as it was noted, also of a field that could not be carried over then.
+            let since = self
+                .truth
+                .said(item.soul, **field)
+                .filter(|said| (said.home, said.item) == (home, index) && said.seq > links_noted)
+                .min_by_key(|said| said.seq);
+            if since.is_some_and(|said| canon(**field, &said.over) == canon(**field, item.text(**field))) {
                 return false;
             }
             let fell = there.gone.map_or(u64::MAX, |gone| gone.seq);
