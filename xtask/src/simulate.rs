@@ -13,7 +13,7 @@ const IN_THE_CLOUD: u64 = 500;
 const FIRST_IN_THE_CLOUD: u64 = 100_000;
 /// The seeds that still violate something: what is known to be open (see docs/measurements.md). Any other fails the run,
 /// and so does one of these that no longer does: the list only becomes shorter.
-const KNOWN: &[u64] = &[6630];
+const KNOWN: &[u64] = &[];
 /// The same in Office 365.
 const KNOWN_IN_THE_CLOUD: &[u64] = &[];
 
@@ -35,6 +35,9 @@ pub(crate) struct Choice {
     /// Only this deliberate bug.
     #[arg(long)]
     mutant: Option<String>,
+    /// Goes on after a violation, and says each as soon as it is found.
+    #[arg(long)]
+    all: bool,
     /// Seeds that are known to violate something, and must do so still.
     #[arg(long, value_delimiter = ',')]
     known: Vec<u64>,
@@ -67,6 +70,7 @@ pub(crate) fn in_tests(layout: &Layout) -> Result<()> {
                 minutes: None,
                 mutants: false,
                 mutant: None,
+                all: false,
                 known: known.to_vec(),
             },
         )?;
@@ -90,8 +94,10 @@ fn play(layout: &Layout, choice: &Choice) -> Result<()> {
         let known: Vec<String> = choice.known.iter().map(u64::to_string).collect();
         command.args(["--known", &known.join(",")]);
     }
-    if choice.mutants {
-        command.arg("--mutants");
+    for (name, wanted) in [("--mutants", choice.mutants), ("--all", choice.all)] {
+        if wanted {
+            command.arg(name);
+        }
     }
     if let Some(mutant) = &choice.mutant {
         command.args(["--mutant", mutant]);

@@ -991,6 +991,16 @@ impl MemoryStore {
             .unwrap_or_default()
     }
 
+    /// What the open issues say.
+    pub fn issue_details(&self, id: &ConnectionId) -> Vec<(IssueKey, String)> {
+        self.see(id, |row| {
+            row.open_issues()
+                .map(|r| (r.issue.key.clone(), r.issue.detail.clone()))
+                .collect()
+        })
+        .unwrap_or_default()
+    }
+
     /// As [`Store::solve_issue`](crate::Store::solve_issue).
     pub fn solve_issue(&self, id: &ConnectionId, issue: &IssueId) -> bool {
         self.with(id, |row| row.end_issue(issue, Is::Solved))

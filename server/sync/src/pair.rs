@@ -117,10 +117,17 @@ pub(crate) fn questions(view: View<'_>, survey: &mut Survey<'_>) {
                 continue;
             }
         }
-        if let Some(key) = name_key(record)
-            && !view.facts.sides.on(other).candidates.contains_key(&key)
-        {
-            ask.on_mut(other).insert(key);
+        if let Some(key) = name_key(record) {
+            let (there, here) = (view.facts.sides.on(other), view.facts.sides.on(source.side));
+            if !there.candidates.contains_key(&key) {
+                ask.on_mut(other).insert(key);
+            } else if there.found(&key).next().is_some()
+                && !here.whole.has(ItemKind::Contact)
+                && !here.candidates.contains_key(&key)
+            {
+                // As with addresses: whoever else could be meant here is no match.
+                ask.on_mut(source.side).insert(key);
+            }
         }
     }
     for side in Side::BOTH {
@@ -406,9 +413,10 @@ fn names<'a>(
             continue;
         }
         if let Some(key) = name_key(&source.item.record) {
-            let other = source.side.other();
-            for item in view.facts.sides.on(other).found(&key) {
-                graph.candidate(view, survey, other, item);
+            for side in Side::BOTH {
+                for item in view.facts.sides.on(side).found(&key) {
+                    graph.candidate(view, survey, side, item);
+                }
             }
         }
     }

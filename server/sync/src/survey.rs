@@ -318,7 +318,7 @@ impl<'a> View<'a> {
             };
             let Some(old) = link.id_on(side) else { continue };
             let known = facts.news.contains(&item.id) || self.links.of_item(side, &item.id).is_some();
-            if known || link.kind != item.record.kind || matches!(link.state, LinkState::Ended(_)) {
+            if known || link.kind != item.record.kind {
                 continue;
             }
             // Another has been found for it already: this one is a copy of that.
@@ -498,7 +498,7 @@ impl<'a> View<'a> {
         decision: Decision,
         survey: &mut Survey<'_>,
     ) -> Decision {
-        let (Decision::Follow { .. }, Some(winner)) = (decision, winner) else {
+        let (Decision::Follow { .. } | Decision::Unproved { .. }, Some(winner)) = (decision, winner) else {
             return decision;
         };
         let holder = survey
@@ -729,11 +729,22 @@ impl Survey<'_> {
             && self.claimed.mailbox.values().any(|held| *held == link.id)
     }
 
-    /// The link that an item belongs to, under whichever id.
+    /// The link that an item belongs to, under whichever id. What a link goes on with in this session is that link's, whatever
+    /// link held it before, or still waits beside it.
     pub fn link_of<'v>(&self, view: View<'v>, side: Side, id: &ItemId) -> Option<&'v Link> {
-        view.links
-            .of_item(side, id)
-            .or_else(|| view.links.get(self.claimed.on(side).get(id)?))
+        let held = view.links.of_item(side, id);
+        let claimed = self
+            .claimed
+            .on(side)
+            .get(id)
+            .and_then(|link| view.links.get(link));
+        match held {
+            Some(held) if paired(held) => Some(held),
+            held => claimed
+                .filter(|link| !matches!(link.state, LinkState::Ended(_)))
+                .or(held)
+                .or(claimed),
+        }
     }
 }
 

@@ -27,11 +27,12 @@ use crate::model::{
 use crate::mutant::{self, Mutant};
 use crate::normalise::{self, normalise};
 use crate::ports::{
-    Closing, Commit, Issue, IssueKey, JournalAct, JournalEntry, Lease, LinkAsk, Opening, StoreError,
+    Claim, Closing, Commit, Issue, IssueKey, JournalAct, JournalEntry, Lease, LinkAsk, Opening, StoreError,
+    Wish,
 };
 use crate::round::{Halt, Keeper};
 use crate::session::{Context, progress};
-use crate::{FaultKind, aside, roles};
+use crate::{FaultKind, aside, meeting, roles};
 
 use deeds::{Deed, deeds};
 
@@ -145,6 +146,7 @@ struct Undo<'a> {
     keeper: &'a Keeper<'a>,
     hasher: &'a Hasher,
     work: Work,
+    interval_minutes: u32,
     links: HashMap<LinkId, Link>,
     total: usize,
     met: usize,
@@ -176,6 +178,7 @@ impl<'a> Undo<'a> {
             keeper,
             hasher,
             work,
+            interval_minutes: 0,
             links: links.into_iter().map(|link| (link.id.clone(), link)).collect(),
             total: 0,
             met: 0,
@@ -189,6 +192,7 @@ impl<'a> Undo<'a> {
 
     async fn run(mut self, opening: &Opening, deeds: &[Deed]) -> Result<UndoReport, StoreError> {
         self.total = deeds.len();
+        self.interval_minutes = opening.settings.interval_minutes;
         let ended = self.go(deeds).await;
         let mut whole_org = None;
         let closing = match ended {
@@ -381,12 +385,14 @@ impl<'a> Undo<'a> {
         self.accepted(side);
         same_number(side, traces.len(), outcomes.len())?;
         let mut commit = Commit::default();
+        let mut back_there = Vec::new();
         for ((deed, _), outcome) in known.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Written { now, .. } => {
                     let Some(mut link) = self.links.get(&deed.link).cloned() else {
                         continue;
                     };
+                    back_there.push((deed.link.clone(), now.id.clone()));
                     let back = others.get(&deed.link).is_some_and(can_live_with);
                     if back && matches!(link.state, LinkState::Ended(_)) {
                         link.state = LinkState::Live;
@@ -413,7 +419,49 @@ impl<'a> Undo<'a> {
                 Outcome::InDoubt => self.leave(deed, LeftReason::InDoubt),
             }
         }
+        if side == Side::Crm {
+            self.claim_again(back_there, &mut commit).await?;
+        }
         self.commit(commit).await
+    }
+
+    /// A meeting or an email that is in the CRM again is named for the organisation again, unless a colleague has made
+    /// another meanwhile: else the next one would.
+    async fn claim_again(&mut self, back: Vec<(LinkId, ItemId)>, commit: &mut Commit) -> Result<(), Halt> {
+        let named: Vec<(Link, ItemId, BaseHash)> = back
+            .into_iter()
+            .filter_map(|(link, record)| {
+                let link = self.links.get(&link).filter(|link| !link.traits.claimed)?;
+                Some((link.clone(), record, link.traits.claim?))
+            })
+            .collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        let wishes: Vec<Wish> = named
+            .iter()
+            .map(|(link, _, hash)| Wish {
+                kind: link.kind,
+                hash: *hash,
+                key: link.key.clone(),
+                gone: None,
+            })
+            .collect();
+        let lease = self.keeper.lease();
+        let now = self.cx.clock.now();
+        let stale = meeting::stale_before(now, self.interval_minutes);
+        let claims = self.cx.store.claims(&lease, now, &wishes, stale).await?;
+        for (claim, (mut link, record, _)) in claims.into_iter().zip(named) {
+            if claim.holder == lease.connection && claim.crm_id.is_none() {
+                commit.claims.push(Claim {
+                    crm_id: Some(record),
+                    ..claim
+                });
+                link.traits.claimed = true;
+                self.keep(link, commit);
+            }
+        }
+        Ok(())
     }
 
     /// The other items of these links, where they are there.
@@ -642,10 +690,11 @@ impl<'a> Undo<'a> {
                 .journal
                 .push(entry(&link, side, &saw.id, JournalAct::Linked(linked)));
             if side == Side::Crm {
-                // Nobody may take the record for made that is gone.
-                if let Some(claim) = link.traits.claim.take() {
-                    commit.unclaimed.push((link.kind, claim));
-                }
+                // Nobody may take the record for made that is gone. By what it was claimed stays known: it may be restored.
+                link.traits.claimed = false;
+                commit
+                    .unclaimed
+                    .extend(link.traits.claim.map(|claim| (link.kind, claim)));
                 if link.kind == ItemKind::Email {
                     unmark.extend(link.mailbox_id.clone());
                 }

@@ -23,6 +23,9 @@ use crate::world::{DAY, Item, World};
 /// The first seed whose mailboxes may be in the cloud. Those before are as they always were.
 pub const FIRST_SEED: u64 = 100_000;
 
+/// The first seed of the long runs: worlds of all sorts, also such with both mailboxes on-premises.
+pub const MIXED_FROM: u64 = 1_000_000;
+
 /// Which mailboxes of a world are in the cloud: drawn by themselves, so that nothing else is drawn otherwise.
 pub fn draw(seed: u64) -> [bool; 2] {
     if seed < FIRST_SEED {
@@ -30,7 +33,9 @@ pub fn draw(seed: u64) -> [bool; 2] {
     }
     let dice = &mut Dice::new(seed ^ 0x6a09_e667_f3bc_c908);
     // One, the other, or both: a world of two mailboxes on-premises is every seed before.
-    *dice.pick(&[[true, false], [false, true], [true, true]])
+    let kinds = [[true, false], [false, true], [true, true], [false, false]];
+    let drawn = if seed < MIXED_FROM { 3 } else { 4 };
+    *dice.pick(&kinds[..drawn])
 }
 
 impl World {

@@ -38,7 +38,7 @@ struct Cli {
     /// Kinds that take part beside contacts: `e`vents, `t`asks, e`m`ails.
     #[arg(long, default_value = "etm")]
     cast: String,
-    /// Goes on after a violation.
+    /// Goes on after a violation, and says each as soon as it is found.
     #[arg(long)]
     all: bool,
     /// Prints what was counted.
@@ -205,6 +205,9 @@ fn many(cli: &Cli, cast: Cast) -> bool {
                         if !cli.all && !cli.known.contains(&verdict.seed) {
                             stop.store(true, Ordering::Relaxed);
                         }
+                        if let Some(first) = verdict.violations.first().filter(|_| cli.all) {
+                            println!("seed {}: {}: {}", verdict.seed, first.invariant, first.text);
+                        }
                         tally.failed.push(verdict);
                     }
                 }
@@ -226,9 +229,6 @@ fn many(cli: &Cli, cast: Cast) -> bool {
         };
         let entry = kinds.entry(first.invariant).or_insert((0, verdict.seed));
         entry.0 += 1;
-        if cli.all && entry.0 <= 8 {
-            println!("seed {}: {}: {}", verdict.seed, first.invariant, first.text);
-        }
     }
     for (invariant, (n, seed)) in kinds {
         println!("{invariant}: {n} seeds, the first is {seed}");

@@ -909,11 +909,23 @@ impl Play {
     }
 
     fn told(&self) -> Final {
+        // What a create that is in doubt may have made is told at the item that it was made of.
+        let named = |conn: usize| {
+            let details = self.store.issue_details(&self.conns[conn]);
+            let doubts = details
+                .into_iter()
+                .filter(|(key, _)| key.code == IssueCode::CreateInDoubt);
+            doubts
+                .flat_map(|(_, detail)| tandem_sync::cure::candidates_of_detail(&detail))
+                .map(|candidate| candidate.id)
+                .collect()
+        };
         Final {
             issues: [
                 self.store.issue_keys(&self.conns[0]),
                 self.store.issue_keys(&self.conns[1]),
             ],
+            named: [named(0), named(1)],
             undone: self.undone,
         }
     }

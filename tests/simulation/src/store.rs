@@ -67,6 +67,9 @@ impl World {
                     self.noted_ids.insert((conn, home, item.clone()));
                 }
             }
+            if let (Some(mailbox), Some(record)) = (&link.mailbox_id, &link.crm_id) {
+                self.ever_paired.insert((conn, mailbox.clone(), record.clone()));
+            }
             let whole = |link: &Link| link.mailbox_id.is_some() && link.crm_id.is_some();
             // Saved while it was private, or private when it came down: judged when it is first going to be made, not
             // when it is found later.

@@ -880,6 +880,7 @@ impl World {
                     (ItemKind::Event, Field::Location),
                     (ItemKind::Task, Field::Priority),
                 ]);
+                self.ever_denied.insert(field);
                 self.denied.insert(field).then_some(())?;
             }
             Act::Allow => {

@@ -308,6 +308,8 @@ pub struct World {
     pub profiles: [Profiles; 2],
     /// Fields that the users may not see for now.
     pub denied: BTreeSet<(ItemKind, Field)>,
+    /// … or could not for some time.
+    pub ever_denied: BTreeSet<(ItemKind, Field)>,
     pub settings: [Settings; 2],
     pub activated: Timestamp,
     pub runs: Vec<Run>,
@@ -332,6 +334,8 @@ pub struct World {
     pub paired: BTreeMap<(usize, LinkId), u64>,
     /// Ids that a link ever held.
     pub noted_ids: BTreeSet<(usize, Home, ItemId)>,
+    /// Mailbox items and records that a link ever held together: a link that is parked lets go of one of them.
+    pub ever_paired: BTreeSet<(usize, ItemId, ItemId)>,
     /// Private events that were saved on purpose.
     pub private_on_purpose: BTreeSet<(usize, usize)>,
     /// Their links.
@@ -432,6 +436,7 @@ impl World {
             recs,
             profiles,
             denied: BTreeSet::new(),
+            ever_denied: BTreeSet::new(),
             settings,
             activated,
             runs: Vec::new(),
@@ -447,6 +452,7 @@ impl World {
             one_way: BTreeSet::new(),
             paired: BTreeMap::new(),
             noted_ids: BTreeSet::new(),
+            ever_paired: BTreeSet::new(),
             private_on_purpose: BTreeSet::new(),
             on_purpose: BTreeSet::new(),
             owed: BTreeSet::new(),

@@ -1,6 +1,6 @@
 //! Worlds with mailboxes in Office 365: which they are, and that they leave all others as they were.
 
-use tandem_simulation::cloud::{FIRST_SEED, draw};
+use tandem_simulation::cloud::{FIRST_SEED, MIXED_FROM, draw};
 use tandem_simulation::run::tell;
 use tandem_simulation::steps::{Cast, Story};
 
@@ -12,6 +12,10 @@ fn the_first_seeds_are_on_premises_and_both_kinds_stand_side_by_side_in_others()
         assert!(later.contains(&kind), "{kind:?}");
     }
     assert!(!later.contains(&[false; 2]));
+    let mixed: Vec<[bool; 2]> = (MIXED_FROM..MIXED_FROM + 60).map(draw).collect();
+    for kind in [[true, false], [false, true], [true, true], [false, false]] {
+        assert!(mixed.contains(&kind), "{kind:?}");
+    }
 }
 
 /// What is drawn for the cloud is drawn by itself: the same steps, another server.

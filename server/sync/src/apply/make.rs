@@ -285,6 +285,8 @@ impl Round<'_> {
         for &field in Field::of(link.kind) {
             let held = now.record.get(field);
             let Some(hash) = self.hasher.of(field, held) else {
+                // Whoever may not see it any more may not have written it either: nothing was agreed on.
+                link.base.on_mut(side).remove(&field);
                 continue;
             };
             let from = source.map_or(&FieldValue::Unknown, |source| source.record.get(field));

@@ -80,23 +80,23 @@ impl Round<'_> {
                     rest.push((work, write));
                 }
             }
-            // One field that is not taken does not keep the others back.
-            let mut sent = Ok(());
-            if !rest.is_empty() {
-                let writes: Vec<Write> = rest.iter().map(|(_, write)| write.clone()).collect();
-                match self.send(side, &writes).await {
-                    Ok(outcomes) => {
-                        for ((work, write), outcome) in rest.into_iter().zip(outcomes) {
-                            narrow(&mut work.job.step, side, &write);
-                            self.updated(side, work, outcome, &mut commit, applied);
-                        }
-                    }
-                    Err(halt) => sent = Err(halt),
-                }
-            }
-            // What the first request did is noted, whatever became of the second.
+            // What the first request did is noted, whatever becomes of a second, and a lease that is lost is lost before it.
+            let told: Vec<IssueKey> = commit.issues.iter().map(|issue| issue.key.clone()).collect();
             self.commit(commit).await?;
-            sent?;
+            if rest.is_empty() {
+                continue;
+            }
+            // One field that is not taken does not keep the others back.
+            let writes: Vec<Write> = rest.iter().map(|(_, write)| write.clone()).collect();
+            let outcomes = self.send(side, &writes).await?;
+            let mut commit = Commit::default();
+            for ((work, write), outcome) in rest.into_iter().zip(outcomes) {
+                narrow(&mut work.job.step, side, &write);
+                self.updated(side, work, outcome, &mut commit, applied);
+            }
+            // What was refused is told, also where the rest was taken.
+            commit.solved.retain(|key| !told.contains(key));
+            self.commit(commit).await?;
         }
         Ok(true)
     }
@@ -144,7 +144,8 @@ impl Round<'_> {
                         continue;
                     }
                     let held = match now.record.get(*field) {
-                        FieldValue::Unknown => &carried.value,
+                        // Whoever may not see it any more may not have written it either: nothing was agreed on.
+                        FieldValue::Unknown => continue,
                         _ if mutant::on(Mutant::BaseIsSent) => &carried.value,
                         held => held,
                     };
@@ -247,6 +248,9 @@ impl Round<'_> {
                     self.owe(&job.link, side, commit);
                 } else {
                     job.link.traits.refused = kind != ItemKind::Email;
+                    // What the user chose was tried, and he is told: chosen for ever, the other side would be written anew
+                    // with every session.
+                    job.link.traits.prefer = None;
                     commit.journal.append(&mut job.journal);
                     self.keep(&job.link, commit);
                 }

@@ -73,7 +73,9 @@ impl<'a> Planner<'a> {
         }
         *self.moved.on_mut(source.side) = true;
         let mut link = source.link.cloned().unwrap_or_else(|| self.new_link(kind));
-        if source.remade {
+        // Taken away when its record went to a colleague, and no create of it is under way.
+        let taken_away = link.intent.is_none() && link.made_on == Some(on);
+        if source.remade || taken_away {
             // The one that is gone carries the old key, and so may a copy of it: made by that, they would be found. And
             // restored by the user, it would be taken for the one that was made again.
             link.key = LinkKey(own_id(self.setting.rng));

@@ -181,8 +181,9 @@ impl<'a> Planner<'a> {
             here(&case.stand.mailbox),
             winner.or_else(|| here(&case.stand.crm)),
         );
-        // Dormant, nothing is carried over: the versions stay behind until it wakes.
-        let mut kept = Self::with_items(case.link, &items, Both::default());
+        // Dormant, nothing is carried over: the versions stay behind until it wakes. What a lost create seems to have made may
+        // be a colleague's, who took over the claim, and hold other things than were sent.
+        let mut kept = Self::with_items(&self.as_found(case.link, &items), &items, Both::default());
         kept.state = state;
         kept.intent = None;
         kept.traits.waits_since = None;
@@ -194,6 +195,8 @@ impl<'a> Planner<'a> {
         self.keep(kept, case.link, what);
         self.solve(case.link, of_pairs(case.link.kind));
         self.solve(case.link, &[IssueCode::CreateInDoubt]);
+        // Nothing is offered any more, so nothing is refused. Who wakes is offered anew.
+        self.solve(case.link, &REFUSALS);
     }
 
     fn remove(&mut self, case: &Case<'a>, on: Side, then: LinkState) {
@@ -383,8 +386,9 @@ impl<'a> Planner<'a> {
             (Some(mailbox), Some(crm)) => self.merged(&mut kept, mailbox, crm, profiles, &mut open),
             _ => Merged::default(),
         };
-        if what == "woken" {
-            // Its issues were closed when it went to sleep.
+        // Its issues were closed when it went to sleep; a user who tries it again wakes it too.
+        let woken = what == "woken" || stored.is_some_and(Self::is_looked_at_anew);
+        if woken {
             merged.different.clone_from(&merged.apart);
         }
         self.told(&merged, link, &items, &open);
@@ -650,6 +654,11 @@ impl<'a> Planner<'a> {
             adopted: true,
             ..Self::job(paired, Step::Note)
         });
+    }
+
+    /// Both items are to be compared once more: it is not known what became of a write, or the user has asked for it.
+    fn is_looked_at_anew(link: &Link) -> bool {
+        link.intent.is_some() && link.mailbox_id.is_some() && link.crm_id.is_some()
     }
 
     /// Another link that held one of two items lets go of it.

@@ -208,7 +208,12 @@ impl<'a> View<'a> {
     fn is_others(self, link: &Link, record: &Snapshot) -> bool {
         let alone = matches!(link.state, LinkState::Ended(_)) || link.mailbox_id.is_none();
         let holder = self.links.of_item(Side::Crm, &record.id);
-        alone && holder.is_some_and(|other| other.id != link.id && paired(other))
+        alone && holder.is_some_and(|other| other.id != link.id && self.goes_on_with_both(other))
+    }
+
+    /// It holds both its items, or what its create has made was just found.
+    fn goes_on_with_both(self, link: &Link) -> bool {
+        paired(link) || matches!(self.facts.made.get(&link.id), Some(Made::This(_)))
     }
 
     fn merged(
@@ -226,7 +231,7 @@ impl<'a> View<'a> {
             }
             if let Some(other) = self.links.of_item(Side::Crm, winner)
                 && other.id != link.id
-                && (paired(other) || survey.wakes(other))
+                && (self.goes_on_with_both(other) || survey.wakes(other))
             {
                 return (CrmState::MergedIntoLinked, None);
             }

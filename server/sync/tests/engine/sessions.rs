@@ -907,6 +907,47 @@ fn a_choice_about_what_cannot_be_read_waits() {
     world.assert_quiet();
 }
 
+/// What is refused keeps nobody busy who sleeps; and what is apart is told to whoever wakes, also by the user's own word.
+#[test]
+fn who_sleeps_is_told_of_no_refusal_and_who_is_woken_of_what_is_apart() {
+    let world = World::new(96);
+    let mut mine = person("Ann", "Lee", "ann@example.com");
+    let mut theirs = mine.clone();
+    mine.set(Field::Department, known("mine"));
+    theirs.set(Field::Department, known("theirs"));
+    let mailbox = world.mailbox.add(mine, Scope::In);
+    world.crm.add(theirs, Scope::In);
+    world.settle();
+    let refusal = Refusal {
+        code: IssueCode::Refused,
+        message: String::new(),
+        fields: Vec::new(),
+        retry: false,
+    };
+    world
+        .crm
+        .with(|state| state.faults.refuse.insert("Lee".to_owned(), refusal));
+    world.mailbox.edit(&mailbox, Field::HomePhone, "1");
+    world.session();
+    assert_eq!(
+        world.issues(),
+        [(CRM, IssueCode::Differences), (CRM, IssueCode::Refused)]
+    );
+    let moved = world.mailbox.file(&mailbox);
+    world.mailbox.touch(&moved, |item| {
+        item.marked = false;
+        item.scope = Scope::Out;
+    });
+    world.session();
+    assert_eq!(world.links()[0].state, LinkState::Dormant);
+    assert_eq!(world.issues(), []);
+    world.crm.with(|state| state.faults.refuse.clear());
+    cured(&world, IssueCure::Retry);
+    world.settle();
+    assert_eq!(world.links()[0].state, LinkState::Live);
+    assert_eq!(world.issues(), [(CRM, IssueCode::Differences)]);
+}
+
 #[test]
 fn a_record_that_comes_down_adopts_an_item_outside_of_the_scope() {
     let world = World::new(25);
@@ -1068,6 +1109,28 @@ fn by_name_only_where_one_side_has_no_address_and_something_else_agrees() {
             "{mail} {phone}"
         );
     }
+}
+
+/// Of three that could be meant by name, the one that comes later is no better match than the two that were told.
+#[test]
+fn by_name_too_a_match_is_the_only_one_on_both_sides() {
+    let world = World::new(97);
+    let ann = || {
+        let mut ann = person("Ann", "Lee", "");
+        ann.set(Field::BusinessPhone, known("+49 30 123456"));
+        ann
+    };
+    world.mailbox.add(ann(), Scope::In);
+    world.crm.add(ann(), Scope::In);
+    world.crm.add(ann(), Scope::In);
+    world.session();
+    assert_eq!(world.wrote(), 0);
+    world.crm.add(ann(), Scope::In);
+    world.session();
+    assert_eq!((world.wrote(), world.links().len()), (0, 0));
+    world.minutes(25 * 60);
+    world.session();
+    assert_eq!(world.wrote(), 0, "nor when everything is compared");
 }
 
 #[test]
@@ -1255,6 +1318,38 @@ fn a_create_whose_answer_is_lost_is_done_once() {
             world.assert_quiet();
         }
     }
+}
+
+/// A create was put off, and a colleague who took it over has made the record, from what his copy said: with nobody agreed
+/// on, none of it goes over what stands here once the record is the user's.
+#[test]
+fn what_another_made_under_the_same_key_was_not_sent_by_us() {
+    let world = World::keyed(98, true, true);
+    let mut ann = person("Ann", "Lee", "ann@example.com");
+    ann.set(Field::Department, known("mine"));
+    let refusal = Refusal {
+        code: IssueCode::StorageFull,
+        message: String::new(),
+        fields: Vec::new(),
+        retry: true,
+    };
+    world
+        .crm
+        .with(|state| state.faults.refuse.insert("Lee".to_owned(), refusal));
+    let mailbox = world.mailbox.add(ann.clone(), Scope::In);
+    world.session();
+    world.crm.with(|state| state.faults.refuse.clear());
+    ann.set(Field::Department, known("theirs"));
+    let crm = world.crm.add(ann, Scope::Out);
+    let key = world.links()[0].key.clone();
+    world.crm.touch(&crm, |item| item.key = Some(key));
+    world.settle();
+    assert_eq!(world.links()[0].state, LinkState::Dormant);
+    world.crm.touch(&crm, |item| item.scope = Scope::In);
+    world.settle();
+    assert_eq!(world.links()[0].crm_id, Some(crm));
+    assert_eq!(world.mailbox.value(&mailbox, Field::Department), known("mine"));
+    world.assert_quiet();
 }
 
 #[test]
@@ -2135,6 +2230,31 @@ fn a_pair_goes_on_with_the_record_of_a_merge_while_its_mailbox_item_cannot_be_fo
     assert_eq!((&link.mailbox_id, &link.crm_id), (&Some(mailbox), &Some(winner)));
     assert!(!world.issues().contains(&(CRM, IssueCode::FateUnknown)));
     assert_eq!(world.mailbox.here().len(), 1);
+}
+
+/// As long as its mailbox item cannot be found, the record that a pair went on with is held by one pair all the same.
+#[test]
+fn what_a_merge_left_is_held_once_while_a_mailbox_item_cannot_be_found() {
+    let world = World::new(163);
+    let mailbox = world
+        .mailbox
+        .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.settle();
+    let loser = world.crm.here()[0].0.clone();
+    let winner = world.crm.add(person("Bob", "Ray", "bob@example.com"), Scope::In);
+    world.crm.merge_into(&loser, &winner);
+    world.mailbox.touch(&mailbox, |item| item.hidden = true);
+    world
+        .mailbox
+        .add(person("Bob", "Ray", "bob@example.com"), Scope::In);
+    world.settle();
+    world.mailbox.touch(&mailbox, |item| item.hidden = false);
+    world.settle();
+    let holders = world
+        .links()
+        .into_iter()
+        .filter(|link| link.crm_id.as_ref() == Some(&winner) && !matches!(link.state, LinkState::Ended(_)));
+    assert_eq!(holders.count(), 1);
 }
 
 /// Nothing in the engine grows with the square of the contacts: ten times as many take ten times as long, not a

@@ -364,9 +364,20 @@ fn an_undone_mail_loses_its_claim_and_its_category() {
     note(&world, &session, &link, Side::Crm, "c1", act);
     assert_eq!(run(&mut world, &session).undone, 1);
     assert_eq!(world.rows().unclaimed, [claim]);
-    assert_eq!(world.linked(&link).traits.claim, None);
+    assert!(!world.linked(&link).traits.claimed);
     assert!(!world.side(Side::Mailbox).items[&id("m1")].marked);
     assert!(world.text(Side::Mailbox, "m1", Field::Subject).is_some());
+    // The undo is taken back: the record is there again, and is what a colleague finds.
+    let again = world.rows().journal.last().unwrap().0.clone();
+    assert_eq!(run(&mut world, &again).undone, 1);
+    let named: Vec<_> = world
+        .rows()
+        .claims
+        .iter()
+        .map(|named| (named.hash, named.crm_id.clone()))
+        .collect();
+    assert_eq!(named, [(claim, Some(id("c1")))]);
+    assert!(world.linked(&link).traits.claimed);
 }
 
 #[test]

@@ -251,6 +251,8 @@ pub(crate) struct Rows {
     pub(crate) journal: Vec<(SessionId, JournalEntry)>,
     pub(crate) issues: Vec<Issue>,
     pub(crate) unclaimed: Vec<BaseHash>,
+    /// Under what which record is named for the organisation.
+    pub(crate) claims: Vec<Claim>,
     pub(crate) closed: Vec<Closing>,
     pub(crate) reason: Option<StateReason>,
     /// The n-th commit from now finds the database gone.
@@ -327,17 +329,26 @@ impl Store for FakeStore {
         rows.issues.extend(commit.issues);
         rows.unclaimed
             .extend(commit.unclaimed.into_iter().map(|(_, hash)| hash));
+        rows.claims.extend(commit.claims);
         Ok(())
     }
 
     async fn claims(
         &self,
-        _: &Lease,
-        _: Timestamp,
-        _: &[Wish],
+        lease: &Lease,
+        now: Timestamp,
+        wishes: &[Wish],
         _: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
-        Ok(Vec::new())
+        let granted = |wish: &Wish| Claim {
+            kind: wish.kind,
+            hash: wish.hash,
+            holder: lease.connection.clone(),
+            key: wish.key.clone(),
+            crm_id: None,
+            since: now,
+        };
+        Ok(wishes.iter().map(granted).collect())
     }
 
     async fn claimed(

@@ -16,6 +16,8 @@ use crate::world::{Place, World, user_id};
 #[derive(Clone, Debug, Default)]
 pub struct Final {
     pub issues: [BTreeSet<IssueKey>; 2],
+    /// Items that a create in doubt may have made, as somebody is told.
+    pub named: [BTreeSet<ItemId>; 2],
     /// Sessions of this connection were undone: its sides may be apart.
     pub undone: [bool; 2],
 }
@@ -43,7 +45,7 @@ impl World {
         self.judge_lost();
         for conn in 0..2 {
             self.judge_pairs(conn, told);
-            self.judge_told(conn, &told.issues[conn]);
+            self.judge_told(conn, told);
         }
         self.judge_copies();
         for conn in 0..2 {
@@ -322,7 +324,8 @@ impl World {
     }
 
     /// Whatever is in scope and not synced has a reason that somebody can read.
-    fn judge_told(&mut self, conn: usize, issues: &BTreeSet<IssueKey>) {
+    fn judge_told(&mut self, conn: usize, told: &Final) {
+        let (issues, named) = (&told.issues[conn], &told.named[conn]);
         let mut said = Vec::new();
         for home in [Home::Box(conn), Home::Org] {
             for index in 0..self.shelf(home).items.len() {
@@ -363,17 +366,12 @@ impl World {
                             || item.key.as_ref() == Some(&link.key)
                     })
                     .collect();
-                // Which of several records came of a create that was in doubt is asked at the item that it was made of.
                 let other = match home {
                     Home::Box(_) => Home::Org,
                     Home::Org => Home::Box(conn),
                 };
-                let in_doubt = issues.iter().any(|key| {
-                    key.code == IssueCode::CreateInDoubt
-                        && self
-                            .find_ever(other, &key.item)
-                            .is_some_and(|at| self.truth.same(self.item(other, at).soul, item.soul))
-                });
+                // Which of several records came of a create that was in doubt is asked at the item that it was made of.
+                let in_doubt = named.contains(&item.id);
                 let issue = Self::issue_on(issues, &[&item.id], None)
                     || in_doubt
                     || self.truth.any(&self.torn, item.soul);

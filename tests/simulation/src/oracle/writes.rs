@@ -12,6 +12,9 @@ use crate::oracle::scope::NOBODY;
 use crate::truth::{Home, Lost, canon, image};
 use crate::world::{Item, Run, World, user_id};
 
+/// The engine's clock and the servers' differ.
+const CLOCKS_DIFFER_SECONDS: i64 = 10 * 60;
+
 impl World {
     /// What an item was merged into, and that, and so on.
     pub(crate) fn merged(&self, home: Home, mut index: usize) -> usize {
@@ -133,9 +136,13 @@ impl World {
     fn guess(&mut self, record: &Record) -> usize {
         let mut shared: BTreeMap<usize, BTreeSet<Field>> = BTreeMap::new();
         for edit in &self.truth.edits {
-            // A subject is cut where Salesforce has no place for it.
-            let is_it = |sent: &str| sent == edit.value || sent.len() > 8 && edit.value.starts_with(sent);
-            if !edit.value.is_empty() && record.get(edit.field).known().is_some_and(is_it) {
+            // A subject is cut where Salesforce has no place for it, and some values it writes its own way.
+            let said = canon(edit.field, &edit.value);
+            let is_it = |sent: &str| {
+                let sent = canon(edit.field, sent);
+                sent == said || sent.len() > 8 && said.starts_with(&sent)
+            };
+            if !said.is_empty() && record.get(edit.field).known().is_some_and(is_it) {
                 shared
                     .entry(self.truth.root(edit.soul))
                     .or_default()
@@ -178,7 +185,9 @@ impl World {
             let own = twin.made_for == Some((other, source))
                 && twin.made_by.is_some_and(|maker| !self.runs[maker].undo)
                 && twin.user_seq <= twin.made_seq;
-            if twin.kind != kind || !own && !looks(self, item, twin) {
+            // What it looked like when the session read it, nobody can tell here, if it was changed since.
+            let raced = item.user_seq >= start || item.ours[1 - conn] >= start;
+            if twin.kind != kind || !own && (raced || !looks(self, item, twin)) {
                 continue;
             }
             let seen = match home {
@@ -219,7 +228,21 @@ impl World {
                     .of_soul(other, soul)
                     .into_iter()
                     .any(|at| of_other(at) && self.item(other, at).made_for == Some((home, index)));
+            // Without keys it looks like what a create of another has made whose answer was lost: it is that one's.
+            let keyed = self.profiles[usize::from(home == Home::Org)]
+                .of(kind)
+                .is_some_and(|profile| profile.holds_key);
+            let owed_to = |link: &tandem_sync::Link| {
+                let sent = link.intent.filter(|intent| intent.side == home.side());
+                sent.is_some_and(|intent| twin.created >= intent.at.plus_seconds(-CLOCKS_DIFFER_SECONDS))
+                    && link.id_on(home.side()).is_none()
+                    && link
+                        .id_on(other.side())
+                        .and_then(|id| self.find_ever(other, id))
+                        .is_some_and(|at| at != source && self.truth.same(self.item(other, at).soul, soul))
+            };
             let taken = spoken_for
+                || !keyed && self.links[conn].values().any(owed_to)
                 || self.links[conn].values().any(|link| {
                     let holds = link
                         .id_on(home.side())
@@ -234,7 +257,14 @@ impl World {
                             && copy.kind == kind
                             && copy.key.as_ref() == Some(&link.key)
                     });
-                    holds
+                    // Or this one is the copy, or was brought back: it carries the key of the one that is gone.
+                    let copy_of = twin.key.as_ref() == Some(&link.key)
+                        && !ended
+                        && link
+                            .id_on(home.side())
+                            .and_then(|id| self.find_ever(home, id))
+                            .is_none_or(|at| !self.item(home, at).here());
+                    (holds || copy_of)
                         && (ended
                             || copied
                             || link.id_on(other.side()).is_some_and(|id| {
@@ -305,11 +335,29 @@ impl World {
         let theirs = item.ours[1 - conn];
         let late =
             paired.is_some_and(|paired| theirs > *paired) && item.fields.keys().any(|field| apart(*field));
+        // Hidden when the two were paired, and shown now: whether it was edited since, nobody can tell.
+        let lost_at = items
+            .iter()
+            .position(|item| item.gone.is_some_and(|gone| gone.seq == fell));
+        let never_there = |field: Field| {
+            let hides = self.config.partial_percent > 0 || self.ever_denied.contains(&(kind, field));
+            hides
+                && lost_at.is_some_and(|at| {
+                    !self
+                        .left
+                        .keys()
+                        .any(|(_, of, index, wrote)| (*of, *index, *wrote) == (home, at, field))
+                        && !self
+                            .truth
+                            .said(soul, field)
+                            .any(|edit| (edit.home, edit.item) == (home, at))
+                })
+        };
         let edited = item.held.iter().any(|(field, edit)| {
             let edit = &self.truth.edits[*edit];
             // Another connection may have carried it to its own mailbox, and this one not.
             let owed = paired.is_some_and(|paired| edit.seq > *paired) && apart(*field);
-            !edit.carried || edit.seq > noted.min(fell) || owed
+            !edit.carried || edit.seq > noted.min(fell) || owed || never_there(*field)
         }) || theirs > read.min(fell)
             || late;
         // Asked for before the delete, but after the last look at both: which came first, nobody can tell.
@@ -325,17 +373,23 @@ impl World {
         let wanted = link.is_some_and(|link| self.has_cured(&link, &[IssueCure::BringBack]));
         let recreated = home == Home::Box(conn) && self.ever_recreate.contains(&(conn, kind));
         // What was deleted belonged to another item of the same, or to none yet: this one, somebody gave to the user since.
-        let half_of = |link: &tandem_sync::Link, at: Home| {
-            let id = link.id_on(at.side())?;
-            Some(self.merged(at, self.find_ever(at, id)?))
-        };
-        let others = self.links[conn]
+        let half = |at: Home, id: &ItemId| Some(self.merged(at, self.find_ever(at, id)?));
+        let links = self.links[conn]
             .values()
-            .filter(|link| {
-                let held = half_of(link, home).map(|at| self.item(home, at));
+            .map(|link| (link.id_on(home.side()), link.id_on(other.side())));
+        // Also by a link that has let go of it since.
+        let before = self.ever_paired.iter().filter(|(of, ..)| *of == conn);
+        let before = before.map(|(_, mailbox, record)| match home {
+            Home::Box(_) => (Some(mailbox), Some(record)),
+            Home::Org => (Some(record), Some(mailbox)),
+        });
+        let others = links
+            .chain(before)
+            .filter(|(held, _)| {
+                let held = held.and_then(|id| half(home, id)).map(|at| self.item(home, at));
                 held.is_some_and(|held| held.gone.is_some_and(|gone| gone.seq == fell))
             })
-            .map(|link| half_of(link, other))
+            .map(|(_, there)| there.and_then(|id| half(other, id)))
             .collect::<Vec<_>>();
         let of_others = !others.is_empty() && !others.contains(&Some(source));
         // Or it is a colleague's, which only waited because the two looked alike.
@@ -589,6 +643,15 @@ impl World {
             };
             // What was changed and changed back is as it was agreed on: nobody can tell, and nothing is lost.
             if self.agree(item.kind, **field, mailbox, crm) {
+                return false;
+            }
+            // Nor where it stands as it was noted, also of a field that could not be carried over then.
+            let since = self
+                .truth
+                .said(item.soul, **field)
+                .filter(|said| (said.home, said.item) == (home, index) && said.seq > links_noted)
+                .min_by_key(|said| said.seq);
+            if since.is_some_and(|said| canon(**field, &said.over) == canon(**field, item.text(**field))) {
                 return false;
             }
             let fell = there.gone.map_or(u64::MAX, |gone| gone.seq);
