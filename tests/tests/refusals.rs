@@ -1155,7 +1155,9 @@ async fn the_doctor_explains_all_that_is_wrong_at_once() -> Result<()> {
     sandbox.fault("exchange", &away).await?;
     let (well, said) = of(&id).await?;
     ensure!(
-        !well && said.contains("its mailbox: Something answers there") && said.contains("its Salesforce can be opened"),
+        !well
+            && said.contains("its mailbox: Something answers there")
+            && said.contains("its Salesforce can be opened"),
         "{said}"
     );
     sandbox.heal().await?;

@@ -245,7 +245,9 @@ async fn connection(app: &App, id: &ConnectionId, found: &mut Findings) -> anyho
                 words::step(step, side),
                 words::fault(fault)
             )),
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => found.wrong(&format!("database: {error}")),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => {
+                found.wrong(&format!("database: {error}"))
+            }
             Err(error) => return Err(error.into()),
         }
     }
