@@ -246,7 +246,7 @@ async fn connection(app: &App, id: &ConnectionId, found: &mut Findings) -> anyho
                 words::fault(fault)
             )),
             Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => {
-                found.wrong(&format!("database: {error}"))
+                found.wrong(&format!("database: {error}"));
             }
             Err(error) => return Err(error.into()),
         }
