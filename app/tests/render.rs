@@ -568,7 +568,8 @@ async fn the_history_has_pages_and_pictures() {
 #[tokio::test]
 async fn issues_are_picked_and_cured_together() {
     let all = page("issues", Page::Settings, "/settings/issues", None).await;
-    let boxes = |html: &str| html.matches("type=\"checkbox\"").count();
+    let of_issues = |tag: &&str| attribute(tag, "name").is_some_and(|name| name.starts_with("issues["));
+    let boxes = |html: &str| tags(html).filter(of_issues).count();
     assert!(boxes(&all) > 1);
     let contacts = page("issues", Page::Settings, "/settings/issues?kind=contact", None).await;
     assert_eq!(boxes(&contacts), boxes(&all));

@@ -8,6 +8,7 @@ import base64
 import datetime
 import urllib.parse
 
+from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import (
     SalesforceError,
     SalesforceExpiredSession,
