@@ -23,7 +23,7 @@ use super::App;
 use super::auth::notice;
 
 /// At once; a whole company may come from one address on a Monday morning.
-const BURST: u32 = 120;
+const BURST: u32 = 240;
 /// Then one more in this time.
 const PERIOD: Duration = Duration::from_millis(500);
 /// Addresses that have their full allowance again are forgotten this often.

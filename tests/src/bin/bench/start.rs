@@ -74,6 +74,7 @@ pub(crate) fn copies() -> String {
         IDLE - 1
     );
     let id = "'00000000000000000000000000' || CAST(100000 + c.n AS TEXT)";
+    let user = "'005000000000' || CAST(100000 + c.n AS TEXT)";
     let same = "org_id, state, ask_activation, skipped, rejections, failures, settings, mailbox, pair, woken, fence, mailbox_cursor, \
          crm_cursor, last_full, first_round_done, released, last_success, credentials_key, journal_key, credentials, \
          created_at, updated_at, activated_at";
@@ -81,7 +82,7 @@ pub(crate) fn copies() -> String {
     format!(
         "UPDATE connections SET due_at = {due}; \
          INSERT INTO users (id, org_id, username, name, email, created_at, updated_at) \
-         SELECT {id}, org_id, username, name, email, created_at, updated_at FROM users, {numbers}; \
-         INSERT INTO connections (id, user_id, due_at, {same}) SELECT {id}, {id}, due_at, {same} FROM connections, {numbers};"
+         SELECT {user}, org_id, username, name, email, created_at, updated_at FROM users, {numbers}; \
+         INSERT INTO connections (id, user_id, due_at, {same}) SELECT {id}, {user}, due_at, {same} FROM connections, {numbers};"
     )
 }
