@@ -140,12 +140,7 @@ impl App {
             client_secret: microsoft.client_secret.clone(),
             redirect_uri: own_url(&config, "/auth/microsoft/callback"),
             timeout: SIGN_IN_TIMEOUT,
-            // As above: plain HTTP stands for a host on this machine.
-            schemes: if microsoft.authority.scheme() == "http" {
-                Schemes::HttpToo
-            } else {
-                Schemes::HttpsOnly
-            },
+            schemes: Schemes::of(&microsoft.authority),
         });
         let ews = EwsPolicy {
             allowed_hosts: config.ews.allowed_hosts.clone(),

@@ -5,25 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
+pub use crate::desk::BARE;
 use crate::stage::{Stage, encoded};
-
-/// Five contacts in Salesforce, and nothing else anywhere.
-pub const BARE: [&str; 14] = [
-    "--contacts",
-    "5",
-    "--mailbox-contacts",
-    "0",
-    "--mailbox-events",
-    "0",
-    "--mailbox-tasks",
-    "0",
-    "--mailbox-messages",
-    "0",
-    "--crm-events",
-    "0",
-    "--crm-tasks",
-    "0",
-];
 
 /// How long another session may hold the connection.
 const PATIENCE: Duration = Duration::from_mins(2);

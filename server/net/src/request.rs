@@ -29,6 +29,17 @@ pub enum Schemes {
     HttpToo,
 }
 
+impl Schemes {
+    /// For an address of the configuration, which takes plain HTTP for hosts on this machine only.
+    pub fn of(url: &Url) -> Self {
+        if url.scheme() == "http" {
+            Self::HttpToo
+        } else {
+            Self::HttpsOnly
+        }
+    }
+}
+
 /// One request. `Debug` shows neither headers nor body nor query.
 #[derive(Clone)]
 pub struct Request {

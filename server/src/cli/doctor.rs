@@ -122,11 +122,7 @@ async fn database(app: &App, found: &mut Findings) -> bool {
 }
 
 async fn ask(app: &App, url: Url) -> Result<Response, NetErrorKind> {
-    let schemes = if url.scheme() == "http" {
-        Schemes::HttpToo
-    } else {
-        Schemes::HttpsOnly
-    };
+    let schemes = Schemes::of(&url);
     let request = Request::get(url)
         .schemes(schemes)
         .timeout(Duration::from_secs(10))

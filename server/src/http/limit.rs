@@ -1,6 +1,6 @@
 //! How often one address may begin a sign-in, or redeem a code: each leaves a row behind, and a code can be guessed.
 //!
-//! The trials of passwords are counted apart, for each mailbox and pane, in the database (see [`super::backend`]).
+//! The trials of passwords are counted apart, for each mailbox and pane, in the database (see [`crate::trials`]).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;

@@ -64,12 +64,7 @@ async fn reach(app: &App, row: &ConnectionRow, side: Side) -> Result<Found, Stor
     let Some(url) = address(app, row, side).await? else {
         return Ok(Some((ProbeStep::Name, ProbeFault::NotConnected)));
     };
-    // The configuration takes plain HTTP for hosts on this machine only.
-    let schemes = if url.scheme() == "http" {
-        Schemes::HttpToo
-    } else {
-        Schemes::HttpsOnly
-    };
+    let schemes = Schemes::of(&url);
     let request = Request::get(url)
         .schemes(schemes)
         .timeout(PATIENCE)

@@ -8,20 +8,11 @@ use tandem_types::{ConnectionId, SessionId, Timestamp, UserId};
 use crate::commit::issue_aad;
 use crate::db::vals;
 use crate::seal::DataKey;
+use crate::sweep::begin_anew;
 use crate::{Store, StoreError};
 
-/// The tables in which rows are a user's own, those that others point to last.
-const OF_A_CONNECTION: [&str; 9] = [
-    "journal",
-    "issues",
-    "orders",
-    "links",
-    "mailboxes",
-    "sessions",
-    "troubles",
-    "tickets",
-    "grants",
-];
+/// The tables in which rows are a user's own, beside those that go with the second key.
+const OF_A_CONNECTION: [&str; 4] = ["sessions", "troubles", "tickets", "grants"];
 const OF_A_USER: [&str; 2] = ["web_sessions", "codes"];
 
 impl Store {
@@ -88,17 +79,15 @@ impl Store {
         if let Some((id, key)) = fresh {
             let changed = tx
                 .exec(
-                    "UPDATE connections SET journal_key = $2, pair = '', settings = '{}', mailbox = NULL, \
-                     mailbox_cursor = NULL, crm_cursor = NULL, last_full = NULL, first_round_done = 0, \
-                     last_success = NULL, last_moved = NULL, backfill = NULL, activated_at = NULL, preview = NULL, \
-                     brake = NULL, fence = fence + 1, updated_at = $3 \
+                    "UPDATE connections SET settings = '{}', mailbox = NULL, preview = NULL, brake = NULL \
                      WHERE id = $1 AND state IN ('deactivated', 'not_activated')",
-                    vals![&id, key.into_bytes(), now],
+                    vals![&id],
                 )
                 .await?;
             if changed == 0 {
                 return Err(StoreError::Taken("connection"));
             }
+            begin_anew(&mut tx, &id, key, now).await?;
             for table in OF_A_CONNECTION {
                 tx.exec(
                     format!("DELETE FROM {table} WHERE connection_id = $1"),

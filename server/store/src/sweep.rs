@@ -1,6 +1,7 @@
 use tandem_types::{ConnectionId, Timestamp};
 
-use crate::db::vals;
+use crate::db::{Tx, vals};
+use crate::seal::DataKey;
 use crate::trials::TRIALS_SECONDS;
 use crate::{Store, StoreError};
 
@@ -131,13 +132,7 @@ impl Store {
         for row in &rows {
             let (id, org, user) = (row.parsed("id")?, row.parsed("org_id")?, row.parsed("user_id")?);
             let mut tx = self.db.begin().await?;
-            let select =
-                "SELECT id FROM connections WHERE id = $1 AND state = 'needs_activation' AND updated_at < $2";
-            let still = tx
-                .row(format!("{select}{}", tx.for_update()), vals![&id, before])
-                .await?;
-            // Activated again meanwhile.
-            if still.is_none() {
+            if !stands_since(&mut tx, &id, "needs_activation", before).await? {
                 continue;
             }
             self.deactivate_in(&mut tx, &id, now).await?;
@@ -154,29 +149,51 @@ impl Store {
     async fn forget(&self, id: &ConnectionId, before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
         let fresh = self.new_journal_key(id)?;
         let mut tx = self.db.begin().await?;
-        let changed = tx
-            .exec(
-                "UPDATE connections SET journal_key = $3, pair = '', mailbox_cursor = NULL, crm_cursor = NULL, \
-                 last_full = NULL, first_round_done = 0, last_success = NULL, last_moved = NULL, backfill = NULL, \
-                 activated_at = NULL, fence = fence + 1, updated_at = $4 \
-                 WHERE id = $1 AND state = 'deactivated' AND updated_at < $2",
-                vals![id, before, fresh.into_bytes(), now],
-            )
-            .await?;
-        // Activated again meanwhile.
-        if changed == 0 {
+        if !stands_since(&mut tx, id, "deactivated", before).await? {
             return Ok(false);
         }
-        for sql in [
-            "DELETE FROM journal WHERE connection_id = $1",
-            "DELETE FROM issues WHERE connection_id = $1",
-            "DELETE FROM orders WHERE connection_id = $1",
-            "DELETE FROM links WHERE connection_id = $1",
-            "DELETE FROM mailboxes WHERE connection_id = $1",
-        ] {
-            tx.exec(sql, vals![id]).await?;
-        }
+        begin_anew(&mut tx, id, fresh, now).await?;
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Whether it is in that state, untouched since `before`: else somebody has activated it again meanwhile. Locks it.
+async fn stands_since(
+    tx: &mut Tx,
+    id: &ConnectionId,
+    state: &str,
+    before: Timestamp,
+) -> Result<bool, StoreError> {
+    let select = "SELECT id FROM connections WHERE id = $1 AND state = $2 AND updated_at < $3";
+    let row = tx
+        .row(format!("{select}{}", tx.for_update()), vals![id, state, before])
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Takes a fresh second key, and with the old one all that it sealed and hashed.
+pub(crate) async fn begin_anew(
+    tx: &mut Tx,
+    id: &ConnectionId,
+    fresh: DataKey,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.exec(
+        "UPDATE connections SET journal_key = $2, pair = '', mailbox_cursor = NULL, crm_cursor = NULL, \
+         last_full = NULL, first_round_done = 0, last_success = NULL, last_moved = NULL, backfill = NULL, \
+         activated_at = NULL, fence = fence + 1, updated_at = $3 WHERE id = $1",
+        vals![id, fresh.into_bytes(), now],
+    )
+    .await?;
+    for sql in [
+        "DELETE FROM journal WHERE connection_id = $1",
+        "DELETE FROM issues WHERE connection_id = $1",
+        "DELETE FROM orders WHERE connection_id = $1",
+        "DELETE FROM links WHERE connection_id = $1",
+        "DELETE FROM mailboxes WHERE connection_id = $1",
+    ] {
+        tx.exec(sql, vals![id]).await?;
+    }
+    Ok(())
 }

@@ -124,8 +124,8 @@ pub async fn undo(cx: &Context<'_>, lease: Lease, session: &SessionId) -> Result
         name: "undo",
         then: LinkState::Ended(EndReason::Undone),
     };
-    let undo = Undo::new(*cx, &keeper, &hasher, links, work);
-    let report = undo.run(&opening, &deeds).await?;
+    let undo = Undo::new(*cx, &keeper, (&opening, &hasher), links, work);
+    let report = undo.run(&deeds).await?;
     if !cx.dry_run {
         cx.store.close(&keeper.lease(), report.closing.clone()).await?;
     }
@@ -144,9 +144,9 @@ struct Work {
 struct Undo<'a> {
     cx: Context<'a>,
     keeper: &'a Keeper<'a>,
+    opening: &'a Opening,
     hasher: &'a Hasher,
     work: Work,
-    interval_minutes: u32,
     links: HashMap<LinkId, Link>,
     total: usize,
     met: usize,
@@ -169,16 +169,16 @@ impl<'a> Undo<'a> {
     fn new(
         cx: Context<'a>,
         keeper: &'a Keeper<'a>,
-        hasher: &'a Hasher,
+        (opening, hasher): (&'a Opening, &'a Hasher),
         links: Vec<Link>,
         work: Work,
     ) -> Self {
         Self {
             cx,
             keeper,
+            opening,
             hasher,
             work,
-            interval_minutes: 0,
             links: links.into_iter().map(|link| (link.id.clone(), link)).collect(),
             total: 0,
             met: 0,
@@ -190,13 +190,12 @@ impl<'a> Undo<'a> {
         }
     }
 
-    async fn run(mut self, opening: &Opening, deeds: &[Deed]) -> Result<UndoReport, StoreError> {
+    async fn run(mut self, deeds: &[Deed]) -> Result<UndoReport, StoreError> {
         self.total = deeds.len();
-        self.interval_minutes = opening.settings.interval_minutes;
         let ended = self.go(deeds).await;
         let mut whole_org = None;
         let closing = match ended {
-            Ok(()) => self.closed(opening),
+            Ok(()) => self.closed(),
             Err(Halt::Store(error)) => return Err(error),
             Err(Halt::Fault(side, fault)) => {
                 tracing::info!(work = self.work.name, side = side.as_str(), fault = %fault, "ended by a fault");
@@ -207,7 +206,7 @@ impl<'a> Undo<'a> {
                 {
                     whole_org = Some(retry_after);
                 }
-                self.broken(opening, side, &fault)
+                self.broken(side, &fault)
             }
         };
         Ok(UndoReport {
@@ -449,7 +448,7 @@ impl<'a> Undo<'a> {
             .collect();
         let lease = self.keeper.lease();
         let now = self.cx.clock.now();
-        let stale = meeting::stale_before(now, self.interval_minutes);
+        let stale = meeting::stale_before(now, self.opening.settings.interval_minutes);
         let claims = self.cx.store.claims(&lease, now, &wishes, stale).await?;
         for (claim, (mut link, record, _)) in claims.into_iter().zip(named) {
             if claim.holder == lease.connection && claim.crm_id.is_none() {
@@ -894,7 +893,7 @@ impl<'a> Undo<'a> {
         });
     }
 
-    fn closed(&self, opening: &Opening) -> Closing {
+    fn closed(&self) -> Closing {
         let outcome = if self.stopped {
             SessionOutcome::Partial
         } else {
@@ -906,14 +905,14 @@ impl<'a> Undo<'a> {
             self.undone,
             self.left.len()
         );
-        aside::closed(&self.cx, opening, outcome, self.told(), note)
+        aside::closed(&self.cx, self.opening, outcome, self.told(), note)
     }
 
-    fn broken(&self, opening: &Opening, side: Side, fault: &Fault) -> Closing {
+    fn broken(&self, side: Side, fault: &Fault) -> Closing {
         let accepted = self.mailbox_accepted;
         aside::broken(
             &self.cx,
-            opening,
+            self.opening,
             (side, fault),
             accepted,
             self.told(),

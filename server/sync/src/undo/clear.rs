@@ -34,8 +34,8 @@ pub async fn clear(cx: &Context<'_>, lease: Lease) -> Result<UndoReport, StoreEr
         name: "clear",
         then: LinkState::Dormant,
     };
-    Undo::new(*cx, &keeper, &hasher, links, work)
-        .run(&opening, &deeds)
+    Undo::new(*cx, &keeper, (&opening, &hasher), links, work)
+        .run(&deeds)
         .await
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+use tandem_tests::desk::BARE;
 use tandem_tests::{SandboxProc, foreign};
 
 use crate::database::Kind;
@@ -13,22 +14,8 @@ const CONTACTS: &str = "1000";
 
 /// It knows no database: the figures stand beside those of SQLite.
 pub(crate) async fn measure(figures: &mut Figures) -> Result<()> {
-    let arguments = [
-        "--contacts",
-        CONTACTS,
-        "--mailbox-contacts",
-        "0",
-        "--mailbox-events",
-        "0",
-        "--mailbox-tasks",
-        "0",
-        "--mailbox-messages",
-        "0",
-        "--crm-events",
-        "0",
-        "--crm-tasks",
-        "0",
-    ];
+    let mut arguments = BARE;
+    arguments[1] = CONTACTS;
     let sandbox = SandboxProc::start(&arguments).await?;
     let info = sandbox.get("/info").await?;
     let said = foreign::python(SCRIPT, &[], &info, &sandbox.info.ca_pem).await?;
