@@ -13,7 +13,7 @@ const IN_THE_CLOUD: u64 = 500;
 const FIRST_IN_THE_CLOUD: u64 = 100_000;
 /// The seeds that still violate something: what is known to be open (see docs/measurements.md). Any other fails the run,
 /// and so does one of these that no longer does: the list only becomes shorter.
-const KNOWN: &[u64] = &[2745, 5566, 8584, 8732];
+const KNOWN: &[u64] = &[];
 /// The same in Office 365.
 const KNOWN_IN_THE_CLOUD: &[u64] = &[];
 

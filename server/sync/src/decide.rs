@@ -289,6 +289,9 @@ fn spoilt(mailbox: MailboxState, terms: Terms, decision: Decision) -> Decision {
             };
             Decision::Delete { on: on.other(), end }
         }
+        Decision::Delete { on, .. } if mutant::on(Mutant::DeleteIsUndone) => {
+            Decision::Remake { on: on.other() }
+        }
         _ if mailbox == MailboxState::Past && mutant::on(Mutant::WindowDeletes) => Decision::Delete {
             on: Side::Crm,
             end: EndReason::DeletedInMailbox,

@@ -96,6 +96,14 @@ mutants! {
     IgnoreBlocklist = "ignore-blocklist",
     /// Of several records that have an address, the one that is answered first is meant.
     FirstAnswered = "first-answered",
+    /// What was deleted on one side is made again there, edited or not.
+    DeleteIsUndone = "delete-is-undone",
+    /// A mark that was never off asks for a record that somebody deleted.
+    MarkIsAsking = "mark-is-asking",
+    /// A value that cannot be read is taken for an edit that a delete has not seen.
+    HiddenIsEdited = "hidden-is-edited",
+    /// A create whose answer was lost takes nothing that was edited since.
+    EditedIsNobodys = "edited-is-nobodys",
     /// Undo overwrites what was changed since.
     UndoBlindly = "undo-blindly",
 }

@@ -242,7 +242,17 @@ impl<'a> Graph<'a> {
         if item.scope == Scope::Private {
             return None;
         }
-        let link = survey.link_of(view, side, &item.id);
+        // Under another id it is a copy of what such a pair had, or was fetched back by hand: the user's own. (One that was
+        // deleted in the mailbox, and comes back, goes on with its own record.)
+        let copied = |link: &&Link| {
+            side == Side::Mailbox
+                && matches!(
+                    link.state,
+                    LinkState::Ended(EndReason::Undone | EndReason::Merged | EndReason::Cancelled)
+                )
+                && link.id_on(side) != Some(&item.id)
+        };
+        let link = survey.link_of(view, side, &item.id).filter(|link| !copied(link));
         // Also one that waited for its other half, or had ended without it, and goes on with both now.
         let paired = |link: &Link| paired(link) || self.joined.contains(&link.id);
         let (free, blocked) = match link {

@@ -183,7 +183,9 @@ pub struct Lease {
 /// Which connection a worker wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pick {
-    /// Any that is active and due, longest overdue first.
+    /// One that is active and due: of the organisation of which the least runs, or that has waited longest; in that the one
+    /// that is overdue longest. None while its organisation, or its mail server, has as much running as the store allows,
+    /// or the organisation waits for its quota.
     Due,
     /// This one, whatever is due, in any state but deactivated and not activated. Not while its organisation is stopped
     /// ([`Closing::stop_org`]): no session of it begins then.

@@ -7,7 +7,7 @@
 use tandem_types::{ItemKind, Side};
 
 use crate::hash::Hasher;
-use crate::link::{Base, Link};
+use crate::link::{Base, BaseHash, Link};
 use crate::merge::Both;
 use crate::model::{Access, EventFacts, Field, FieldRule, FieldValue, Part, Profile, Record, Snapshot};
 use crate::mutant::{self, Mutant};
@@ -147,14 +147,44 @@ pub fn mask(record: &Record) -> Record {
     out
 }
 
-/// What stands in the CRM where the mailbox item is hidden is agreed on: nothing of the mask is carried there.
-pub(crate) fn agree_on_mask(hasher: &Hasher, base: &mut Base) {
-    let hidden = mask(&Record::new(ItemKind::Event));
-    for field in MASKED {
-        if let Some(hash) = hasher.of(field, hidden.get(field)) {
+/// What stands in the CRM where the mailbox item is hidden is agreed on, and nothing of the mask is carried there; but for
+/// what is `owed`: see [`shown_still`].
+pub(crate) fn agree_on_mask(hasher: &Hasher, base: &mut Base, owed: &[Field]) {
+    for (field, hash) in mask_hashes(hasher) {
+        if !owed.contains(&field) {
             base.mailbox.insert(field, hash);
         }
     }
+}
+
+/// What the CRM still shows, as far as can be told, of an event that was made private: it could not be read when the mask
+/// was written, and is word for word as it was agreed on, or cannot be read now either. `before`: what was agreed on with
+/// the mailbox item that is gone.
+pub(crate) fn shown_still(hasher: &Hasher, before: &Base, crm: &Record) -> Vec<Field> {
+    mask_hashes(hasher)
+        .filter(|(field, hidden)| {
+            let agreed = before.crm.get(field);
+            let now = hasher.of(*field, crm.get(*field));
+            agreed.is_some_and(|agreed| agreed != hidden && now.is_none_or(|now| now == *agreed))
+                && before.mailbox.get(field) != Some(hidden)
+        })
+        .map(|(field, _)| field)
+        .collect()
+}
+
+/// What is still owed to the mask of an item that is made: its base does not say that it is hidden.
+pub(crate) fn unmasked(hasher: &Hasher, base: &Base) -> Vec<Field> {
+    mask_hashes(hasher)
+        .filter(|(field, hidden)| base.mailbox.get(field) != Some(hidden))
+        .map(|(field, _)| field)
+        .collect()
+}
+
+fn mask_hashes(hasher: &Hasher) -> impl Iterator<Item = (Field, BaseHash)> {
+    let hidden = mask(&Record::new(ItemKind::Event));
+    MASKED
+        .into_iter()
+        .filter_map(move |field| Some((field, hasher.of(field, hidden.get(field))?)))
 }
 
 fn facts(item: Option<&Snapshot>) -> Option<&EventFacts> {

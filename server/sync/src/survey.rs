@@ -17,6 +17,7 @@ use crate::linker::LinkerContext;
 use crate::meeting;
 use crate::merge::{Both, may_write};
 use crate::model::{Candidate, Clue, Field, ItemId, Kinds, LinkKey, Part, Snapshot, Window};
+use crate::mutant::{self, Mutant};
 use crate::order::Order;
 use crate::roles;
 use crate::save::{NotSaved, Rule};
@@ -527,7 +528,8 @@ impl<'a> View<'a> {
         }
         let ordered = self.frame.ordered.contains_key(&now.id);
         let marked = now.marked && !now.extra.unsync;
-        match (marked || ordered, link.traits.unmarked || ordered) {
+        let anew = link.traits.unmarked || ordered || mutant::on(Mutant::MarkIsAsking);
+        match (marked || ordered, anew) {
             (true, false) | (false, true) => return false,
             (false, false) => {
                 survey.marks.push((link, true));

@@ -151,6 +151,8 @@ impl World {
     }
 
     fn shown(&mut self, home: Home, index: usize, conn: usize) -> Snapshot {
+        let seq = self.seq;
+        self.looked.entry((conn, home, index)).or_default().push(seq);
         let mut snapshot = self.snapshot(home, index, conn);
         if !self.calm && self.config.partial_percent > 0 && self.dice.percent(self.config.partial_percent) {
             // By what an item is recognised, and what it may show, is part of every answer.

@@ -348,6 +348,8 @@ pub struct World {
     pub chosen: BTreeSet<(usize, ItemId)>,
     /// Mailbox items that could not be read for some time.
     pub spoilt: BTreeSet<(usize, usize)>,
+    /// When an item was shown to a connection, in order.
+    pub looked: BTreeMap<(usize, Home, usize), Vec<u64>>,
     /// Events and mails that a user ordered to be saved, …
     pub ordered: BTreeSet<(usize, usize)>,
     /// … without these attachments, …
@@ -459,6 +461,7 @@ impl World {
             left: BTreeMap::new(),
             chosen: BTreeSet::new(),
             spoilt: BTreeSet::new(),
+            looked: BTreeMap::new(),
             ordered: BTreeSet::new(),
             left_out: BTreeSet::new(),
             taken_out: BTreeSet::new(),
@@ -1011,6 +1014,14 @@ impl World {
             };
             self.runs[last].seq
         })
+    }
+
+    /// When an item was shown to a session of this connection last, before this run began.
+    pub fn looked_before(&self, conn: usize, home: Home, index: usize, run: usize) -> u64 {
+        let start = self.runs[run].seq;
+        let looks = self.looked.get(&(conn, home, index));
+        let before = looks.and_then(|looks| looks.iter().rev().find(|seq| **seq < start));
+        before.copied().unwrap_or(0)
     }
 
     /// How many links are over, and how many items are gone.

@@ -272,7 +272,8 @@ impl Round<'_> {
         }
     }
 
-    /// Moves the bases of a link whose item was made. True: the server added something by itself.
+    /// Moves the bases of a link whose item was made. True: the server added something by itself, or what was made private is
+    /// still shown.
     fn settle_made(
         &self,
         link: &mut Link,
@@ -281,6 +282,12 @@ impl Round<'_> {
         sent: &Record,
         now: &Snapshot,
     ) -> bool {
+        let hidden = side == Side::Mailbox && roles::masked(link, now);
+        let owed = if hidden {
+            roles::unmasked(self.hasher, &link.base)
+        } else {
+            Vec::new()
+        };
         let mut added = false;
         for &field in Field::of(link.kind) {
             let held = now.record.get(field);
@@ -300,9 +307,9 @@ impl Round<'_> {
                 added = true;
             }
         }
-        if side == Side::Mailbox && roles::masked(link, now) {
-            roles::agree_on_mask(self.hasher, &mut link.base);
+        if hidden {
+            roles::agree_on_mask(self.hasher, &mut link.base, &owed);
         }
-        added && link.kind != ItemKind::Email
+        (added || !owed.is_empty()) && link.kind != ItemKind::Email
     }
 }

@@ -102,7 +102,18 @@ impl<'a> Planner<'a> {
         set_item(&mut link, on, None);
         self.new_traits(&mut link, source);
         if on == Side::Mailbox && roles::masked(&link, item) {
-            roles::agree_on_mask(self.view.hasher, &mut link.base);
+            let owed = if source.remade && before.normaliser == link.base.normaliser {
+                roles::shown_still(self.view.hasher, &before, &item.record)
+            } else {
+                Vec::new()
+            };
+            roles::agree_on_mask(self.view.hasher, &mut link.base, &owed);
+            for field in owed {
+                // What cannot be read now is not sent either.
+                if let Some(hash) = before.mailbox.get(&field).or(before.crm.get(&field)) {
+                    link.base.mailbox.entry(field).or_insert(*hash);
+                }
+            }
         }
         // Whoever owns a record is nobody's guest there; and what a mailbox cannot hold is not sent to it.
         let unsent: &[Field] = match (kind, on) {

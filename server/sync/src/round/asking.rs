@@ -11,6 +11,7 @@ use crate::hash::Hasher;
 use crate::link::{BaseHash, Link};
 use crate::merge::Both;
 use crate::model::{Candidate, Fate, Field, FieldValue, ItemId, LinkKey, MatchKey, Snapshot, Trace};
+use crate::mutant::{self, Mutant};
 use crate::ports::{Endpoint, LinkAsk};
 use crate::session::progress;
 use crate::survey::Lookups;
@@ -32,6 +33,8 @@ const fn words(kind: ItemKind) -> &'static [Field] {
 
 /// Ids or keys in one question to a side.
 pub(super) const ASK_MAX: usize = 200;
+/// Match keys in one question: a side that is asked for many lists its items once, instead of looking for each.
+const CANDIDATES_MAX: usize = 50_000;
 /// Answers lead to questions, but not for ever: what is not known by then waits for the next session.
 const ROUNDS_MAX: usize = 16;
 /// Hashes or addresses in one question to the store.
@@ -183,7 +186,7 @@ impl Round<'_> {
                 .extend(chunk.iter().map(|asked| asked.id.clone()).zip(found));
         }
         let keys: Vec<MatchKey> = lookups.candidates.on(side).iter().cloned().collect();
-        for chunk in keys.chunks(ASK_MAX) {
+        for chunk in keys.chunks(CANDIDATES_MAX) {
             let found = endpoint.candidates(chunk).await?;
             matching(chunk.len(), found.len())?;
             answers.candidates.extend(chunk.iter().cloned().zip(found));
@@ -278,6 +281,12 @@ pub(super) fn matching(asked: usize, answered: usize) -> Result<(), Fault> {
     }
 }
 
+/// Whether an item was made when the link's create was sent, as far as two clocks can tell.
+fn made_then(link: &Link, item: &Snapshot) -> bool {
+    link.intent
+        .is_some_and(|intent| item.created.seconds_since(intent.at).abs() <= CLOCKS_DIFFER_SECONDS)
+}
+
 /// Which of the items that were made lately are ours: by the key where the side holds it, else the unlinked ones with
 /// the values that were sent, or nearly.
 fn half_done(
@@ -318,6 +327,7 @@ fn half_done(
         let hits = |is_it: &dyn Fn(&Snapshot) -> bool| -> Vec<&Snapshot> {
             free.iter()
                 .copied()
+                .filter(|item| item.is_as_made() || !mutant::on(Mutant::EditedIsNobodys))
                 .filter(|item| !taken.contains(&item.id) && is_it(item))
                 .collect()
         };
@@ -362,10 +372,23 @@ fn half_done(
                 found = hits(&|item| kept(item) >= 2 && most(item));
             }
             if found.is_empty() {
-                // The minute in which an event begins says more than any other single word: the rest may have been
-                // written anew by the server, and by a user since.
-                let telling = |item: &Snapshot| link.kind == ItemKind::Event && holds(item, Field::When);
+                // What it is called, what it says and the minute in which an event begins say more than any other single
+                // word: the rest may have been written anew by the server, and by a user since.
+                let telling = |item: &Snapshot| {
+                    words
+                        .iter()
+                        .any(|field| !matches!(field, Field::Location | Field::Due) && holds(item, *field))
+                };
                 unsure = hits(&|item| kept(item) == 1 && (most(item) || telling(item)));
+            }
+            if found.is_empty() && unsure.is_empty() && !words.is_empty() {
+                // Of an activity that came into being in those minutes and was edited since, its words say nothing: it may be
+                // the one, with all of them changed, if the rest is as it was sent.
+                let rest = |item: &Snapshot| {
+                    let rest = |field: &&Field| !words.contains(*field) && **field != Field::Relations;
+                    base.keys().filter(rest).all(|field| holds(item, *field))
+                };
+                unsure = hits(&|item| !item.is_as_made() && made_then(link, item) && rest(item));
             }
             found
         };

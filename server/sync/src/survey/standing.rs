@@ -96,6 +96,9 @@ impl<'a> View<'a> {
                 // A choice of the user's is about what was left apart, too.
                 link.traits.prefer.is_some()
                     || differs(self.hasher, &link.base, side, &now.record)
+                    || side == Side::Mailbox
+                        && roles::masked(link, now)
+                        && !roles::unmasked(self.hasher, &link.base).is_empty()
                     || self.lacks_key(link, side, now)
             }
             // Nothing was ever agreed on with what is gone, a colleague's record perhaps: all of it is the user's own.
@@ -106,7 +109,11 @@ impl<'a> View<'a> {
                 seen.fields.retain(|field, _| !roles::MASKED.contains(field));
                 holds_more(self.hasher, &link.base, side, &seen)
             }
-            _ => holds_more(self.hasher, &link.base, side, &now.record),
+            _ => {
+                let hidden = |field: &Field| now.record.get(*field).is_unknown();
+                holds_more(self.hasher, &link.base, side, &now.record)
+                    || mutant::on(Mutant::HiddenIsEdited) && link.base.on(side).keys().any(hidden)
+            }
         }
     }
 

@@ -11,6 +11,7 @@
 )]
 
 mod aside;
+mod found;
 mod laws;
 mod migration;
 mod orders;

@@ -202,6 +202,8 @@ fn keyed(world: &World) -> bool {
 }
 
 fn perform(world: &World, users: &mut Users, step: &Step) {
+    // Nobody edits an item in the instant in which it was made: a server would say that it is as it was made.
+    world.seconds(1);
     users.cut_off |= matches!(step, Step::Crash { .. } | Step::Fail { .. } | Step::Doubt { .. });
     match step {
         Step::Add { side, no_mail } => {

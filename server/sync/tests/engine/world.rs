@@ -100,6 +100,8 @@ pub(crate) struct Faults {
     pub(crate) expired: bool,
     /// Attachments that are refused, by name.
     pub(crate) refuse_files: BTreeMap<String, Refusal>,
+    /// The answer to a write does not show these.
+    pub(crate) unread: BTreeSet<Field>,
     /// Not shown, with this reason.
     pub(crate) unreadable: Vec<(ItemKind, ItemId, Refusal)>,
 }
@@ -640,7 +642,14 @@ impl Endpoint for FakeSide {
             if lost == Some(false) {
                 return Ok(vec![Outcome::InDoubt; writes.len()]);
             }
-            let outcomes: Vec<Outcome> = writes.iter().map(|write| self.one(state, write, now)).collect();
+            let mut outcomes: Vec<Outcome> = writes.iter().map(|write| self.one(state, write, now)).collect();
+            for outcome in &mut outcomes {
+                if let Outcome::Written { now, .. } = outcome {
+                    for field in &state.faults.unread {
+                        now.record.set(*field, FieldValue::Unknown);
+                    }
+                }
+            }
             Ok(if lost.is_some() {
                 vec![Outcome::InDoubt; writes.len()]
             } else {
@@ -1362,7 +1371,11 @@ impl World {
     }
 
     pub(crate) fn minutes(&self, minutes: i64) {
-        self.clock.0.fetch_add(minutes * 60_000_000, Ordering::Relaxed);
+        self.seconds(minutes * 60);
+    }
+
+    pub(crate) fn seconds(&self, seconds: i64) {
+        self.clock.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 
     /// One session, ten minutes later.

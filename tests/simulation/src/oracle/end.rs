@@ -452,11 +452,21 @@ impl World {
                     let mut copies = self.shelf(home).items.iter();
                     copies.any(|copy| self.truth.same(copy.soul, item.soul) && copy.event.is_meeting())
                 });
-            // What came down to a mailbox is a meeting of its own there. Whoever marks it himself, after its record was
-            // deleted, asks for a record of its own: beside that of the invitation from which the first one came.
+            // What came down to a mailbox is an appointment of its own there. Whoever marks it himself, after its record was
+            // deleted, asks for a record of its own: beside that of the invitation from which the first one came. So does who
+            // edits it then: his edit beats that delete, as an edit of the meeting in its first mailbox does.
             let asked = item.made_for.filter(|(home, at)| {
                 let copy = self.item(*home, *at);
-                *home != Home::Org && copy.made_by.is_some() && copy.asked > copy.made_seq
+                let came_down = *home != Home::Org && copy.made_by.is_some();
+                let edits = copy.held.values().map(|edit| self.truth.edits[*edit].seq);
+                let edited = edits
+                    .max()
+                    .is_some_and(|seq| copy.made_seq < seq && seq < item.made_seq);
+                let fell = copy.made_for.is_some_and(|(from, at)| {
+                    let gone = self.item(from, at).gone;
+                    gone.is_some_and(|gone| gone.by_user && gone.seq < item.made_seq)
+                });
+                came_down && (copy.asked > copy.made_seq || !copy.event.is_meeting() && edited && fell)
             });
             let key = (
                 item.kind,

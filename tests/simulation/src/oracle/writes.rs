@@ -355,13 +355,18 @@ impl World {
         };
         let edited = item.held.iter().any(|(field, edit)| {
             let edit = &self.truth.edits[*edit];
-            // Another connection may have carried it to its own mailbox, and this one not.
-            let owed = paired.is_some_and(|paired| edit.seq > *paired) && apart(*field);
+            // Another connection may have carried it to its own mailbox, and this one not: also while the session ran that
+            // made the pair, after it had read the item.
+            let since = |paired: u64| if read > 0 { paired.min(read) } else { paired };
+            let owed = paired.is_some_and(|paired| edit.seq > since(*paired)) && apart(*field);
             !edit.carried || edit.seq > noted.min(fell) || owed || never_there(*field)
         }) || theirs > read.min(fell)
             || late;
         // Asked for before the delete, but after the last look at both: which came first, nobody can tell.
-        let added = item.made_by.is_none() && item.made_seq > fell || item.asked > noted.min(fell);
+        // A session that noted only what became of the other half has not looked at this one.
+        let looked = self.looked_before(conn, other, source, run);
+        let added =
+            item.made_by.is_none() && item.made_seq > fell || item.asked > noted.min(looked).min(fell);
         // Whether the edit was carried over before the delete is not known to anybody, or it was copied by hand.
         let doubted = link
             .as_ref()
