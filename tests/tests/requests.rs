@@ -237,20 +237,20 @@ async fn a_thousand_mixed_changes() -> Result<()> {
     let stage = Stage::synced(&BARE, &Options::default()).await?;
     let asked = a_thousand_changes(&stage).await?;
     let half = EACH / 2;
-    // The least that can be asked with batches of these sizes. A server tells 100 changes at once; 250 items are read by
+    // The least that can be asked with batches of these sizes. A server tells 100 changes at once; 300 items are read by
     // one request, 100 written, each kind by itself; 10 mails are fetched with their content, for they may be large. What
     // is new in Salesforce may be here already: 60 contacts or tasks are looked for at once, all events in one view. What
     // was written is read back: only then it is known what the server made of it.
     let up = 3 * half + EACH;
     let exchange = batches(6 * half / 2 + 2 * EACH, 100) // GetEvents: of a mail its coming is told, too
         + 3 // SyncFolderItems of contacts, calendar, tasks
-        + 3 * batches(half, 250) + batches(EACH, 250) // GetItem of what changed
+        + 3 * batches(half, 300) + batches(EACH, 300) // GetItem of what changed
         + 2 * batches(half, 60) + 1 // FindItem
         + 3 * batches(half, 100) // CreateItem
-        + 3 * batches(half, 250) // GetItem, read back
+        + 3 * batches(half, 300) // GetItem, read back
         + batches(EACH, 10) // GetItem with the MIME content
         + batches(up, 100) // UpdateItem: category and key
-        + 3 * batches(half, 250) + batches(EACH, 250); // GetItem, read back
+        + 3 * batches(half, 300) + batches(EACH, 300); // GetItem, read back
     compare(&asked, "exchange", exchange, ALLOWED)
 }
 

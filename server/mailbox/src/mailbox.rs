@@ -20,10 +20,11 @@ use crate::ews::notifications;
 use crate::folders::Tree;
 use crate::places::Places;
 use crate::rivals;
+use crate::writing::SENT_AT_ONCE;
 use crate::zones::Written;
 
-/// Writes in one call of [`Endpoint::write`].
-const BATCH: usize = 100;
+/// Writes in one call of [`Endpoint::write`]: three requests that write, and one that reads back what they have written.
+const BATCH: usize = 3 * SENT_AT_ONCE;
 /// Outlook's limit for one line of text.
 const LINE: u32 = 255;
 

@@ -13,9 +13,10 @@ use crate::ews::find_item::{self, ItemPage, Wanted};
 use crate::ews::get_item::{self, Item, Shape};
 use crate::held::Held;
 use crate::mailbox::Ews;
+use crate::writing::SENT_AT_ONCE;
 
 /// Items in one `GetItem`.
-const GET_BATCH: usize = 250;
+const GET_BATCH: usize = 3 * SENT_AT_ONCE;
 /// Items on one page of `FindItem`.
 const FIND_PAGE: u32 = 500;
 /// Folders in one `FindItem`.

@@ -21,6 +21,8 @@ use crate::reading::Got;
 use crate::task::{self, Task};
 use crate::zones::Written;
 
+/// Items in one request that writes: a server that is slow has answered by the end of its time.
+pub(crate) const SENT_AT_ONCE: usize = 100;
 pub(crate) const NAMES: [Field; 3] = [Field::GivenName, Field::MiddleName, Field::Surname];
 
 /// What a write left behind, before it was read back.
@@ -68,6 +70,26 @@ impl Batch {
         // What was not sent, or surely refused, is said to be in doubt too: it is looked at again, and nothing is lost.
         of.for_each(|at| self.outcomes[at] = Some(Outcome::InDoubt));
         Ok(())
+    }
+
+    /// What a call has made, message by message.
+    fn made(&mut self, kind: ItemKind, places: &[usize], messages: Vec<Result<String, ResponseError>>) {
+        self.begun = true;
+        for (&at, message) in places.iter().zip(messages) {
+            match message {
+                Ok(id) if !id.is_empty() => self.written.push(Trace {
+                    at,
+                    kind,
+                    id,
+                    replaced: BTreeMap::new(),
+                    conflict: false,
+                    made: true,
+                }),
+                // Made, and no id told.
+                Ok(_) => self.settle(at, Outcome::InDoubt),
+                Err(error) => self.settle(at, told(error)),
+            }
+        }
     }
 
     /// Whether nothing more is sent: then the writes at these places are in doubt.
@@ -319,7 +341,7 @@ impl Ews {
                 }
             }
         }
-        if items.is_empty() || batch.gives_up(places.iter().copied()) {
+        if items.is_empty() {
             return Ok(());
         }
         let mut folder = match self.places().await?.ours(kind) {
@@ -327,43 +349,32 @@ impl Ews {
             None => self.ensure_folder(kind).await?,
         };
         let mut tried_anew = false;
-        let messages = loop {
-            let request = write_items::create(&folder, &items, notify);
-            let answer: Result<Vec<Result<String, _>>, CallError> = self
-                .client
-                .call(write_items::CREATE, Effect::Writes, request, write_items::payload)
-                .await;
-            let folder_gone = match &answer {
-                Ok(messages) => messages
-                    .iter()
-                    .all(|m| m.as_ref().is_err_and(ResponseError::is_missing_folder)),
-                Err(CallError::Response(error)) => error.is_missing_folder(),
-                Err(_) => false,
-            };
-            if folder_gone && !tried_anew {
-                tried_anew = true;
-                folder = self.ensure_folder(kind).await?;
+        for (places, items) in places.chunks(SENT_AT_ONCE).zip(items.chunks(SENT_AT_ONCE)) {
+            if batch.gives_up(places.iter().copied()) {
                 continue;
             }
+            let answer = loop {
+                let request = write_items::create(&folder, items, notify);
+                let answer: Result<Vec<Result<String, _>>, CallError> = self
+                    .client
+                    .call(write_items::CREATE, Effect::Writes, request, write_items::payload)
+                    .await;
+                let folder_gone = match &answer {
+                    Ok(messages) => messages
+                        .iter()
+                        .all(|m| m.as_ref().is_err_and(ResponseError::is_missing_folder)),
+                    Err(CallError::Response(error)) => error.is_missing_folder(),
+                    Err(_) => false,
+                };
+                if !folder_gone || tried_anew {
+                    break answer;
+                }
+                tried_anew = true;
+                folder = self.ensure_folder(kind).await?;
+            };
             match answer {
-                Ok(messages) => break messages,
-                Err(error) => return batch.failed(write_items::CREATE, error, places.into_iter()),
-            }
-        };
-        batch.begun = true;
-        for (at, message) in places.into_iter().zip(messages) {
-            match message {
-                Ok(id) if !id.is_empty() => batch.written.push(Trace {
-                    at,
-                    kind,
-                    id,
-                    replaced: BTreeMap::new(),
-                    conflict: false,
-                    made: true,
-                }),
-                // Made, and no id told.
-                Ok(_) => batch.settle(at, Outcome::InDoubt),
-                Err(error) => batch.settle(at, told(error)),
+                Ok(messages) => batch.made(kind, places, messages),
+                Err(error) => batch.failed(write_items::CREATE, error, places.iter().copied())?,
             }
         }
         Ok(())
@@ -481,9 +492,24 @@ impl Ews {
         notify: bool,
         batch: &mut Batch,
     ) -> Result<(), Fault> {
-        if updates.is_empty() || batch.gives_up(updates.iter().map(|(trace, _)| trace.at)) {
-            return Ok(());
+        let mut waiting = updates.into_iter();
+        loop {
+            let some: Vec<(Trace, Update<'_>)> = waiting.by_ref().take(SENT_AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            if !batch.gives_up(some.iter().map(|(trace, _)| trace.at)) {
+                self.send_some_updates(some, notify, batch).await?;
+            }
         }
+    }
+
+    async fn send_some_updates(
+        &self,
+        updates: Vec<(Trace, Update<'_>)>,
+        notify: bool,
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
         let (traces, updates): (Vec<Trace>, Vec<Update<'_>>) = updates.into_iter().unzip();
         let answer: Result<Vec<Result<String, _>>, CallError> = self
             .client
@@ -531,29 +557,31 @@ impl Ews {
                 _ => None,
             })
             .collect();
-        if asked.is_empty() || batch.gives_up(asked.iter().map(|(at, _)| *at)) {
-            return Ok(());
-        }
-        let ids: Vec<&str> = asked.iter().map(|(_, id)| *id).collect();
-        let answer: Result<Vec<Result<String, _>>, CallError> = self
-            .client
-            .call(
-                write_items::DELETE,
-                Effect::Writes,
-                write_items::delete(&ids, notify),
-                write_items::payload,
-            )
-            .await;
-        match answer {
-            Ok(messages) => {
-                batch.begun = true;
-                for ((at, _), message) in asked.into_iter().zip(messages) {
-                    batch.settle(at, message.map_or_else(told, |_| Outcome::Deleted));
-                }
-                Ok(())
+        for asked in asked.chunks(SENT_AT_ONCE) {
+            if batch.gives_up(asked.iter().map(|(at, _)| *at)) {
+                continue;
             }
-            Err(error) => batch.failed(write_items::DELETE, error, asked.into_iter().map(|(at, _)| at)),
+            let ids: Vec<&str> = asked.iter().map(|(_, id)| *id).collect();
+            let answer: Result<Vec<Result<String, _>>, CallError> = self
+                .client
+                .call(
+                    write_items::DELETE,
+                    Effect::Writes,
+                    write_items::delete(&ids, notify),
+                    write_items::payload,
+                )
+                .await;
+            match answer {
+                Ok(messages) => {
+                    batch.begun = true;
+                    for ((at, _), message) in asked.iter().zip(messages) {
+                        batch.settle(*at, message.map_or_else(told, |_| Outcome::Deleted));
+                    }
+                }
+                Err(error) => batch.failed(write_items::DELETE, error, asked.iter().map(|(at, _)| *at))?,
+            }
         }
+        Ok(())
     }
 
     /// One reading of each kind for all that was written. What cannot be read back is in doubt.

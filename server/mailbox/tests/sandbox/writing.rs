@@ -2,9 +2,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use tandem_sandbox::Options;
-use tandem_sync::model::{Field, FieldValue, ItemId, Mark, Outcome, Record, Scope, Trace, Version, Write};
+use tandem_sync::model::{
+    Field, FieldValue, ItemId, LinkKey, Mark, Outcome, Record, Scope, Trace, Version, Write,
+};
 use tandem_sync::ports::{Endpoint as _, Mailbox as _};
-use tandem_types::ItemKind;
+use tandem_types::{ItemKind, Timestamp};
 
 use crate::support::{World, create, key, known, listing, make, person, update, written};
 
@@ -237,7 +239,7 @@ async fn a_mixed_batch_is_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_hundred_at_once_and_our_own_writes_are_quiet_after_one_look() {
+async fn three_hundred_at_once_and_our_own_writes_are_quiet_after_one_look() {
     let world = World::with(Options {
         mailbox_contacts: 0,
         ..Options::default()
@@ -245,7 +247,7 @@ async fn a_hundred_at_once_and_our_own_writes_are_quiet_after_one_look() {
     .await;
     let cursor = world.settled().await;
     let ews = world.session();
-    let batch: Vec<Write> = (0..100).map(|n| create(n, full(&n.to_string()))).collect();
+    let batch: Vec<Write> = (0..300).map(|n| create(n, full(&n.to_string()))).collect();
     assert_eq!(ews.batch(), batch.len());
     world.reset().await;
     let outcomes = ews.write(&batch).await.unwrap();
@@ -257,9 +259,9 @@ async fn a_hundred_at_once_and_our_own_writes_are_quiet_after_one_look() {
         );
     }
     let operations = world.operations().await;
-    assert_eq!((operations["CreateItem"], operations["GetItem"]), (1, 1));
+    assert_eq!((operations["CreateItem"], operations["GetItem"]), (3, 1));
     let (listed, cursor, _) = listing(&world.session(), Some(&cursor)).await;
-    assert_eq!(listed.present.len(), 100);
+    assert_eq!(listed.present.len(), 300);
     assert!(
         made.iter().all(|s| listed.present[&s.id] == *s),
         "what was read back is what is listed"
@@ -267,6 +269,30 @@ async fn a_hundred_at_once_and_our_own_writes_are_quiet_after_one_look() {
     world.reset().await;
     listing(&world.session(), Some(&cursor)).await;
     assert_eq!(world.requests().await, 1);
+}
+
+/// A batch is several requests: what the first has made is told, whatever becomes of the others.
+#[tokio::test]
+async fn a_batch_that_breaks_in_its_middle_keeps_what_was_made() {
+    let world = World::new().await;
+    let ews = world.session();
+    ews.prepare().await.unwrap();
+    let batch: Vec<Write> = (0..300).map(|n| create(n, full(&n.to_string()))).collect();
+    let lost = json!({ "kind": "timeout_after", "ms": 0, "skip": 1, "times": 1 });
+    world.fault(Some("CreateItem"), lost).await;
+    world.reset().await;
+    let outcomes = ews.write(&batch).await.unwrap();
+    outcomes[..100].iter().for_each(|outcome| drop(written(outcome)));
+    assert!(outcomes[100..].iter().all(|outcome| *outcome == Outcome::InDoubt));
+    let operations = world.operations().await;
+    assert_eq!(operations["CreateItem"], 2, "nothing more is sent");
+    // Those of the second request are found by their keys; those of the third were never sent.
+    let keys: Vec<LinkKey> = (0..300).map(key).collect();
+    let found = ews
+        .created(ItemKind::Contact, &keys, Timestamp::from_seconds(0))
+        .await
+        .unwrap();
+    assert_eq!(found.len(), 200);
 }
 
 #[tokio::test]
