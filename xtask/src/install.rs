@@ -130,6 +130,29 @@ pub(crate) fn node(layout: &Layout) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// A sub-command of cargo that others wrote, in a folder of the project's own. Returns its program.
+pub(crate) fn cargo_tool(layout: &Layout, (tool, version): (&str, &str)) -> Result<PathBuf> {
+    let program = layout.tools.join("bin").join(tool);
+    let word = tool.trim_start_matches("cargo-");
+    if read(Command::new(&program).args([word, "--version"])).is_ok_and(|said| said.contains(version)) {
+        println!("    already there");
+        return Ok(program);
+    }
+    run(layout
+        .cargo()
+        .args([
+            "install",
+            "--locked",
+            "--quiet",
+            tool,
+            "--version",
+            version,
+            "--root",
+        ])
+        .arg(&layout.tools))?;
+    Ok(program)
+}
+
 /// A fresh virtual environment. Debian splits what that needs off the interpreter.
 fn environment(folder: &Path) -> Result<()> {
     let make = |python: &str| {

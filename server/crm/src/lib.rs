@@ -1,5 +1,6 @@
 //! Salesforce as a CRM: sign-in, and the REST API as [`tandem_sync::ports::Crm`].
 
+mod administrators;
 mod answer;
 mod auth;
 mod candidates;
@@ -7,6 +8,8 @@ mod changes;
 mod client;
 mod describe;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod grants;
 mod ids;
 mod install;

@@ -357,7 +357,7 @@ pub(crate) fn location(response: &Response) -> Option<Url> {
 }
 
 /// What a POX answer says.
-enum Pox {
+pub(crate) enum Pox {
     Settings(Found),
     Address(String),
     Url(Url),
@@ -597,7 +597,7 @@ fn pox_request(address: &str) -> Vec<u8> {
     xml.finish()
 }
 
-fn read_pox(body: &[u8]) -> Result<Option<Pox>, XmlError> {
+pub(crate) fn read_pox(body: &[u8]) -> Result<Option<Pox>, XmlError> {
     let mut reader = Reader::new(body, Limits::default())?;
     if !reader.root()?.is("Autodiscover") {
         return Err(XmlError::Unexpected("not an Autodiscover answer"));

@@ -16,6 +16,8 @@ mod error;
 mod event;
 mod ews;
 mod folders;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod graph;
 mod held;
 mod history;

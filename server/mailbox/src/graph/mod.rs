@@ -92,6 +92,13 @@ impl fmt::Debug for Graph {
     }
 }
 
+/// As the engine would see an item of which this is the JSON; `None` where it is passed over.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn shown(kind: ItemKind, json: serde_json::Value) -> Option<Snapshot> {
+    let item = item::read(kind, json, "list", &Ground::default()).item()?;
+    Some(item.held.snapshot(&Ground::default().places))
+}
+
 impl Graph {
     pub fn new(net: Net, account: GraphAccount, tokens: Arc<dyn Tokens>, limits: GraphLimits) -> Self {
         Self {
