@@ -11,7 +11,7 @@ use leptos::server_fn::error::ServerFnUrlError;
 use tandem_types::{ApiError, PaneView, ProbeFault, ProbeStep, ProbeView, Side, Timestamp, UndoView};
 
 use crate::api::Refusal;
-use crate::backend::Backend;
+use crate::backend::{Backend, OrgPick};
 use crate::page::{Estimate, Page, PageData, SettingsPage, Told, Undone, app};
 use crate::place::{Part, Place, side_word};
 use crate::text::{self, Lang};
@@ -85,8 +85,24 @@ async fn fill(page: &mut SettingsPage, backend: &dyn Backend) -> Result<(), ApiE
             page.settings = Some(backend.settings().await?);
         }
         Part::Mapping => page.mapping = Some(backend.mapping().await?),
+        Part::Organisation => {
+            if let Some(user) = &place.user {
+                page.org_user = Some(backend.org_user(user.clone()).await?);
+            } else {
+                let pick = OrgPick {
+                    verdict: place.verdict,
+                    search: place.search.clone(),
+                };
+                page.organisation = Some(backend.organisation(pick, place.after.clone()).await?);
+            }
+        }
         Part::Connectivity | Part::Deactivate => {}
     }
+    let shown = matches!(
+        (&page.organisation, &page.org_user),
+        (Some(Ok(_)), _) | (_, Some(Ok(_)))
+    );
+    page.administrator = shown || backend.seems_administrator().await?;
     Ok(())
 }
 
