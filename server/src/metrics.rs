@@ -15,8 +15,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use tandem_store::Overview;
-use tandem_types::SessionOutcome;
+use tandem_store::{OrgQuota, Overview};
+use tandem_types::{SessionOutcome, Timestamp};
 
 use crate::app::App;
 
@@ -69,8 +69,10 @@ pub(crate) fn router(app: &App) -> Router {
 }
 
 async fn read(State(app): State<App>) -> impl IntoResponse {
-    let overview = match app.store.overview(app.clock.now()).await {
-        Ok(overview) => overview,
+    let now = app.clock.now();
+    let asked = futures::future::try_join(app.store.overview(now), app.store.quotas()).await;
+    let (overview, quotas) = match asked {
+        Ok(both) => both,
         Err(error) => {
             tracing::warn!(%error, "the metrics could not be read");
             return (
@@ -84,7 +86,7 @@ async fn read(State(app): State<App>) -> impl IntoResponse {
     app.net.register(&mut registry);
     app.metrics.register(&mut registry);
     stand(&overview, &mut registry);
-    budget(&app, &mut registry);
+    budget(&quotas, now, &mut registry);
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = encode(&mut text, &registry);
@@ -140,15 +142,20 @@ fn stand(overview: &Overview, registry: &mut Registry) {
     registry.register("tandem_users", "Who have signed in", one(overview.users));
 }
 
-/// What is used of the organisations' quotas, as this process heard it last.
-fn budget(app: &App, registry: &mut Registry) {
+/// What is used of the organisations' quotas, as Salesforce said it last to any replica.
+fn budget(quotas: &[OrgQuota], now: Timestamp, registry: &mut Registry) {
     let used = Family::<[(&str, String); 1], Gauge>::default();
     let limit = Family::<[(&str, String); 1], Gauge>::default();
-    for (org, usage) in app.platform.meters.all() {
-        let label = [("org", org.to_string())];
+    let held = Family::<[(&str, String); 1], Gauge>::default();
+    for of in quotas {
+        let label = [("org", of.org.to_string())];
         let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        used.get_or_create(&label).set(whole(usage.used));
-        limit.get_or_create(&label).set(whole(usage.limit));
+        if let Some(quota) = of.quota {
+            used.get_or_create(&label).set(whole(quota.used));
+            limit.get_or_create(&label).set(whole(quota.limit));
+        }
+        let waits = of.held.is_some_and(|until| until > now);
+        held.get_or_create(&label).set(waits.into());
     }
     registry.register(
         "tandem_salesforce_api_used",
@@ -159,5 +166,10 @@ fn budget(app: &App, registry: &mut Registry) {
         "tandem_salesforce_api_limit",
         "API calls that it may make within 24 hours",
         limit,
+    );
+    registry.register(
+        "tandem_salesforce_api_waits",
+        "1 while the organisation's connections wait, because its calls are used up or the reserve is reached",
+        held,
     );
 }

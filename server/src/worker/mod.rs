@@ -8,6 +8,7 @@ mod mail;
 mod observe;
 pub(crate) mod order;
 pub(crate) mod probe;
+pub(crate) mod quota;
 mod renewal;
 pub mod session;
 pub(crate) mod undo;
@@ -17,7 +18,7 @@ pub(crate) mod why;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_sync::ports::{Pick, Store as _};
+use tandem_store::Turn;
 use tandem_types::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -62,25 +63,29 @@ pub async fn run(app: App) {
             },
         };
         let id = new_id(app.rng.as_ref());
-        match app
+        let now = app.clock.now();
+        let turn = app
             .store
-            .claim(
-                &Pick::Due,
-                &app.worker,
-                id,
-                app.clock.now(),
-                app.config.worker_lease,
-            )
-            .await
-        {
-            Ok(Some(lease)) => {
+            .next_due(&app.worker, &id, now, app.config.worker_lease)
+            .await;
+        match turn {
+            Ok(Turn::Yours(lease)) => {
                 let app = app.clone();
                 sessions.spawn(async move {
                     session::run(&app, lease, session::Mode::Real).await;
                     drop(slot);
                 });
             }
-            Ok(None) => {
+            Ok(Turn::Later) => {
+                drop(slot);
+                let longest = spread(&app, POLL);
+                tokio::select! {
+                    () = wait(&app, longest) => {}
+                    // Most likely its session's end makes room.
+                    Some(ended) = sessions.join_next() => report_panic(ended),
+                }
+            }
+            Ok(Turn::Nothing) => {
                 drop(slot);
                 wait(&app, spread(&app, POLL)).await;
             }

@@ -13,10 +13,8 @@ use super::clear;
 use super::endpoints;
 use super::observe::Watcher;
 use super::order;
+use super::quota;
 use crate::app::App;
-
-/// For an organisation whose quota is used up, where Salesforce does not say how long.
-const ORG_PAUSE_SECONDS: i64 = 15 * 60;
 
 /// What a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +26,7 @@ pub enum Mode {
 
 /// Runs the session of a lease; `None` where it could not be brought to an end that the store knows.
 pub async fn run(app: &App, lease: Lease, mode: Mode) -> Option<Report> {
-    let observer = Watcher::new(app.clone(), lease.connection.clone());
+    let observer = Watcher::new(app.clone(), lease.connection.clone()).within_quota(&lease.org);
     let connection = lease.connection.clone();
     let started = app.clock.now();
     let report = watched(
@@ -114,6 +112,7 @@ impl Ready {
     pub(super) async fn open(app: &App, lease: &Lease) -> Result<Opened, StoreError> {
         let row = app.store.connection(&lease.connection).await?;
         let row = row.ok_or(StoreError::NotFound("connection"))?;
+        app.store.note_mail_host(&row).await?;
         match endpoints::open(app, &row).await {
             Ok(ends) => Ok(Opened::Ready(Box::new(Self { row, ends }))),
             Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => Err(error),
@@ -125,6 +124,7 @@ impl Ready {
     }
 
     pub(super) fn context<'a>(&'a self, app: &'a App, observer: &'a Watcher, dry_run: bool) -> Context<'a> {
+        observer.found(self.row.state);
         Context {
             mailbox: self.ends.mailbox.as_ref(),
             crm: self.ends.crm.as_ref(),
@@ -152,15 +152,6 @@ impl Ready {
     }
 }
 
-/// The quota is the organisation's: its other connections would only be refused too. `wait`: if it was said how long.
-pub(super) async fn hold_org(app: &App, lease: &Lease, wait: Option<Duration>) -> Result<(), StoreError> {
-    let until = app
-        .clock
-        .now()
-        .plus_seconds(wait.map_or(ORG_PAUSE_SECONDS, whole_seconds));
-    app.store.hold_org(&lease.org, until).await.map(drop)
-}
-
 async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Result<Report, StoreError> {
     let ready = match Ready::open(app, &lease).await? {
         Opened::Ready(ready) => ready,
@@ -173,9 +164,9 @@ async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Res
         tandem_sync::session::run(&context, lease.clone()).await?
     };
     if let Some(wait) = report.whole_org {
-        hold_org(app, &lease, wait).await?;
+        quota::hold(app, &lease, wait).await?;
     }
-    keep_reserve(app, &lease).await?;
+    quota::after_session(app, &lease).await?;
     if report.closing.stop_org && mode == Mode::Real {
         tell_of_stop(app, &lease.org).await;
     }
@@ -187,21 +178,6 @@ async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Res
     Ok(report)
 }
 
-/// What the administrator leaves to others of the organisation's quota is not touched: all its connections wait.
-async fn keep_reserve(app: &App, lease: &Lease) -> Result<(), StoreError> {
-    let usage = app.platform.meters.of(&lease.org);
-    let Some(usage) = usage.filter(|u| u.below(app.config.salesforce.api_reserve_percent)) else {
-        return Ok(());
-    };
-    tracing::warn!(
-        org = %lease.org,
-        used = usage.used,
-        limit = usage.limit,
-        "the organisation's API calls are nearly used up: its connections wait"
-    );
-    hold_org(app, lease, None).await
-}
-
 /// Every pane of the organisation shows something else now, and the operator has to look.
 async fn tell_of_stop(app: &App, org: &OrgId) {
     tracing::error!(%org, "very many deletes within an hour: the organisation is stopped until `tandem org release`");
@@ -210,13 +186,6 @@ async fn tell_of_stop(app: &App, org: &OrgId) {
         // Panes ask again by themselves.
         Err(error) => tracing::debug!(%error, "the organisation's panes were not told"),
     }
-}
-
-/// Rounded up: not a moment too early.
-fn whole_seconds(wait: Duration) -> i64 {
-    i64::try_from(wait.as_secs())
-        .unwrap_or(i64::MAX)
-        .saturating_add(1)
 }
 
 /// A look changes nothing of what waits for the user or the clock. A refusal counts: the password was sent.

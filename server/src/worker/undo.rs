@@ -5,6 +5,7 @@ use tandem_sync::undo::{UndoReport, undo};
 use tandem_types::{ConnectionId, SessionId};
 
 use super::observe::Watcher;
+use super::quota;
 use super::session::{self, Opened, Ready};
 use crate::app::App;
 use crate::clock::new_id;
@@ -62,7 +63,7 @@ async fn attempt(
     };
     let report = undo(&ready.context(app, observer, dry_run), lease.clone(), session).await?;
     if let Some(wait) = report.whole_org {
-        session::hold_org(app, &lease, wait).await?;
+        quota::hold(app, &lease, wait).await?;
     }
     if dry_run {
         ready.hand_back(app, &lease, report.closing.clone()).await?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tandem_types::{ConnectionId, MailboxAccount, MailboxServer, Timestamp};
 
 use crate::db::{Row, Tx, from_json, json, vals};
-use crate::rules::{NOTE_CUT, pair_of};
+use crate::rules::{NOTE_CUT, mail_host, pair_of};
 use crate::seal::DataKey;
 use crate::{GrantSecret, Provider, Store, StoreError};
 
@@ -158,7 +158,7 @@ impl Store {
              last_moved = CASE WHEN pair = $2 THEN last_moved END, \
              backfill = CASE WHEN pair = $2 AND $7 = 0 THEN backfill END, \
              ask_activation = 0, skipped = 0, rejections = 0, failures = 0, due_at = $3, woken = 0, \
-             mailbox = $4, mailbox_taken = $2, credentials_key = $5, credentials = $6, \
+             mailbox = $4, mailbox_taken = $2, mail_host = $8, credentials_key = $5, credentials = $6, \
              mailbox_cursor = CASE WHEN pair = $2 AND $7 = 0 THEN mailbox_cursor END, \
              crm_cursor = CASE WHEN pair = $2 THEN crm_cursor END, \
              last_full = CASE WHEN pair = $2 AND $7 = 1 AND last_full IS NOT NULL THEN 0 \
@@ -175,7 +175,8 @@ impl Store {
                 json(mailbox)?,
                 key.clone().into_bytes(),
                 sealed,
-                carried
+                carried,
+                mail_host(mailbox)
             ],
         )
         .await

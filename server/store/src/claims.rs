@@ -7,7 +7,7 @@ use tandem_sync::model::{ItemId, LinkKey};
 use tandem_sync::ports::{Claim, HashKey, Lease, Wish};
 use tandem_types::{ConnectionId, ItemKind, OrgId, Timestamp};
 
-use crate::db::{Row, Tx, Val, pieces, places, vals};
+use crate::db::{Row, Tx, Val, pieces, vals};
 use crate::lease::{HELD, held};
 use crate::links::{list_places, padded};
 use crate::rules::{GIVEN_UP, pair_of};
@@ -142,7 +142,7 @@ impl Store {
                  user_id = CASE WHEN {stale} THEN excluded.user_id ELSE claims.user_id END, \
                  since = CASE WHEN {stale} THEN excluded.since ELSE claims.since END \
                  RETURNING {COLUMNS}",
-                places(piece.len(), WIDTH)
+                tx.places(piece.len(), WIDTH)
             );
             for row in tx.rows(sql, values).await? {
                 let claim = read(&row)?;

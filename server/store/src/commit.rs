@@ -12,7 +12,7 @@ use tandem_sync::model::{Field, FieldValue, ItemId};
 use tandem_sync::ports::{Backfill, Commit, Issue, IssueKey, JournalAct, JournalEntry, Lease};
 use tandem_types::{ConnectionId, ItemKind, LinkId, SessionId, Side, Timestamp};
 
-use crate::db::{Tx, json, pieces, places, vals};
+use crate::db::{Tx, json, pieces, vals};
 use crate::lease::{HELD, held};
 use crate::seal::DataKey;
 use crate::{Store, StoreError, claims, links, rules};
@@ -211,7 +211,7 @@ impl Store {
             let sql = format!(
                 "INSERT INTO journal (session_id, seq, connection_id, org_id, user_id, at, link_id, kind, sealed) \
                  VALUES {}",
-                places(piece.len(), WIDTH)
+                tx.places(piece.len(), WIDTH)
             );
             tx.exec(sql, values).await?;
         }

@@ -6,7 +6,7 @@ use tandem_types::{
 
 use crate::db::{Row, Tx, vals};
 use crate::rules::NOTE_CUT;
-use crate::{Store, StoreError, claims, settings};
+use crate::{Store, StoreError, claims, quota, settings};
 
 /// A connection as it stands, without its secrets.
 #[expect(
@@ -52,6 +52,10 @@ pub struct ConnectionRow {
     pub backfill: Option<Backfill>,
     /// It is to be deactivated once what Tandem made in the mailbox is taken out of it: see [`Store::ask_clearing`].
     pub clearing: bool,
+    /// The mail server whose load its sessions add to, as it was last noted; empty: none, or not noted yet.
+    pub mail_host: String,
+    /// The organisation's API calls are used up, or the reserve is reached: nothing of it comes due before. May have passed.
+    pub org_held: Option<Timestamp>,
 }
 
 impl ConnectionRow {
@@ -60,6 +64,16 @@ impl ConnectionRow {
         self.running
             .as_ref()
             .filter(|_| self.lease_until.is_some_and(|until| until > now))
+    }
+
+    /// What a user is told: why it does not sync at `now`.
+    pub fn reason_at(&self, now: Timestamp) -> Option<StateReason> {
+        quota::reason_at(self.state, self.reason, self.org_held, now)
+    }
+
+    /// What a user is told: when it syncs next.
+    pub fn due_at(&self, now: Timestamp) -> Option<Timestamp> {
+        quota::due_at(self.next_due, self.org_held, now)
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
@@ -89,6 +103,8 @@ impl ConnectionRow {
             last_moved: row.opt_time("last_moved")?,
             backfill: row.opt_json("backfill")?,
             clearing: row.flag("clearing")?,
+            mail_host: row.text("mail_host")?,
+            org_held: row.opt_time("org_held")?,
         })
     }
 }
@@ -100,7 +116,8 @@ macro_rules! select_connection {
             "SELECT c.id, c.org_id, c.user_id, c.state, c.reason, c.ask_activation, c.skipped, c.rejections, \
              c.failures, c.settings, c.mailbox, c.due_at, c.last_success, c.first_round_done, c.released, \
              c.preview, c.brake, c.lease_session, c.lease_until, c.created_at, c.activated_at, \
-             c.last_moved, c.backfill, c.clearing, \
+             c.last_moved, c.backfill, c.clearing, c.mail_host, \
+             (SELECT o.held_until FROM orgs o WHERE o.id = c.org_id) AS org_held, \
              (SELECT o.settings FROM orgs o WHERE o.id = c.org_id) AS org_settings, \
              (SELECT COUNT(*) FROM links l WHERE l.connection_id = c.id AND l.org_id = c.org_id \
              AND l.pair = c.pair AND l.state = 'live') AS links FROM connections c ",

@@ -19,6 +19,8 @@ const STATEMENT: Duration = Duration::from_mins(1);
 /// To get a connection, or the write lock.
 const ACQUIRE: Duration = Duration::from_secs(8);
 const BUSY: Duration = Duration::from_secs(15);
+/// A connection to the server that was used so short a time ago still lives.
+const LIVELY: Duration = Duration::from_secs(1);
 /// One of them may be listening all the time, see [`crate::wake`].
 const POOL: u32 = 11;
 /// `SQLITE_FULL` <https://sqlite.org/rescode.html#full>, and PostgreSQL's `disk_full`
@@ -135,7 +137,17 @@ impl Db {
                 ]);
             let pool = PgPoolOptions::new()
                 .max_connections(POOL)
-                .acquire_timeout(ACQUIRE);
+                .acquire_timeout(ACQUIRE)
+                // A question more for each statement, where most connections were used a moment ago.
+                .test_before_acquire(false)
+                .before_acquire(|connection, meta| {
+                    Box::pin(async move {
+                        if meta.idle_for > LIVELY {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                });
             return within(pool.connect_with(options)).await.map(Self::Pg);
         }
         Err(StoreError::Unavailable(
@@ -165,6 +177,8 @@ impl Db {
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .acquire_timeout(BUSY + ACQUIRE)
+                // There is no server that could be gone.
+                .test_before_acquire(false)
                 // A transaction that SQLite itself has rolled back, on a full disk, is taken for open ever after.
                 .before_acquire(|connection, _| {
                     let open = connection.is_in_transaction();
@@ -177,6 +191,7 @@ impl Db {
             SqlitePoolOptions::new()
                 .max_connections(POOL)
                 .acquire_timeout(ACQUIRE)
+                .test_before_acquire(false)
                 .connect_with(options),
         )
         .await?;
@@ -306,6 +321,15 @@ impl Tx {
         }
     }
 
+    /// `($1, $2), ($3, $4)`: the places of `rows` rows of `columns` columns, the first in their statement. SQLite knows the
+    /// place of a question mark; a name it would look for in a list of all names, for each of a thousand values.
+    pub(crate) fn places(&self, rows: usize, columns: usize) -> String {
+        match self {
+            Self::Sqlite(_) => places(rows, columns, |_| "?".to_owned()),
+            Self::Pg(_) => places(rows, columns, |n| format!("${n}")),
+        }
+    }
+
     pub(crate) async fn rows(
         &mut self,
         sql: impl Into<Sql>,
@@ -339,6 +363,20 @@ impl Tx {
             Self::Pg(tx) => within(bound!(Postgres, sql, values).execute(&mut **tx))
                 .await
                 .map(|done| done.rows_affected()),
+        }
+    }
+
+    /// Waits until no other transaction holds the lock of that name; held until this one's end. SQLite has one writer.
+    pub(crate) async fn lock(&mut self, name: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Pg(_) => self
+                .exec(
+                    "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+                    vals![name],
+                )
+                .await
+                .map(|_| ()),
         }
     }
 
@@ -470,21 +508,16 @@ pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError>
     serde_json::to_string(value).map_err(|e| StoreError::Corrupt(e.to_string()))
 }
 
-/// `($1, $2), ($3, $4)`: the places of `rows` rows of `columns` columns.
-pub(crate) fn places(rows: usize, columns: usize) -> String {
-    let mut text = String::with_capacity(rows * columns * 6);
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..columns {
-            if column > 0 {
-                text.push_str(", ");
-            }
-            text.push('$');
-            text.push_str(&(row * columns + column + 1).to_string());
-        }
-        text.push(')');
-    }
-    text
+/// `place` writes the n-th place, from 1.
+fn places(rows: usize, columns: usize, place: impl Fn(usize) -> String) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> = (1..=columns)
+            .map(|column| place(row * columns + column))
+            .collect();
+        format!("({})", places.join(", "))
+    };
+    let rows: Vec<String> = (0..rows).map(row).collect();
+    rows.join(", ")
 }
 
 /// Cuts `items` into pieces of a few sizes only, so that few statements are prepared, and those once.
@@ -513,7 +546,9 @@ mod tests {
 
     #[test]
     fn places_number_through() {
-        assert_eq!(places(2, 2), "($1, $2), ($3, $4)");
-        assert_eq!(places(0, 2), "");
+        let numbered = |n: usize| format!("${n}");
+        assert_eq!(places(2, 2, numbered), "($1, $2), ($3, $4)");
+        assert_eq!(places(0, 2, numbered), "");
+        assert_eq!(places(1, 3, |_| "?".to_owned()), "(?, ?, ?)");
     }
 }

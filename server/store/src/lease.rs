@@ -8,11 +8,12 @@ use tandem_sync::ports::{
     self, Backfill, Claim, Closing, Commit, JournalEntry, Lease, LinkAsk, Opening, Pick, Wish,
 };
 use tandem_sync::{BaseHash, Link};
-use tandem_types::{ItemKind, SessionId, StateReason, SyncState, Timestamp};
+use tandem_types::{ConnectionId, ItemKind, SessionId, StateReason, SyncState, Timestamp};
 
 use crate::db::{Tx, json, vals};
 use crate::rules::{NOTE_EXPIRED, Standing, deletes_since, succeeded};
 use crate::seal::DataKey;
+use crate::shares::{Found, Taken, Taker, Turn};
 use crate::{Store, StoreError, org, settings};
 
 pub(crate) fn until(now: Timestamp, ttl: Duration) -> Timestamp {
@@ -39,31 +40,113 @@ pub(crate) use held;
 /// `org_pass` of a connection whose plan stopped the organisation and was let through.
 const ORG_RELEASED: i64 = 2;
 
-const DUE: &str = "FROM connections WHERE state = 'active' AND due_at <= $1 \
-     AND (lease_until IS NULL OR lease_until <= $1) AND NOT EXISTS \
-     (SELECT 1 FROM orgs o WHERE o.id = connections.org_id AND o.stopped_at IS NOT NULL)";
-
 impl Store {
-    async fn pick(tx: &mut Tx, pick: &Pick, now: Timestamp) -> Result<Option<crate::db::Row>, StoreError> {
-        match pick {
-            Pick::Due => {
-                let sql = format!(
-                    "SELECT id, org_id, user_id {DUE} ORDER BY due_at, id LIMIT 1{}",
-                    tx.skip_locked()
-                );
-                tx.row(sql, vals![now]).await
-            }
-            Pick::This(id) | Pick::Aside(id) => {
-                let sql = format!(
-                    "SELECT id, org_id, user_id FROM connections WHERE id = $2 \
-                     AND state NOT IN ('deactivated', 'not_activated') \
-                     AND (lease_until IS NULL OR lease_until <= $1){}",
-                    tx.for_update()
-                );
-                tx.row(sql, vals![now, id]).await
-            }
-        }
+    /// As [`ports::Store::claim`] of [`Pick::Due`]; and where there is nothing to be had, why.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn next_due(
+        &self,
+        worker: &str,
+        session: &SessionId,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<Turn, StoreError> {
+        let until = until(now, ttl);
+        self.turn(&Taker {
+            worker,
+            session,
+            now,
+            until,
+        })
+        .await
     }
+
+    async fn turn(&self, taker: &Taker<'_>) -> Result<Turn, StoreError> {
+        Ok(match self.next_turn(taker).await? {
+            Found::Taken(tx, taken) => Turn::Yours(begin(*tx, taken, taker).await?),
+            Found::Full => Turn::Later,
+            Found::Nothing => Turn::Nothing,
+        })
+    }
+
+    /// Takes this connection, in a transaction that is not yet through.
+    async fn take(
+        &self,
+        id: &ConnectionId,
+        aside: bool,
+        taker: &Taker<'_>,
+    ) -> Result<Option<(Tx, Taken)>, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let sql = format!(
+            "SELECT org_id, user_id FROM connections WHERE id = $2 \
+             AND state NOT IN ('deactivated', 'not_activated') \
+             AND (lease_until IS NULL OR lease_until <= $1){}",
+            tx.for_update()
+        );
+        let Some(found) = tx.row(sql, vals![taker.now, id]).await? else {
+            return Ok(None);
+        };
+        let org = found.parsed("org_id")?;
+        // Asked for in a statement of its own, now that the row is locked: one that waited for the lock would still see
+        // the organisation as it was before the stop that it waited for.
+        if !aside && org::stopped(&mut tx, &org).await? {
+            return Ok(None);
+        }
+        let claimed = tx
+            .row(
+                "UPDATE connections SET fence = fence + 1, lease_session = $2, lease_worker = $3, \
+                 lease_until = $4, lease_state = state, woken = 0 WHERE id = $1 RETURNING fence",
+                vals![id, taker.session, taker.worker, taker.until],
+            )
+            .await?
+            .ok_or(StoreError::NotFound("connection"))?;
+        let taken = Taken {
+            connection: id.clone(),
+            org,
+            user: found.parsed("user_id")?,
+            fence: claimed.int("fence")?,
+        };
+        Ok(Some((tx, taken)))
+    }
+}
+
+/// Opens the session of what was taken, and ends what its connection left behind.
+async fn begin(mut tx: Tx, taken: Taken, taker: &Taker<'_>) -> Result<Lease, StoreError> {
+    let lease = Lease {
+        connection: taken.connection,
+        session: taker.session.clone(),
+        org: taken.org,
+        user: taken.user,
+        fence: taken.fence,
+        until: taker.until,
+    };
+    tx.exec(
+        "UPDATE sessions SET ended_at = $2, outcome = 'failed', note = $3 \
+         WHERE connection_id = $1 AND org_id = $4 AND ended_at IS NULL",
+        vals![&lease.connection, taker.now, NOTE_EXPIRED, &lease.org],
+    )
+    .await?;
+    tx.exec(
+        "INSERT INTO sessions (id, connection_id, org_id, user_id, fence, worker, started_at, counts, \
+         issues, entries, note) VALUES ($1, $2, $3, $4, $5, $6, $7, '[]', 0, 0, '')",
+        vals![
+            &lease.session,
+            &lease.connection,
+            &lease.org,
+            &lease.user,
+            lease.fence,
+            taker.worker,
+            taker.now
+        ],
+    )
+    .await
+    .map_err(|e| match e {
+        StoreError::Taken(_) => StoreError::Taken("session"),
+        other => other,
+    })?;
+    tx.commit().await?;
+    Ok(lease)
 }
 
 #[async_trait]
@@ -76,70 +159,21 @@ impl ports::Store for Store {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Option<Lease>, StoreError> {
-        // An idle worker asks often: only a reader's question then, no write lock.
-        if *pick == Pick::Due
-            && self
-                .db
-                .row(format!("SELECT id {DUE} LIMIT 1"), vals![now])
-                .await?
-                .is_none()
-        {
-            return Ok(None);
-        }
-        let mut tx = self.db.begin().await?;
-        let Some(found) = Self::pick(&mut tx, pick, now).await? else {
-            return Ok(None);
+        let taker = Taker {
+            worker,
+            session: &session,
+            now,
+            until: until(now, ttl),
         };
-        let id = found.parsed("id")?;
-        // Asked for in a statement of its own, now that the row is locked: one that waited for the lock would still see
-        // the organisation as it was before the stop that it waited for.
-        let aside = matches!(pick, Pick::Aside(_));
-        if !aside && org::stopped(&mut tx, &found.parsed("org_id")?).await? {
-            return Ok(None);
-        }
-        let until = until(now, ttl);
-        let claimed = tx
-            .row(
-                "UPDATE connections SET fence = fence + 1, lease_session = $2, lease_worker = $3, \
-                 lease_until = $4, lease_state = state, woken = 0 WHERE id = $1 RETURNING fence",
-                vals![&id, &session, worker, until],
-            )
-            .await?
-            .ok_or(StoreError::NotFound("connection"))?;
-        let lease = Lease {
-            connection: id,
-            session,
-            org: found.parsed("org_id")?,
-            user: found.parsed("user_id")?,
-            fence: claimed.int("fence")?,
-            until,
+        let taken = match pick {
+            Pick::Due => return Ok(self.turn(&taker).await?.lease()),
+            Pick::This(id) => self.take(id, false, &taker).await?,
+            Pick::Aside(id) => self.take(id, true, &taker).await?,
         };
-        tx.exec(
-            "UPDATE sessions SET ended_at = $2, outcome = 'failed', note = $3 \
-             WHERE connection_id = $1 AND org_id = $4 AND ended_at IS NULL",
-            vals![&lease.connection, now, NOTE_EXPIRED, &lease.org],
-        )
-        .await?;
-        tx.exec(
-            "INSERT INTO sessions (id, connection_id, org_id, user_id, fence, worker, started_at, counts, \
-             issues, entries, note) VALUES ($1, $2, $3, $4, $5, $6, $7, '[]', 0, 0, '')",
-            vals![
-                &lease.session,
-                &lease.connection,
-                &lease.org,
-                &lease.user,
-                lease.fence,
-                worker,
-                now
-            ],
-        )
-        .await
-        .map_err(|e| match e {
-            StoreError::Taken(_) => StoreError::Taken("session"),
-            other => other,
-        })?;
-        tx.commit().await?;
-        Ok(Some(lease))
+        match taken {
+            Some((tx, taken)) => begin(tx, taken, &taker).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn renew(&self, lease: &Lease, now: Timestamp, ttl: Duration) -> Result<Lease, StoreError> {

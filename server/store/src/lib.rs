@@ -24,14 +24,17 @@ mod links;
 mod memory;
 mod orders;
 mod org;
+mod organisation;
 mod overview;
 mod personal;
+mod quota;
 mod reading;
 mod rewrap;
 mod rules;
 mod schema;
 mod seal;
 mod settings;
+mod shares;
 mod sign_ins;
 mod standing;
 mod sweep;
@@ -56,13 +59,16 @@ pub use grants::{GrantSecret, IdleGrant, Provider, RefreshTurn};
 pub use memory::{MemoryConnection, MemoryStore};
 pub use orders::OrderRow;
 pub use org::OrgRow;
+pub use organisation::{AdminRight, OrgRunRow, SupportAccess};
 pub use overview::{Overview, StateCount};
+pub use quota::{OrgQuota, Quota};
 pub use reading::{IssuePick, ItemIssue};
 pub use rewrap::Rewrapped;
 pub use schema::Migrations;
 pub use settings::{SettingsFault, WrongSetting, resolve as resolve_settings};
+pub use shares::{Budgets, Turn};
 pub use sign_ins::WaitingSignIn;
-pub use standing::Standing;
+pub use standing::{Standing, StandingPick};
 pub use sweep::{Retention, Swept};
 pub use tandem_sync::ports::StoreError;
 pub use troubles::{Trouble, TroubleMail};
@@ -79,6 +85,7 @@ pub struct Store {
     db: Db,
     vault: Arc<dyn Vault>,
     server_key: Arc<tokio::sync::OnceCell<WrappedKey>>,
+    budgets: Budgets,
 }
 
 impl fmt::Debug for Store {
@@ -98,6 +105,7 @@ impl Store {
             db: Db::connect(url).await?,
             vault,
             server_key: Arc::default(),
+            budgets: Budgets::default(),
         })
     }
 

@@ -9,7 +9,7 @@ use tandem_sync::ports::{Lease, LinkAsk};
 use tandem_sync::{EndReason, Intent, Link, LinkState};
 use tandem_types::{ConnectionId, ItemKind, LinkId, OrgId, Side, UserId};
 
-use crate::db::{Row, Tx, Val, json, pieces, places, vals};
+use crate::db::{Row, Tx, Val, json, pieces, vals};
 use crate::lease::{HELD, held};
 use crate::rules::pending;
 use crate::{Store, StoreError};
@@ -118,7 +118,7 @@ pub(crate) async fn write(tx: &mut Tx, lease: &Lease, pair: &str, links: &[Link]
              made_on = excluded.made_on, touched = excluded.touched, intent_side = excluded.intent_side, \
              intent_at = excluded.intent_at, changed_at = excluded.changed_at, pair = excluded.pair, \
              traits = excluded.traits, pending = excluded.pending",
-            places(piece.len(), WIDTH)
+            tx.places(piece.len(), WIDTH)
         );
         tx.exec(sql, all).await?;
     }

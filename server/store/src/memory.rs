@@ -24,11 +24,11 @@ use crate::issues::{self, Kept};
 use crate::lease::until;
 use crate::orders::ORDERS_MAX;
 use crate::rules::{
-    GIVEN_UP, NOTE_CUT, NOTE_EXPIRED, Standing, deletes_since, due_after_release, goes_on, pair_of, pending,
-    stale, succeeded,
+    GIVEN_UP, NOTE_CUT, NOTE_EXPIRED, Standing, deletes_since, due_after_release, goes_on, mail_host,
+    pair_of, pending, stale, succeeded,
 };
 use crate::settings::{self, SettingsFault};
-use crate::{ConnectionRow, OrderRow, OrgRow};
+use crate::{Budgets, ConnectionRow, OrderRow, OrgRow, Quota};
 
 /// Implements [`tandem_sync::ports::Store`] in memory, under the same contract suite as the databases.
 ///
@@ -42,6 +42,7 @@ pub struct MemoryStore {
 /// Shared between a store and its forks until one of them writes.
 #[derive(Clone, Default)]
 struct All {
+    budgets: Budgets,
     orgs: BTreeMap<OrgId, Arc<Org>>,
     rows: BTreeMap<ConnectionId, Arc<Row>>,
 }
@@ -98,6 +99,9 @@ struct Org {
     overrides: Value,
     stopped: Option<Timestamp>,
     released: Option<Timestamp>,
+    served: Timestamp,
+    held: Option<Timestamp>,
+    quota: Option<Quota>,
     claims: BTreeMap<(ItemKind, [u8; 16]), Claim>,
 }
 
@@ -108,6 +112,9 @@ impl Org {
             overrides: nothing(),
             stopped: None,
             released: None,
+            served: Timestamp(0),
+            held: None,
+            quota: None,
             claims: BTreeMap::new(),
         }
     }
@@ -465,7 +472,11 @@ impl Row {
         }
     }
 
-    fn view(&self) -> ConnectionRow {
+    fn mail_host(&self) -> String {
+        self.mailbox.as_ref().map(mail_host).unwrap_or_default()
+    }
+
+    fn view(&self, org: Option<&Org>) -> ConnectionRow {
         ConnectionRow {
             id: self.about.id.clone(),
             org_id: self.about.org_id.clone(),
@@ -493,6 +504,8 @@ impl Row {
             backfill: self.backfill.clone(),
             // Deactivated at once, and never cleared before.
             clearing: false,
+            mail_host: self.mail_host(),
+            org_held: org.and_then(|org| org.held),
         }
     }
 }
@@ -509,6 +522,53 @@ fn row_of<'a>(
 impl All {
     fn stopped(&self, org: &OrgId) -> bool {
         self.orgs.get(org).is_some_and(|org| org.stopped.is_some())
+    }
+
+    fn view(&self, row: &Row) -> ConnectionRow {
+        row.view(self.orgs.get(&row.about.org_id).map(|org| &**org))
+    }
+
+    /// What is due and has its turn, as the databases choose it.
+    fn next_turn(&self, now: Timestamp, to_be_had: &dyn Fn(&Row) -> bool) -> Option<ConnectionId> {
+        let live = |row: &&Arc<Row>| !row.free(now);
+        let of_org = |org: &OrgId| {
+            self.rows
+                .values()
+                .filter(live)
+                .filter(|r| r.about.org_id == *org)
+                .count()
+        };
+        let of_host = |host: &str| {
+            self.rows
+                .values()
+                .filter(live)
+                .filter(|r| r.mail_host() == host)
+                .count()
+        };
+        let below = |n: usize, most: u32| u32::try_from(n).is_ok_and(|n| n < most);
+        self.rows
+            .values()
+            .filter(|row| row.state == SyncState::Active && to_be_had(row))
+            .filter_map(|row| row.due.filter(|due| *due <= now).map(|due| (due, row)))
+            .filter_map(|(due, row)| {
+                let org = self.orgs.get(&row.about.org_id)?;
+                let (running, host) = (of_org(&row.about.org_id), row.mail_host());
+                let goes = org.held.is_none_or(|until| until <= now)
+                    && below(running, self.org_sessions(org))
+                    && (host.is_empty() || below(of_host(&host), self.budgets.mail_host_sessions));
+                goes.then_some((running, org.served, &row.about.org_id, due, host, &row.about.id))
+            })
+            .min()
+            .map(|(.., id)| id.clone())
+    }
+
+    fn org_sessions(&self, org: &Org) -> u32 {
+        let percent = u64::from(self.budgets.api_reserve_percent);
+        let low = org.quota.is_some_and(|quota| {
+            let left = quota.limit.saturating_sub(quota.used);
+            quota.limit > 0 && left * 100 < quota.limit * percent
+        });
+        if low { 1 } else { self.budgets.org_sessions }
     }
 
     /// To read under a lease.
@@ -738,7 +798,7 @@ impl MemoryStore {
     /// As [`Store::set_settings`](crate::Store::set_settings).
     pub fn set_settings(&self, id: &ConnectionId, overrides: &Value) -> Result<Settings, SettingsFault> {
         let mut all = self.all();
-        let All { orgs, rows } = &mut *all;
+        let All { orgs, rows, .. } = &mut *all;
         let row = row_of(rows, id)?;
         let org = orgs
             .get(&row.about.org_id)
@@ -810,16 +870,31 @@ impl MemoryStore {
     }
 
     /// As [`Store::hold_org`](crate::Store::hold_org).
-    pub fn hold_org(&self, org: &OrgId, until: Timestamp) -> u64 {
-        let mut held = 0;
-        for row in self.all().rows.values_mut() {
-            let early = row.due.is_some_and(|due| due < until);
-            if row.about.org_id == *org && row.state == SyncState::Active && early {
-                Arc::make_mut(row).due = Some(until);
-                held += 1;
-            }
+    pub fn hold_org(&self, org: &OrgId, until: Timestamp) -> bool {
+        let mut all = self.all();
+        let Some(org) = all.orgs.get_mut(org).map(Arc::make_mut) else {
+            return false;
+        };
+        let longer = org.held.is_none_or(|held| held < until);
+        if longer {
+            org.held = Some(until);
         }
-        held
+        longer
+    }
+
+    /// As [`Store::note_quota`](crate::Store::note_quota).
+    pub fn note_quota(&self, org: &OrgId, quota: Quota) {
+        let mut all = self.all();
+        if let Some(org) = all.orgs.get_mut(org).map(Arc::make_mut)
+            && org.quota.is_none_or(|known| known.at < quota.at)
+        {
+            org.quota = Some(quota);
+        }
+    }
+
+    /// As [`Store::with_budgets`](crate::Store::with_budgets).
+    pub fn set_budgets(&self, budgets: Budgets) {
+        self.all().budgets = budgets;
     }
 
     /// As [`Store::org`](crate::Store::org); without names.
@@ -841,6 +916,8 @@ impl MemoryStore {
             active: count(&|row| row.state == SyncState::Active),
             stopped: org.stopped,
             deletes: all.deletes(id, deletes_since(now, org.released)),
+            quota: org.quota,
+            held: org.held,
         })
     }
 
@@ -949,11 +1026,13 @@ impl MemoryStore {
     }
 
     pub fn connection(&self, id: &ConnectionId) -> Option<ConnectionRow> {
-        self.see(id, Row::view)
+        let all = self.all();
+        all.rows.get(id).map(|row| all.view(row))
     }
 
     pub fn connections(&self) -> Vec<ConnectionRow> {
-        self.all().rows.values().map(|row| row.view()).collect()
+        let all = self.all();
+        all.rows.values().map(|row| all.view(row)).collect()
     }
 
     /// Newest first.
@@ -1052,15 +1131,7 @@ impl ports::Store for MemoryStore {
             (aside || !all.stopped(&row.about.org_id)) && (row.free(now) || mutant::on(Mutant::SkipLease))
         };
         let picked = match pick {
-            Pick::Due => all
-                .rows
-                .values()
-                .filter(|row| row.state == SyncState::Active)
-                .filter_map(|row| row.due.filter(|due| *due <= now).map(|due| (due, row)))
-                .filter(|(_, row)| to_be_had(row))
-                .map(|(due, row)| (due, &row.about.id))
-                .min()
-                .map(|(_, id)| id.clone()),
+            Pick::Due => all.next_turn(now, &to_be_had),
             Pick::This(id) | Pick::Aside(id) => all
                 .rows
                 .get(id)
@@ -1072,6 +1143,7 @@ impl ports::Store for MemoryStore {
             return Err(StoreError::Taken("session"));
         }
         let row = row_of(&mut all.rows, &id)?;
+        let org = row.about.org_id.clone();
         row.end_sessions(SessionOutcome::Failed, NOTE_EXPIRED, now);
         row.fence += 1;
         row.woken = false;
@@ -1094,12 +1166,16 @@ impl ports::Store for MemoryStore {
             deletes: 0,
             deletes_at: None,
         });
+        let (user, fence) = (row.about.user_id.clone(), row.fence);
+        if let (Pick::Due, Some(org)) = (pick, all.orgs.get_mut(&org)) {
+            Arc::make_mut(org).served = now;
+        }
         Ok(Some(Lease {
             connection: id,
             session,
-            org: row.about.org_id.clone(),
-            user: row.about.user_id.clone(),
-            fence: row.fence,
+            org,
+            user,
+            fence,
             until: until(now, ttl),
         }))
     }

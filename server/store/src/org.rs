@@ -4,6 +4,7 @@ use serde_json::Value;
 use tandem_types::{ConnectionId, OrgId, Settings, Timestamp};
 
 use crate::db::{Row, Tx, from_json, json, vals};
+use crate::quota::Quota;
 use crate::rules::deletes_since;
 use crate::settings::{self, SettingsFault};
 use crate::{Store, StoreError};
@@ -23,6 +24,10 @@ pub struct OrgRow {
     pub stopped: Option<Timestamp>,
     /// Deletes and emptied fields that count for the brake now.
     pub deletes: u32,
+    /// `None`: no session has asked Salesforce yet.
+    pub quota: Option<Quota>,
+    /// Its connections wait until then: its API calls are used up, or the reserve is reached. May have passed.
+    pub held: Option<Timestamp>,
 }
 
 /// Locks all of the organisation's connections, in one order for everybody who needs several.
@@ -63,7 +68,8 @@ pub(crate) async fn stop(
     .map(|_| ())
 }
 
-const COLUMNS: &str = "o.id, o.name, o.instance_url, o.stopped_at, o.released_at, \
+const COLUMNS: &str = "o.id, o.name, o.instance_url, o.stopped_at, o.released_at, o.held_until, \
+     o.api_used, o.api_limit, o.api_at, \
      (SELECT COUNT(*) FROM connections c WHERE c.org_id = o.id) AS connections, \
      (SELECT COUNT(*) FROM connections c WHERE c.org_id = o.id AND c.state = 'active') AS active FROM orgs o";
 
@@ -104,6 +110,8 @@ impl Store {
             active: row.count("active")?,
             stopped: row.opt_time("stopped_at")?,
             deletes: self.org_deletes(&id, since).await?,
+            quota: Quota::read(row)?,
+            held: row.opt_time("held_until")?,
             id,
         })
     }
@@ -153,20 +161,6 @@ impl Store {
         .await?;
         tx.commit().await?;
         Ok(true)
-    }
-
-    /// None of the organisation's connections comes due before `until`. Says how many are put off.
-    pub async fn hold_org(&self, org: &OrgId, until: Timestamp) -> Result<u64, StoreError> {
-        let mut tx = self.db.begin().await?;
-        lock_connections(&mut tx, org).await?;
-        let held = tx
-            .exec(
-                "UPDATE connections SET due_at = $2 WHERE org_id = $1 AND state = 'active' AND due_at < $2",
-                vals![org, until],
-            )
-            .await?;
-        tx.commit().await?;
-        Ok(held)
     }
 
     /// What the organisation has set, a JSON object: what differs from the built-in defaults.

@@ -4,7 +4,7 @@ use crate::db::vals;
 use crate::{Store, StoreError};
 
 /// A connection that has been due for longer than this without a session is overdue, in seconds.
-const OVERDUE_SECONDS: i64 = 300;
+pub(crate) const OVERDUE_SECONDS: i64 = 300;
 
 /// How all connections stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Overview {
     pub states: Vec<StateCount>,
     /// Active, due for more than five minutes, and nobody runs them.
     pub overdue: u32,
-    /// Active, due, and nobody runs them yet.
+    /// Active, due, and nobody runs them yet; but for organisations that wait for their quota.
     pub due: u32,
     /// For how long the oldest of these has been due, in seconds.
     pub queue_seconds: u32,
@@ -36,9 +36,11 @@ impl Store {
         let rows = self
             .db
             .rows(
-                "SELECT state, reason, COUNT(*) AS n FROM connections GROUP BY state, reason \
-                 ORDER BY state, reason",
-                Vec::new(),
+                "WITH shown (state, reason) AS (SELECT c.state, COALESCE(c.reason, CASE WHEN c.state = 'active' \
+                 AND EXISTS (SELECT 1 FROM orgs o WHERE o.id = c.org_id AND o.held_until > $1) \
+                 THEN 'quota' END) FROM connections c) \
+                 SELECT state, reason, COUNT(*) AS n FROM shown GROUP BY state, reason ORDER BY state, reason",
+                vals![now],
             )
             .await?;
         let states = rows
@@ -66,12 +68,11 @@ impl Store {
         let row = self
             .db
             .row(
-                "SELECT (SELECT COUNT(*) FROM connections WHERE state = 'active' AND due_at < $2 \
-                 AND (lease_until IS NULL OR lease_until <= $1)) AS overdue, \
-                 (SELECT COUNT(*) FROM connections WHERE state = 'active' AND due_at <= $1 \
-                 AND (lease_until IS NULL OR lease_until <= $1)) AS due, \
-                 (SELECT MIN(due_at) FROM connections WHERE state = 'active' AND due_at <= $1 \
-                 AND (lease_until IS NULL OR lease_until <= $1)) AS oldest, \
+                "WITH waits (due_at) AS (SELECT c.due_at FROM connections c WHERE c.state = 'active' \
+                 AND c.due_at <= $1 AND (c.lease_until IS NULL OR c.lease_until <= $1) AND NOT EXISTS \
+                 (SELECT 1 FROM orgs o WHERE o.id = c.org_id AND o.held_until > $1)) \
+                 SELECT (SELECT COUNT(*) FROM waits WHERE due_at < $2) AS overdue, \
+                 (SELECT COUNT(*) FROM waits) AS due, (SELECT MIN(due_at) FROM waits) AS oldest, \
                  (SELECT COUNT(*) FROM connections WHERE lease_until > $1) AS running, \
                  (SELECT COUNT(*) FROM users) AS users",
                 vals![now, now.plus_seconds(-OVERDUE_SECONDS)],

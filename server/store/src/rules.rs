@@ -2,7 +2,7 @@
 
 use tandem_sync::Link;
 use tandem_sync::ports::{Backfill, Claim, Closing};
-use tandem_types::{SessionOutcome, StateReason, SyncState, Timestamp};
+use tandem_types::{MailboxAccount, MailboxServer, SessionOutcome, StateReason, SyncState, Timestamp};
 
 /// What stands in the connection's row when its session closes.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +135,14 @@ pub(crate) fn goes_on(stored: Option<&Backfill>, new: &Backfill) -> bool {
 /// Whether both servers took part to the end.
 pub(crate) fn succeeded(outcome: SessionOutcome) -> bool {
     matches!(outcome, SessionOutcome::Done | SessionOutcome::Partial)
+}
+
+/// The mail server whose load a session of the mailbox adds to: empty for Office 365, which counts for each mailbox.
+pub(crate) fn mail_host(mailbox: &MailboxAccount) -> String {
+    match mailbox.server {
+        MailboxServer::Exchange => mailbox.host.to_lowercase(),
+        MailboxServer::Office365 => String::new(),
+    }
 }
 
 /// How mailbox addresses are compared.

@@ -16,6 +16,12 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "orders", include_str!("../migrations/0006_orders.sql")),
     (7, "audit", include_str!("../migrations/0007_audit.sql")),
     (8, "clearing", include_str!("../migrations/0008_clearing.sql")),
+    (9, "shares", include_str!("../migrations/0009_shares.sql")),
+    (
+        10,
+        "organisation",
+        include_str!("../migrations/0010_organisation.sql"),
+    ),
 ];
 
 /// The version that this binary makes.

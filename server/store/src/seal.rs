@@ -142,6 +142,19 @@ impl Store {
             .map_err(unsealed)
     }
 
+    /// Whether anything of ours is sealed in the database; not before its first start.
+    pub async fn is_sealed(&self) -> Result<bool, StoreError> {
+        let first = |name: &String| name.starts_with("0001");
+        if self.migrations().await?.pending.iter().any(first) {
+            return Ok(false);
+        }
+        let key = self
+            .db
+            .row("SELECT id FROM server_keys LIMIT 1", Vec::new())
+            .await?;
+        Ok(key.is_some())
+    }
+
     /// What the entries of the audit log are chained with.
     pub(crate) async fn audit_key(&self, now: Timestamp) -> Result<[u8; 32], StoreError> {
         let key = self.server_key(now).await?;

@@ -117,6 +117,14 @@ macro_rules! repo_cases {
                     let Some((store, _database)) = postgres_store().await else { return };
                     cases::repos::$case(store).await;
                 };)*
+                a_large_organisation_is_not_read_through => async {
+                    let Some((store, _database)) = postgres_store().await else { return };
+                    cases::shares::a_large_organisation_is_not_read_through(store).await;
+                };
+                a_mail_server_is_noted_later => async {
+                    let Some((store, _database)) = postgres_store().await else { return };
+                    cases::shares::a_mail_server_is_noted_later(store).await;
+                };
                 migrations_run_once => async {
                     let Some((store, database)) = postgres_store().await else { return };
                     cases::repos::migrations_run_once(store, opened(&database.url, 1).await).await;
@@ -189,6 +197,11 @@ port_cases![
     shared: a_stopped_organisation_takes_back_and_looks,
     shared: settings_reach_the_next_session,
     shared: an_order_stands_until_it_is_done,
+    shares: a_small_organisation_does_not_wait_behind_a_large_one,
+    shares: so_many_of_an_organisation_run_at_once,
+    shares: so_many_run_at_once_on_a_mail_server,
+    shares: an_organisation_waits_for_its_quota,
+    shares: who_claims_at_once_keeps_within_the_budgets,
 ];
 
 repo_cases![
@@ -205,6 +218,8 @@ repo_cases![
     the_pane_reads,
     a_sweep_takes_what_is_over,
     overview,
+    each_connection_has_one_verdict,
+    administrators_order_one_thing_at_a_time,
     an_organisation_waits_and_lists_again,
     a_commit_that_fails_half_way_leaves_nothing,
     rows_that_make_no_sense_are_told,
@@ -228,6 +243,18 @@ repo_cases![
     tokens_have_one_key,
     an_order_is_kept_for_a_week,
 ];
+
+#[tokio::test]
+async fn sqlite_a_large_organisation_is_not_read_through() {
+    let (store, _dir) = common::sqlite().await;
+    cases::shares::a_large_organisation_is_not_read_through(store).await;
+}
+
+#[tokio::test]
+async fn sqlite_a_mail_server_is_noted_later() {
+    let (store, _dir) = common::sqlite().await;
+    cases::shares::a_mail_server_is_noted_later(store).await;
+}
 
 #[tokio::test]
 async fn sqlite_data_keys_are_wrapped_anew() {

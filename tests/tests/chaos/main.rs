@@ -7,6 +7,7 @@
 mod cut;
 mod disk;
 mod replicas;
+mod shares;
 mod throttled;
 mod upgrade;
 mod wakes;

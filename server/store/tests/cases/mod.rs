@@ -3,3 +3,4 @@ pub(crate) mod outages;
 pub(crate) mod port;
 pub(crate) mod repos;
 pub(crate) mod shared;
+pub(crate) mod shares;

@@ -135,7 +135,9 @@ async fn an_empty_database_says_what_it_needs() {
             "0005 mail",
             "0006 orders",
             "0007 audit",
-            "0008 clearing"
+            "0008 clearing",
+            "0009 shares",
+            "0010 organisation"
         ]
     );
     unavailable(store.health().await);
@@ -259,7 +261,9 @@ async fn postgres_goes_away_and_comes_back() {
             "0005 mail",
             "0006 orders",
             "0007 audit",
-            "0008 clearing"
+            "0008 clearing",
+            "0009 shares",
+            "0010 organisation"
         ]
     );
     store.migrate().await.unwrap();

@@ -13,7 +13,7 @@ use tandem_sync::order::Order;
 use tandem_sync::ports::{Claim, Commit, Issue, IssueKey, JournalAct, LinkAsk, Pick, Store as _, Wish};
 use tandem_types::{
     IssueCode, ItemKind, MailboxAccount, MailboxServer, SessionOutcome, Settings, Side, StateReason,
-    SyncState, Timestamp,
+    SyncState, Timestamp, Verdict,
 };
 
 use crate::common::{
@@ -912,17 +912,43 @@ pub(crate) async fn an_organisation_waits_and_lists_again(store: Store) {
         .set_state(&cid(2), &[SyncState::Active], SyncState::Paused, None, None, T0)
         .await
         .unwrap();
+    let seen = async |now| {
+        let seen = store.overview(now).await.unwrap();
+        let quota = seen.states.iter().find(|c| c.reason == Some(StateReason::Quota));
+        (seen.due, seen.overdue, quota.map_or(0, |c| c.connections))
+    };
+    assert_eq!(seen(at(400)).await, (2, 2, 0));
+    assert!(store.hold_org(&org(1), at(900)).await.unwrap());
+    assert_eq!(seen(at(400)).await, (1, 1, 1), "the paused one waits for nothing");
+    assert_eq!(seen(at(901)).await, (2, 2, 0));
+    let standings = store.standings(Some(&org(1)), 10, at(400)).await.unwrap();
+    let one = standings.iter().find(|of| of.id == cid(1)).unwrap();
+    assert_eq!(one.verdict, Verdict::Waiting);
+    let standings = store.standings(Some(&org(1)), 10, at(901)).await.unwrap();
+    let later = standings.iter().find(|of| of.id == cid(1)).unwrap();
     assert_eq!(
-        store.hold_org(&org(1), at(900)).await.unwrap(),
-        1,
-        "the paused one has no time"
+        later.verdict,
+        Verdict::Overdue,
+        "the pause is over, and nobody came"
     );
-    let due = async |n| store.connection(&cid(n)).await.unwrap().unwrap().next_due;
     assert_eq!(
-        (due(1).await, due(2).await, due(3).await),
-        (Some(at(900)), None, Some(T0))
+        (one.reason_at(at(400)), one.due_at(at(400))),
+        (Some(StateReason::Quota), Some(at(900)))
     );
-    assert_eq!(store.hold_org(&org(1), at(60)).await.unwrap(), 0, "never earlier");
+    let quota = tandem_store::Quota {
+        used: 18,
+        limit: 5000,
+        at: at(7),
+    };
+    store.note_quota(&org(2), quota).await.unwrap();
+    let quotas: Vec<_> = store
+        .quotas()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|of| (of.quota, of.held))
+        .collect();
+    assert_eq!(quotas, [(None, Some(at(900))), (Some(quota), None)]);
 
     let lease = store
         .claim(&Pick::This(cid(1)), "w", new_session(), at(1), TTL)
@@ -1425,6 +1451,8 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
             "0006 orders",
             "0007 audit",
             "0008 clearing",
+            "0009 shares",
+            "0010 organisation",
         ]
     );
     let sealed = blob(9);
@@ -2122,4 +2150,225 @@ pub(crate) async fn who_has_left_is_deactivated(store: Store) {
         .await
         .unwrap();
     assert_eq!(store.connection(&cid(1)).await.unwrap().unwrap().links, 2);
+}
+
+pub(crate) async fn each_connection_has_one_verdict(store: Store) {
+    use tandem_types::Verdict::{Failing, Off, Overdue, Stopped, Syncing, Waiting};
+    use tandem_types::{StateReason as Why, SyncState as State};
+    // What is due at 60 is overdue from 361 on.
+    let (now, due) = (at(361), at(60));
+    let cases = [
+        (State::NotActivated, None, Off),
+        (State::Deactivated, None, Off),
+        (State::Paused, None, Off),
+        (State::Active, None, Overdue),
+        (State::Active, Some(Why::MailServerRefused), Failing),
+        (State::NeedsActivation, Some(Why::MailServerRefused), Stopped),
+        (State::NeedsActivation, None, Stopped),
+        (State::Active, Some(Why::SalesforceSignInEnded), Stopped),
+        (State::Active, Some(Why::MicrosoftSignInEnded), Stopped),
+        (State::Active, Some(Why::StoppedByBrake), Stopped),
+        (State::Active, Some(Why::OrgBrake), Stopped),
+        (State::Activating, Some(Why::WaitingForPreview), Waiting),
+        (State::Active, Some(Why::Quota), Waiting),
+        (State::Paused, Some(Why::OrgBrake), Stopped),
+    ];
+    for (n, (state, reason, _)) in (1..).zip(cases) {
+        connected(&store, n).await;
+        let active = [SyncState::Active];
+        let id = cid(n);
+        let moved = store.set_state(&id, &active, state, reason, Some(due), T0);
+        assert!(moved.await.unwrap());
+    }
+    let of =
+        |n: u64, rows: &[tandem_store::Standing]| rows.iter().find(|row| row.id == cid(n)).unwrap().verdict;
+    let rows = store.standings(None, 100, now).await.unwrap();
+    for (n, (state, reason, verdict)) in (1..).zip(cases) {
+        assert_eq!(of(n, &rows), verdict, "{state:?} {reason:?}");
+    }
+    // Five minutes are no delay, and one that runs is not late.
+    let early = store.standings(Some(&org(1)), 100, at(360)).await.unwrap();
+    assert_eq!(of(4, &early), Syncing);
+    let pick = Pick::This(cid(4));
+    let lease = store
+        .claim(&pick, "w", new_session(), now, TTL)
+        .await
+        .unwrap()
+        .unwrap();
+    let rows = store.standings(Some(&org(1)), 100, now).await.unwrap();
+    assert_eq!(of(4, &rows), Syncing);
+    let mut closing = done(now, Some(at(1_000)));
+    closing.outcome = SessionOutcome::Failed;
+    closing.failures = 2;
+    store.close(&lease, closing).await.unwrap();
+    let rows = store.standings(Some(&org(1)), 100, now).await.unwrap();
+    assert_eq!(of(4, &rows), Failing);
+    assert!(store.standings(Some(&org(2)), 100, now).await.unwrap().is_empty());
+
+    // The counts are those of the rows, and so is each page.
+    let all = tandem_store::StandingPick::default();
+    let counts = store.standing_counts(&org(1), &all, now).await.unwrap();
+    assert!(
+        counts.is_sorted_by_key(|count| count.verdict),
+        "the worst first: {counts:?}"
+    );
+    for verdict in tandem_types::Verdict::ALL {
+        let counted: u32 = counts
+            .iter()
+            .filter(|c| c.verdict == verdict)
+            .map(|c| c.users)
+            .sum();
+        let expected = rows.iter().filter(|row| row.verdict == verdict).count();
+        let pick = tandem_store::StandingPick {
+            verdict: Some(verdict),
+            ..all.clone()
+        };
+        let mut listed: Vec<tandem_store::Standing> = Vec::new();
+        loop {
+            let after = listed.last().map(|row| row.user_id.clone());
+            let page = store
+                .standing_page(&org(1), &pick, after.as_ref(), 2, now)
+                .await
+                .unwrap();
+            if page.is_empty() {
+                break;
+            }
+            listed.extend(page);
+        }
+        assert_eq!(
+            (listed.len(), usize::try_from(counted).unwrap()),
+            (expected, expected),
+            "{verdict:?}"
+        );
+        assert!(
+            listed.iter().all(|row| row.verdict == verdict)
+                && listed.is_sorted_by_key(|row| row.username.clone())
+        );
+    }
+    let other = store.standing_page(&org(2), &all, None, 10, now).await.unwrap();
+    assert!(
+        other.is_empty()
+            && store
+                .standing_counts(&org(2), &all, now)
+                .await
+                .unwrap()
+                .is_empty()
+    );
+    let named = tandem_store::StandingPick {
+        users: vec![user(2), user(3), user(99)],
+        ..all
+    };
+    assert_eq!(
+        store
+            .standing_page(&org(1), &named, None, 10, now)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+pub(crate) async fn administrators_order_one_thing_at_a_time(store: Store) {
+    use tandem_types::{OrgAct, OrgFault, OrgRunState};
+    store.upsert_user(&new_user(1, 1), T0).await.unwrap();
+    store.upsert_user(&new_user(2, 2), T0).await.unwrap();
+    assert_eq!(store.admin_right(&user(1)).await.unwrap(), None);
+    store.set_admin_right(&user(1), true, at(5)).await.unwrap();
+    let right = store.admin_right(&user(1)).await.unwrap().unwrap();
+    assert_eq!((right.administers, right.asked), (true, at(5)));
+    // A sign-in says nothing of it.
+    store.upsert_user(&new_user(1, 1), at(6)).await.unwrap();
+    assert!(store.admin_right(&user(1)).await.unwrap().is_some());
+
+    assert_eq!(store.support_access(&org(1)).await.unwrap(), None);
+    assert!(
+        store
+            .set_support_access(&org(1), Some(&user(1)), at(7))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .set_support_access(&org(1), Some(&user(1)), at(8))
+            .await
+            .unwrap()
+    );
+    let support = store.support_access(&org(1)).await.unwrap().unwrap();
+    assert_eq!((support.by, support.since), (user(1), at(7)));
+    assert_eq!(store.support_access(&org(2)).await.unwrap(), None);
+    assert!(store.set_support_access(&org(1), None, at(9)).await.unwrap());
+    assert_eq!(store.support_access(&org(1)).await.unwrap(), None);
+
+    let run = |id: char, of: u64| tandem_store::OrgRunRow {
+        id: id.to_string().repeat(32).parse().unwrap(),
+        org_id: org(of),
+        user_id: user(of),
+        name: String::new(),
+        act: OrgAct::Pause,
+        target: tandem_store::StandingPick {
+            users: vec![user(1)],
+            ..Default::default()
+        },
+        after: None,
+        state: OrgRunState::Running,
+        turn: 1,
+        total: 3,
+        done: 0,
+        passed: 0,
+        failed: 0,
+        faults: Vec::new(),
+        started: T0,
+        updated: T0,
+    };
+    let mut first = run('a', 1);
+    // Of several at once, one begins; another organisation's is its own.
+    let begun = (0..6).map(|n| {
+        let (store, run) = (store.clone(), run(['a', 'b', 'c', 'd', 'e', 'f'][n], 1));
+        async move { store.begin_org_run(&run, T0).await.unwrap() }
+    });
+    let begun: Vec<bool> = futures::future::join_all(begun).await;
+    assert_eq!(begun.iter().filter(|begun| **begun).count(), 1);
+    assert!(store.begin_org_run(&run('9', 2), T0).await.unwrap());
+    first.id = store.org_run(&org(1), T0).await.unwrap().unwrap().id;
+    first.after = Some(user(1));
+    first.failed = 1;
+    first.faults = vec![("Ö".to_owned(), OrgFault::Refused)];
+    assert!(store.note_org_run(&first, at(10)).await.unwrap());
+    let stored = store.org_run(&org(1), at(11)).await.unwrap().unwrap();
+    assert_eq!(
+        (&stored.faults, &stored.target, &stored.after),
+        (&first.faults, &first.target, &first.after)
+    );
+    // It cannot be gone on with while it runs; halted, whoever carried it out writes no more.
+    assert_eq!(
+        store.resume_org_run(&org(1), &first.id, at(12)).await.unwrap(),
+        None
+    );
+    assert!(!store.halt_org_run(&org(2), &first.id, at(12)).await.unwrap());
+    assert!(store.halt_org_run(&org(1), &first.id, at(12)).await.unwrap());
+    assert!(!store.note_org_run(&first, at(13)).await.unwrap());
+    let resumed = store
+        .resume_org_run(&org(1), &first.id, at(14))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (resumed.turn, resumed.failed, resumed.state),
+        (2, 1, OrgRunState::Running)
+    );
+    assert!(!store.note_org_run(&first, at(15)).await.unwrap(), "a zombie");
+    assert!(store.note_org_run(&resumed, at(15)).await.unwrap());
+    // A server that died is told by its silence, and somebody else may take over.
+    let silent = at(15 + 301);
+    assert_eq!(
+        store.org_run(&org(1), silent).await.unwrap().unwrap().state,
+        OrgRunState::BrokenOff
+    );
+    assert!(
+        store
+            .resume_org_run(&org(1), &first.id, silent)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }

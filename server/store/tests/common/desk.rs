@@ -3,17 +3,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use tandem_store::{
-    ConnectionRow, MemoryConnection, MemoryStore, OrderRow, OrgRow, SettingsFault, Store, StoreError,
+    Budgets, ConnectionRow, MemoryConnection, MemoryStore, OrderRow, OrgRow, Quota, SettingsFault, Store,
+    StoreError,
 };
 use tandem_sync::model::ItemId;
 use tandem_sync::order::Order;
-use tandem_sync::ports::{self, Backfill, HashKey, JournalEntry};
+use tandem_sync::ports::{self, Backfill, HashKey, JournalEntry, Lease, Pick, Store as _};
 use tandem_types::{
-    ConnectionId, IssueId, IssueView, OrgId, SessionId, SessionView, Settings, StateReason, SyncState,
-    Timestamp,
+    ConnectionId, IssueId, IssueView, MailboxAccount, OrgId, SessionId, SessionView, Settings, StateReason,
+    SyncState, Timestamp,
 };
 
-use super::{cid, mailbox, new_user, org, secret, user};
+use super::{TTL, cid, mailbox, new_session, new_user, org, secret, user};
 
 /// What the server and the user do to a store beside the sessions: the same on a database and in memory.
 #[async_trait]
@@ -23,7 +24,19 @@ pub(crate) trait Desk: Send + Sync {
     async fn second(&self) -> Arc<dyn Desk>;
     /// User and connection `n` of organisation `org_n`, not activated.
     async fn add_in(&self, org_n: u64, n: u64, now: Timestamp);
-    async fn activate(&self, id: &ConnectionId, address: &str, now: Timestamp) -> Result<(), StoreError>;
+    async fn activate(&self, id: &ConnectionId, address: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.activate_at(id, mailbox(address), now).await
+    }
+    async fn activate_at(
+        &self,
+        id: &ConnectionId,
+        mailbox: MailboxAccount,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// The next one that is due, as a process with these budgets gets it.
+    async fn claim_within(&self, budgets: Budgets, now: Timestamp) -> Option<Lease>;
+    async fn hold_org(&self, org: &OrgId, until: Timestamp) -> bool;
+    async fn note_quota(&self, org: &OrgId, quota: Quota);
     async fn deactivate(&self, id: &ConnectionId, now: Timestamp);
     async fn set_state(
         &self,
@@ -100,10 +113,27 @@ impl Desk for SqlDesk {
         self.store.ensure_connection(&user(n), cid(n), now).await.unwrap();
     }
 
-    async fn activate(&self, id: &ConnectionId, address: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.store
-            .activate(id, mailbox(address), secret("hunter2"), now)
-            .await
+    async fn activate_at(
+        &self,
+        id: &ConnectionId,
+        mailbox: MailboxAccount,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.store.activate(id, mailbox, secret("hunter2"), now).await
+    }
+
+    async fn claim_within(&self, budgets: Budgets, now: Timestamp) -> Option<Lease> {
+        let store = self.store.clone().with_budgets(budgets);
+        let claimed = store.claim(&Pick::Due, "w", new_session(), now, TTL).await;
+        claimed.unwrap()
+    }
+
+    async fn hold_org(&self, org: &OrgId, until: Timestamp) -> bool {
+        self.store.hold_org(org, until).await.unwrap()
+    }
+
+    async fn note_quota(&self, org: &OrgId, quota: Quota) {
+        self.store.note_quota(org, quota).await.unwrap();
     }
 
     async fn deactivate(&self, id: &ConnectionId, now: Timestamp) {
@@ -250,8 +280,27 @@ impl Desk for MemoryDesk {
         self.store.add_connection(connection, now).unwrap();
     }
 
-    async fn activate(&self, id: &ConnectionId, address: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.store.activate(id, mailbox(address), now)
+    async fn activate_at(
+        &self,
+        id: &ConnectionId,
+        mailbox: MailboxAccount,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.store.activate(id, mailbox, now)
+    }
+
+    async fn claim_within(&self, budgets: Budgets, now: Timestamp) -> Option<Lease> {
+        self.store.set_budgets(budgets);
+        let claimed = self.port().claim(&Pick::Due, "w", new_session(), now, TTL).await;
+        claimed.unwrap()
+    }
+
+    async fn hold_org(&self, org: &OrgId, until: Timestamp) -> bool {
+        self.store.hold_org(org, until)
+    }
+
+    async fn note_quota(&self, org: &OrgId, quota: Quota) {
+        self.store.note_quota(org, quota);
     }
 
     async fn deactivate(&self, id: &ConnectionId, now: Timestamp) {
