@@ -55,7 +55,7 @@ impl Gallery {
             .split("href=\"")
             .skip(1)
             .filter_map(|rest| rest.split('"').next())
-            .map(str::to_owned)
+            .map(|path| path.replace("&amp;", "&"))
             .collect();
         anyhow::ensure!(paths.len() > 20, "the gallery is empty: {text}");
         Ok(paths)

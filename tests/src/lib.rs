@@ -25,6 +25,7 @@ pub mod sandbox;
 pub mod server;
 pub mod shop;
 pub mod stage;
+pub mod usage;
 
 pub use browser::Chrome;
 pub use frame::FrameHost;

@@ -1,5 +1,6 @@
 //! A person who uses the pane, without a browser: the same requests, in the same order.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -34,18 +35,49 @@ impl Person {
             u128::from(std::process::id()) << 64 | u128::from(user.name.len() as u64)
         );
         let mut window = Window::default();
-        let start = Window::start(tandem, &nonce)?;
+        Self::sign_in_by(&mut window, tandem, sandbox, user, &nonce).await
+    }
+
+    /// As [`Person::sign_in`], from an address of their own, where the server believes it (`trusted_proxies`).
+    pub async fn sign_in_from(
+        address: Ipv4Addr,
+        tandem: &Tandem,
+        sandbox: &SandboxProc,
+        user: &User,
+    ) -> Result<Self> {
+        let mut window = Window {
+            address: Some(address.to_string()),
+            ..Window::default()
+        };
+        let nonce = format!("{:064x}", address.to_bits());
+        Self::sign_in_by(&mut window, tandem, sandbox, user, &nonce).await
+    }
+
+    async fn sign_in_by(
+        window: &mut Window,
+        tandem: &Tandem,
+        sandbox: &SandboxProc,
+        user: &User,
+        nonce: &str,
+    ) -> Result<Self> {
+        let start = Window::start(tandem, nonce)?;
         match window.walk(start, sandbox, user, |_| false).await? {
             Walked::Page(answer) => {
                 let page = answer.text();
                 let code = code_of(&page).with_context(|| format!("the sign-in window shows: {page}"))?;
-                Self::hand_over(tandem, user, code, &nonce).await
+                Self::hand_over(tandem, user, code, nonce, window.address.as_deref()).await
             }
             Walked::Stopped(at) => anyhow::bail!("stopped at {at}"),
         }
     }
 
-    async fn hand_over(tandem: &Tandem, user: &User, code: &str, nonce: &str) -> Result<Self> {
+    async fn hand_over(
+        tandem: &Tandem,
+        user: &User,
+        code: &str,
+        nonce: &str,
+        address: Option<&str>,
+    ) -> Result<Self> {
         let url = tandem.url.join("api/handover")?;
         let body = json!({ "code": code, "nonce": nonce }).to_string();
         let origin = tandem.url.origin().ascii_serialization();
@@ -53,6 +85,7 @@ impl Person {
             ("origin", origin.as_str()),
             ("sec-fetch-site", "same-origin"),
             ("tandem-request", "1"),
+            ("x-forwarded-for", address.unwrap_or("127.0.0.1")),
         ];
         let answer = call_with(Method::POST, &url, &headers, Body::Json(body)).await?;
         ensure!(
@@ -100,6 +133,33 @@ impl Person {
             ("authorization", bearer.as_str()),
         ];
         call_with(Method::POST, &url, &headers, Body::Form(form)).await
+    }
+
+    /// A server function, as a page of its own calls it: with the cookie.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn call_by_page(&self, function: &str, fields: &[(&str, &str)]) -> Result<Answer> {
+        let url = self.base.join(&format!("api/{function}"))?;
+        let form = Serializer::new(String::new()).extend_pairs(fields).finish();
+        let origin = self.base.origin().ascii_serialization();
+        let headers = [
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("tandem-request", "1"),
+            ("accept", "application/json"),
+            ("cookie", self.cookie.as_str()),
+        ];
+        call_with(Method::POST, &url, &headers, Body::Form(form)).await
+    }
+
+    /// A page, by the session's cookie.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn page(&self, path: &str) -> Result<Answer> {
+        let headers = [("cookie", self.cookie.as_str()), ("accept", "text/html")];
+        call_with(Method::GET, &self.base.join(path)?, &headers, Body::None).await
     }
 
     /// As [`Person::call`]; the JSON of a good answer.
@@ -205,6 +265,8 @@ pub enum Walked {
 #[derive(Debug, Default)]
 pub struct Window {
     cookies: Vec<(String, String, String)>,
+    /// What a proxy would say of where it stands.
+    address: Option<String>,
 }
 
 impl Window {
@@ -275,12 +337,14 @@ impl Window {
             .map(|(_, n, v)| format!("{n}={v}"))
             .collect();
         let cookie = cookie.join("; ");
-        let headers: &[(&str, &str)] = if cookie.is_empty() {
-            &[]
-        } else {
-            &[("cookie", &cookie)]
-        };
-        let answer = call_with(method, url, headers, body).await?;
+        let mut headers = Vec::new();
+        if !cookie.is_empty() {
+            headers.push(("cookie", cookie.as_str()));
+        }
+        if let Some(address) = &self.address {
+            headers.push(("x-forwarded-for", address.as_str()));
+        }
+        let answer = call_with(method, url, &headers, body).await?;
         self.keep(&site, &answer.headers);
         Ok(answer)
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct Options {
     pub serve_with: Vec<String>,
     /// A program that becomes `tandem serve`, whose command line is its last arguments: `["nice"]`.
     pub launcher: Vec<String>,
+    /// Another binary than the one under test.
+    pub binary: Option<PathBuf>,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ pub struct Tandem {
     variables: Vec<(String, String)>,
     serve_with: Vec<String>,
     launcher: Vec<String>,
+    binary: Option<PathBuf>,
     folder: TempDir,
 }
 
@@ -84,6 +87,7 @@ impl Tandem {
             variables: options.variables.clone(),
             serve_with: options.serve_with.clone(),
             launcher: options.launcher.clone(),
+            binary: options.binary.clone(),
             folder,
         })
     }
@@ -117,6 +121,16 @@ impl Tandem {
             .await?;
         self.process = Some(process);
         Ok(())
+    }
+
+    /// From its next start another binary; `None`: the one under test.
+    pub fn becomes(&mut self, binary: Option<PathBuf>) {
+        self.binary = binary;
+    }
+
+    /// From its next start with these arguments.
+    pub fn serve_with(&mut self, arguments: &[&str]) {
+        self.serve_with = arguments.iter().map(|&argument| argument.to_owned()).collect();
     }
 
     /// Ends it as an operator does.
@@ -203,11 +217,15 @@ impl Tandem {
     }
 
     fn command(&self, launcher: &[String], arguments: &[&str]) -> Result<Command> {
+        let binary = match &self.binary {
+            Some(binary) => binary.clone(),
+            None => places::tandem()?,
+        };
         let mut command = match launcher.split_first() {
-            None => Command::new(places::tandem()?),
+            None => Command::new(binary),
             Some((program, rest)) => {
                 let mut command = Command::new(program);
-                command.args(rest).arg(places::tandem()?);
+                command.args(rest).arg(binary);
                 command
             }
         };

@@ -87,6 +87,27 @@ async fn the_server_starts_answers_ends_and_starts_again() -> Result<()> {
     Ok(())
 }
 
+/// A new key beside old data opens nothing of them, and looks to the operator like the one that is missing.
+#[tokio::test]
+async fn a_key_that_is_lost_is_asked_for_and_not_made_anew() -> Result<()> {
+    let sandbox = SandboxProc::start(&[]).await?;
+    let mut tandem = Tandem::start(&sandbox, &Options::default()).await?;
+    tandem.stop().await?;
+    let key = tandem.folder().join("tandem.key");
+    let elsewhere = tandem.folder().join("moved");
+    std::fs::rename(&key, &elsewhere)?;
+    for command in ["serve", "status", "doctor"] {
+        let output = tokio::time::timeout(Duration::from_secs(20), tandem.run(&[command])).await??;
+        let said =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success(), "{command}: {} {said}", output.status);
+        assert!(said.contains("tandem.key"), "{command}: {said}");
+        assert!(!key.exists(), "{command} has made a key");
+    }
+    std::fs::rename(&elsewhere, &key)?;
+    tandem.start_again().await
+}
+
 #[tokio::test]
 async fn a_setting_that_is_not_one_is_named_and_refused() -> Result<()> {
     let sandbox = SandboxProc::start(&[]).await?;

@@ -1314,8 +1314,8 @@ async fn a_database_that_goes_away_and_comes_back() -> Result<()> {
     let mut stage = Stage::synced(&["--contacts", "10", "--mailbox-contacts", "0"], &options).await?;
     settles(&stage).await?;
     let health = stage.tandem.url.join("healthz")?;
-    let healthy = async || Ok::<_, anyhow::Error>(tandem_tests::http::get(&health).await?.status);
-    ensure!(healthy().await? == StatusCode::OK);
+    let alive = async || Ok::<_, anyhow::Error>(tandem_tests::http::get(&health).await?.status);
+    ensure!(alive().await? == StatusCode::OK);
 
     // In the middle of a session: the answer to a write comes slowly.
     for n in 0..4 {
@@ -1350,7 +1350,13 @@ async fn a_database_that_goes_away_and_comes_back() -> Result<()> {
         .await
         .with_context(|| format!("no session began to write: {}", stage.tandem.log()))??;
     database.cluster.stop();
-    ensure!(healthy().await? == StatusCode::SERVICE_UNAVAILABLE);
+    stage
+        .tandem
+        .until_ready("that the database is away", |status, _| {
+            status == StatusCode::SERVICE_UNAVAILABLE
+        })
+        .await?;
+    ensure!(alive().await? == StatusCode::OK, "nobody is to start it anew");
     let answer = stage.nina.call("pane", &[]).await?;
     ensure!(
         answer.status == StatusCode::SERVICE_UNAVAILABLE,
@@ -1373,15 +1379,10 @@ async fn a_database_that_goes_away_and_comes_back() -> Result<()> {
     ensure!(!output.status.success() && said.contains("database"), "{said}");
 
     database.cluster.start().map_err(anyhow::Error::msg)?;
-    let back = async {
-        while healthy().await? != StatusCode::OK {
-            every.tick().await;
-        }
-        Ok::<_, anyhow::Error>(())
-    };
-    tokio::time::timeout(Duration::from_secs(20), back)
-        .await
-        .context("it stays unwell")??;
+    stage
+        .tandem
+        .until_ready("that the database is back", |status, _| status == StatusCode::OK)
+        .await?;
     stage.sandbox.heal().await?;
     stage
         .nina

@@ -32,13 +32,7 @@ pub(crate) fn bench(layout: &Layout, steps: &mut Steps, choice: &Choice) -> Resu
     }
     steps.run("get a database server", install::for_tests)?;
     web(layout, steps, wasm::Choice::default())?;
-    steps.run("build the server (for speed)", || {
-        run(layout
-            .cargo()
-            .arg("build")
-            .args(SELECTION)
-            .args(["--release", "--bin", "tandem"]))
-    })?;
+    let server = steps.run("build the server (for speed)", || release(layout))?;
     steps.run("build the driver", || {
         run(layout
             .cargo()
@@ -47,7 +41,7 @@ pub(crate) fn bench(layout: &Layout, steps: &mut Steps, choice: &Choice) -> Resu
             .args(["--bin", "bench"]))
     })?;
     let python = steps.run("get foreign clients (Python)", || install::python(layout))?;
-    let line = steps.run("measure", || measured(layout, &python, choice))?;
+    let line = steps.run("measure", || measured(layout, &server, &python, choice))?;
     if let Some(out) = &choice.out {
         std::fs::write(out, &line)?;
     }
@@ -73,20 +67,26 @@ fn only_json(layout: &Layout, choice: &Choice) -> Result<()> {
     Ok(())
 }
 
-fn measured(layout: &Layout, python: &Path, choice: &Choice) -> Result<String> {
+fn measured(layout: &Layout, server: &Path, python: &Path, choice: &Choice) -> Result<String> {
     let mut command = Command::new(layout.target.join("debug").join("bench"));
     forget_the_run(&mut command);
     command
         .args(&choice.names)
-        .env("TANDEM_BIN", binary(&layout.target))
+        .env("TANDEM_BIN", server)
         .env("TANDEM_TEST_SITE", &layout.site)
         .env("TANDEM_TEST_PYTHON", python)
         .stderr(Stdio::inherit());
     read(&mut command)
 }
 
-fn binary(target: &Path) -> PathBuf {
-    target.join("release").join("tandem")
+/// Builds the server as a release, with its sandbox. Its file.
+pub(crate) fn release(layout: &Layout) -> Result<PathBuf> {
+    // Of the server alone: what the other packages switch on for their tests is in no release.
+    run(layout
+        .cargo()
+        .args(["build", "--locked", "--release", "--package", "tandem-server"])
+        .args(["--features", "sandbox", "--bin", "tandem"]))?;
+    Ok(layout.target.join("release").join("tandem"))
 }
 
 /// A row per figure, a column per database.

@@ -3,13 +3,16 @@
 mod bench;
 mod demo;
 mod dist;
+mod fuzz;
 mod install;
 mod layout;
 mod package;
 mod run;
 mod simulate;
+mod soak;
 mod steps;
 mod suite;
+mod upgrade;
 mod wasm;
 
 use std::process::ExitCode;
@@ -50,6 +53,12 @@ enum Task {
     Bench(bench::Choice),
     /// Plays seeded worlds against the whole engine; the last line is the figure.
     Simulate(simulate::Choice),
+    /// Throws what no server would send at the readers of what servers send.
+    Fuzz(fuzz::Choice),
+    /// Runs a whole company's sync for an hour, a hundred times as fast, with faults.
+    Soak(soak::Choice),
+    /// Lets an earlier version work, replaces it by this one, and steps back.
+    Upgrade(upgrade::Choice),
     /// Packs what is handed to those who run it: the server, the web files, and a list of all that is inside.
     Dist,
     /// Builds the pane for the browser and packages it.
@@ -83,6 +92,13 @@ fn perform(cli: Cli, steps: &mut Steps) -> Result<()> {
         }
         Task::Bench(choice) => bench::bench(&layout, steps, &choice),
         Task::Simulate(choice) => simulate::simulate(&layout, steps, &choice),
+        Task::Fuzz(choice) => {
+            let outcome = fuzz::fuzz(&layout, steps, &choice);
+            steps.print_table();
+            outcome
+        }
+        Task::Soak(choice) => soak::soak(&layout, steps, &choice),
+        Task::Upgrade(choice) => upgrade::upgrade(&layout, steps, &choice),
         Task::Dist => dist::dist(&layout, steps),
         Task::Web { wasm } => {
             web(&layout, steps, wasm)?;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use tandem_tests::{Person, SandboxProc, Tandem};
+use tandem_tests::{Person, SandboxProc, Tandem, usage};
 
 use crate::database::{Fresh, Kind, Line};
-use crate::{Figures, median, rounded, usage};
+use crate::{Figures, median, rounded};
 
 /// Connections, each of its own mailbox.
 const MANY: usize = 60;

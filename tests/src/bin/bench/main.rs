@@ -9,7 +9,6 @@ mod first_sync;
 mod idle;
 mod pane;
 mod start;
-mod usage;
 
 use std::collections::BTreeMap;
 

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use tandem_tests::server::Options;
 use tandem_tests::stage::Stage;
-use tandem_tests::{Tandem, http};
+use tandem_tests::{Tandem, http, usage};
 
 use crate::database::{Fresh, Kind, Line};
-use crate::{Figures, median, rounded, usage};
+use crate::{Figures, median, rounded};
 
 const STARTS: usize = 9;
 pub(crate) const IDLE: usize = 10_000;
@@ -77,7 +77,7 @@ pub(crate) fn copies() -> String {
     let user = "'005000000000' || CAST(100000 + c.n AS TEXT)";
     let same = "org_id, state, ask_activation, skipped, rejections, failures, settings, mailbox, pair, woken, fence, mailbox_cursor, \
          crm_cursor, last_full, first_round_done, released, last_success, credentials_key, journal_key, credentials, \
-         created_at, updated_at, activated_at";
+         created_at, updated_at, activated_at, mail_host";
     let due = "due_at + 86400000000";
     format!(
         "UPDATE connections SET due_at = {due}; \

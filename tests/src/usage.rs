@@ -1,8 +1,8 @@
 //! What a process has used, as the kernel counts it.
 //! <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
 
+use crate::Tandem;
 use anyhow::{Context as _, Result};
-use tandem_tests::Tandem;
 
 /// Clock ticks a second, of user space.
 const TICKS: f64 = 100.0;
@@ -13,7 +13,7 @@ fn file(tandem: &Tandem, name: &str) -> Result<String> {
 }
 
 /// Seconds on a processor, of all threads, ended ones too.
-pub(crate) fn cpu_seconds(tandem: &Tandem) -> Result<f64> {
+pub fn cpu_seconds(tandem: &Tandem) -> Result<f64> {
     let stat = file(tandem, "stat")?;
     // The name in brackets may hold blanks.
     let (_, rest) = stat.rsplit_once(')').context("no name")?;
@@ -23,7 +23,7 @@ pub(crate) fn cpu_seconds(tandem: &Tandem) -> Result<f64> {
 }
 
 /// Resident memory, in MB of a million bytes.
-pub(crate) fn resident_mb(tandem: &Tandem) -> Result<f64> {
+pub fn resident_mb(tandem: &Tandem) -> Result<f64> {
     let status = file(tandem, "status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
