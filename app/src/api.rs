@@ -6,6 +6,7 @@
 //! here.
 
 mod item;
+mod organisation;
 mod settings;
 
 use std::sync::{Arc, Mutex};
@@ -189,7 +190,7 @@ fn answer<T>(result: Result<T, impl Into<Refused>>) -> Answer<T> {
 const fn status(error: ApiError) -> http::StatusCode {
     match error {
         ApiError::SignedOut => http::StatusCode::UNAUTHORIZED,
-        ApiError::Forbidden => http::StatusCode::FORBIDDEN,
+        ApiError::Forbidden | ApiError::NotAdministrator => http::StatusCode::FORBIDDEN,
         ApiError::Invalid(_) | ApiError::Activation(_) => http::StatusCode::UNPROCESSABLE_ENTITY,
         ApiError::WrongState => http::StatusCode::CONFLICT,
         ApiError::TooOften(_) => http::StatusCode::TOO_MANY_REQUESTS,

@@ -1,8 +1,10 @@
 mod item;
+mod organisation;
 mod settings;
 
 use std::sync::Arc;
 
+pub use organisation::{OrgPick, OrgTarget, OrganisationBackend};
 pub use settings::SettingsBackend;
 
 use async_trait::async_trait;
@@ -19,7 +21,7 @@ pub use item::ItemBackend;
 /// calls but [`Backend::pane`] answer [`ApiError::SignedOut`] without such a session, and all that change something
 /// return the view as it is afterwards.
 #[async_trait]
-pub trait Backend: ItemBackend + SettingsBackend + Send + Sync {
+pub trait Backend: ItemBackend + SettingsBackend + OrganisationBackend + Send + Sync {
     /// What the pane shows. Without a web session: the signed-out view, never an error for that reason.
     async fn pane(&self) -> Result<PaneView, ApiError>;
 

@@ -40,10 +40,18 @@ pub enum Call {
     ResetSettings,
     CureIssues,
     Probe,
+    // The organisation's page.
+    OrgPause,
+    OrgResume,
+    OrgSyncNow,
+    OrgDeactivate,
+    OrgHalt,
+    OrgGoOn,
+    OrgSupport,
 }
 
 impl Call {
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 42] = [
         Self::Pane,
         Self::ConnectExchange,
         Self::ConnectOffice,
@@ -79,6 +87,13 @@ impl Call {
         Self::ResetSettings,
         Self::CureIssues,
         Self::Probe,
+        Self::OrgPause,
+        Self::OrgResume,
+        Self::OrgSyncNow,
+        Self::OrgDeactivate,
+        Self::OrgHalt,
+        Self::OrgGoOn,
+        Self::OrgSupport,
     ];
 
     /// The call at this path.
@@ -123,6 +138,13 @@ impl Call {
             Self::ResetSettings => "/api/reset_settings",
             Self::CureIssues => "/api/cure_issues",
             Self::Probe => "/api/probe",
+            Self::OrgPause => "/api/org_pause",
+            Self::OrgResume => "/api/org_resume",
+            Self::OrgSyncNow => "/api/org_sync_now",
+            Self::OrgDeactivate => "/api/org_deactivate",
+            Self::OrgHalt => "/api/org_halt",
+            Self::OrgGoOn => "/api/org_go_on",
+            Self::OrgSupport => "/api/org_support",
         }
     }
 }

@@ -41,7 +41,7 @@ pub use call::Call;
 #[cfg(feature = "ssr")]
 pub use api::{PAGE_HEADER, Refusal, call_page};
 #[cfg(feature = "ssr")]
-pub use backend::{Backend, ItemBackend, SettingsBackend, backend};
+pub use backend::{Backend, ItemBackend, OrgPick, OrgTarget, OrganisationBackend, SettingsBackend, backend};
 #[cfg(feature = "hydrate")]
 pub use browser::hydrate;
 #[cfg(feature = "ssr")]

@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 use tandem_types::{
-    ApiError, ConnectionView, HistoryView, IssuePage, ItemView, MailboxServer, MappingRow, PaneView,
-    ProbeView, SearchStep, SettingsView, StateReason, SyncState, UndoView,
+    ApiError, ConnectionView, HistoryView, IssuePage, ItemView, MailboxServer, MappingRow, OrgDenied,
+    OrgUserView, OrgView, PaneView, ProbeView, SearchStep, SettingsView, StateReason, SyncState, UndoView,
 };
 
 use crate::call::Call;
@@ -79,6 +79,10 @@ pub struct SettingsPage {
     pub history: Option<HistoryView>,
     pub issues: Option<IssuePage>,
     pub mapping: Option<Vec<MappingRow>>,
+    /// The way to the organisation's page is shown.
+    pub administrator: bool,
+    pub organisation: Option<Result<OrgView, OrgDenied>>,
+    pub org_user: Option<Result<Option<OrgUserView>, OrgDenied>>,
 }
 
 /// The answer to a call that is no view.

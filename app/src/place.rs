@@ -1,6 +1,6 @@
 //! Where in the settings somebody is: a part, and what of it.
 
-use tandem_types::{IssueCode, ItemKind, SessionId, Side};
+use tandem_types::{IssueCode, ItemKind, SessionId, Side, UserId, Verdict};
 
 use crate::call::form;
 
@@ -17,11 +17,13 @@ pub enum Part {
     Connectivity,
     Mapping,
     Deactivate,
+    /// For administrators.
+    Organisation,
 }
 
 impl Part {
     /// In the order of the navigation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::General,
         Self::Issues,
         Self::Sync,
@@ -31,6 +33,7 @@ impl Part {
         Self::Connectivity,
         Self::Mapping,
         Self::Deactivate,
+        Self::Organisation,
     ];
 
     /// The word in the address.
@@ -45,6 +48,7 @@ impl Part {
             Self::Connectivity => "connectivity",
             Self::Mapping => "mapping",
             Self::Deactivate => "deactivate",
+            Self::Organisation => "organisation",
         }
     }
 
@@ -67,8 +71,18 @@ pub struct Place {
     pub code: Option<IssueCode>,
     /// Of the issues: from this one on.
     pub skip: u32,
+    /// Of the organisation's users: only those who stand so.
+    pub verdict: Option<Verdict>,
+    /// Of the organisation's users: only those whose names hold this.
+    pub search: String,
+    /// Of the organisation's users: those after this one.
+    pub after: Option<UserId>,
+    /// Of the organisation: this user alone.
+    pub user: Option<UserId>,
 }
 
+/// Nobody's name is longer.
+const SEARCH_MAX: usize = 80;
 /// A list never begins further on.
 const SKIP_MAX: u32 = 1_000_000;
 
@@ -95,6 +109,10 @@ impl Place {
                 "kind" => place.kind = ItemKind::parse(value),
                 "code" => place.code = IssueCode::parse(value),
                 "skip" => place.skip = value.parse().unwrap_or(0).min(SKIP_MAX),
+                "verdict" => place.verdict = Verdict::parse(value),
+                "q" => place.search = searched(value),
+                "after" => place.after = value.parse().ok(),
+                "user" => place.user = value.parse().ok(),
                 _ => {}
             }
         }
@@ -126,6 +144,10 @@ impl Place {
             ("kind", self.kind.map(ItemKind::as_str)),
             ("code", self.code.map(IssueCode::as_str)),
             ("skip", (self.skip > 0).then_some(skip.as_str())),
+            ("verdict", self.verdict.map(Verdict::as_str)),
+            ("q", (!self.search.is_empty()).then_some(self.search.as_str())),
+            ("after", self.after.as_ref().map(UserId::as_str)),
+            ("user", self.user.as_ref().map(UserId::as_str)),
         ];
         let query = form(
             fields
@@ -142,6 +164,34 @@ impl Place {
             format!("{path}?{query}")
         }
     }
+}
+
+/// What somebody searches for, from a query.
+fn searched(value: &str) -> String {
+    let bytes = value.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let hex = (byte == b'%')
+            .then(|| {
+                value
+                    .get(at + 1..at + 3)
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            })
+            .flatten();
+        out.push(match (hex, byte) {
+            (Some(hex), _) => hex,
+            (None, b'+') => b' ',
+            (None, byte) => byte,
+        });
+        at += if hex.is_some() { 3 } else { 1 };
+    }
+    let text = String::from_utf8_lossy(&out);
+    text.trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(SEARCH_MAX)
+        .collect()
 }
 
 /// As serde writes it, and a query.
@@ -176,6 +226,16 @@ mod tests {
                 skip: 50,
                 ..Place::of(Part::Issues)
             },
+            Place {
+                verdict: Some(Verdict::Failing),
+                search: "Jörg 100% + &x=1".to_owned(),
+                after: "005000000000001AAA".parse().ok(),
+                ..Place::of(Part::Organisation)
+            },
+            Place {
+                user: "005000000000001AAA".parse().ok(),
+                ..Place::of(Part::Organisation)
+            },
         ] {
             assert_eq!(Place::of_word(&place.word()), place, "{}", place.word());
         }
@@ -192,5 +252,10 @@ mod tests {
             Place::parse("/settings/issues", Some("skip=99999999")).skip,
             SKIP_MAX
         );
+        let search = |query| Place::parse("/settings/organisation", Some(query)).search;
+        assert_eq!(search("q=a+b%20%C3%BC"), "a b ü");
+        assert_eq!(search("q=%"), "%");
+        assert_eq!(search("q=%zz%C3"), "%zz\u{fffd}");
+        assert_eq!(search(&format!("q={}", "x".repeat(500))).len(), SEARCH_MAX);
     }
 }

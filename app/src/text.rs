@@ -12,6 +12,8 @@ mod lang;
 #[cfg(feature = "ssr")]
 pub mod mail;
 mod menu;
+#[cfg(feature = "ssr")]
+pub mod organisation;
 mod sessions;
 #[cfg(feature = "ssr")]
 pub mod settings;

@@ -923,6 +923,9 @@ const fn form_of(what: Call) -> &'static str {
         Call::SaveSettings => "set%5Bcontacts%5D=off&form_token=x",
         Call::ResetSettings => "keys=contacts&form_token=x",
         Call::Probe => "side=mailbox&form_token=x",
+        Call::OrgPause | Call::OrgResume | Call::OrgSyncNow => "users%5B4%5D=005000000000002AAA&form_token=x",
+        Call::OrgDeactivate => "all=on&verdict=failing&q=&sure=on&form_token=x",
+        Call::OrgHalt | Call::OrgGoOn => "run=00000000000000000000000000000001&form_token=x",
         Call::CureIssues => "issues%5B0%5D=00000000000000000000000000000001&cure=retry&form_token=x",
         _ => "form_token=x",
     }
@@ -1268,5 +1271,83 @@ async fn the_language_is_the_one_asked_for_else_of_office_else_of_the_browser() 
             "All in step"
         };
         assert!(shown(&html).contains(status), "{path} {accepted}");
+    }
+}
+
+#[tokio::test]
+async fn the_organisations_page_says_how_it_stands_or_why_not() {
+    for path in states::organisation::PAGES {
+        let path = path.replace("&amp;", "&");
+        let (name, rest) = path.split_once('/').unwrap();
+        let html = page(name, Page::Settings, &format!("/{rest}"), None).await;
+        let seen = shown(&html);
+        let denied = ["paused", "salesforce-ended", "failing"].contains(&name);
+        assert_eq!(seen.contains("id=\"denied\""), denied, "{path}");
+        assert_eq!(
+            seen.contains("href=\"/settings/organisation\""),
+            !denied,
+            "{path}"
+        );
+        assert!(!seen.contains("style="), "{path}");
+        if denied {
+            assert!(!seen.contains("Nina Berg"), "{path}");
+            continue;
+        }
+        let one = rest.contains("user=");
+        assert_eq!(
+            seen.contains("mail.acme-analytics.example"),
+            name == "progress",
+            "{path}"
+        );
+        assert_eq!(
+            one && seen.contains("Grace Hopper"),
+            one && name == "progress",
+            "{path}"
+        );
+        assert!(
+            one || seen.contains("who should be syncing are not.") || name == "in-step-empty",
+            "{path}"
+        );
+        // Each button of the form leads to a call of ours, and each box is named.
+        for tag in tags(seen) {
+            if let Some(action) = attribute(tag, "formaction") {
+                assert!(Call::ALL.iter().any(|call| call.path() == action), "{action}");
+            }
+            if tag.starts_with("input") && tag.contains("name=\"users[") {
+                assert!(attribute(tag, "aria-label").is_some(), "{tag}");
+            }
+        }
+    }
+    let german = page(
+        "in-step",
+        Page::Settings,
+        "/settings/organisation?lang=de&verdict=failing",
+        None,
+    )
+    .await;
+    for word in [
+        "Bei 20 von 48.451, die abgleichen sollten, geschieht es nicht.",
+        "Otto Lang auswählen",
+        "812.404 von 1.000.000 in 24 Stunden",
+        "Von 312: 19 erledigt",
+    ] {
+        assert!(german.contains(word), "{word}");
+    }
+    assert!(!german.contains("Kim Weiß auswählen"), "only those who fail");
+}
+
+#[tokio::test]
+async fn what_ends_everybodys_sync_is_asked_for_first() {
+    for (form, said) in [
+        (
+            "users%5B0%5D=005000000000002AAA&form_token=x",
+            "tick that you are sure",
+        ),
+        ("sure=on&form_token=x", "Tick at least one user"),
+    ] {
+        let response = scripted("in-step", Page::Settings, Call::OrgDeactivate, form).await;
+        assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY, "{form}");
+        let html = body(response).await;
+        assert!(html.contains(said), "{html}");
     }
 }

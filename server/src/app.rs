@@ -13,7 +13,7 @@ use tandem_mailbox::EwsPolicy;
 use tandem_mailbox::microsoft::MicrosoftApp;
 use tandem_net::{Net, Schemes};
 use tandem_store::Store;
-use tandem_sync::ports::{Clock, Rng};
+use tandem_sync::ports::{Clock, Rng, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SystemClock, SystemRng, random_32};
@@ -22,7 +22,9 @@ use crate::http::Readiness;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::panel::Panels;
+use crate::site::Site;
 use crate::vault::{self, Vault};
+use crate::worker::quota::Quotas;
 
 /// For one answer of Microsoft's sign-in: somebody waits for it.
 const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -44,11 +46,13 @@ pub struct Shared {
     pub hub: Arc<Hub>,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
+    pub(crate) quotas: Quotas,
     /// What panes were shown of items that are open in Outlook.
     pub(crate) panels: Arc<Panels>,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
     pub leptos: LeptosOptions,
+    pub(crate) site: Site,
     /// Cancelled when the server is to end.
     pub stop: CancellationToken,
     /// This process, among all that share the database.
@@ -79,31 +83,53 @@ pub enum StartError {
     #[error("the master key: {0}")]
     MasterKey(#[from] vault::MasterKeyError),
     #[error("the database: {0}")]
-    Store(#[from] tandem_sync::ports::StoreError),
+    Store(#[from] StoreError),
     #[error("the network client: {0}")]
     Net(#[from] tandem_net::NetError),
     #[error("net.extra_roots: {path}: {source}")]
     Roots { path: String, source: std::io::Error },
+    #[error("the web files cannot be unpacked: {0}")]
+    Site(#[source] std::io::Error),
+    #[error(
+        "{0} is missing, and what is in the database was sealed by the key that was in it: restore it from your backup. \
+         No new key was made"
+    )]
+    KeyLost(String),
 }
 
 impl App {
     /// Opens the vault and the database, and brings the database up to date.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let vault = Arc::new(Vault::open_or_create(config.master_key.clone())?);
-        let store = Store::connect(config.database.expose_secret(), vault.clone()).await?;
-        store.migrate().await?;
-        let token_key = store
-            .token_key(&vault.first_token_key(), SystemClock.now())
-            .await?;
-        Self::with(config, vault, store, token_key)
+        Self::start_at(config, Arc::new(SystemClock)).await
     }
 
-    /// As [`App::start`], without touching the database: it serves nobody.
-    pub async fn connect(config: Config) -> Result<Self, StartError> {
+    /// As [`App::start`], by another clock.
+    pub async fn start_at(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let vault = Arc::new(Vault::open_or_create(config.master_key.clone())?);
-        let store = Store::connect(config.database.expose_secret(), vault.clone()).await?;
+        let store = Store::connect(config.database.expose_secret(), vault.clone())
+            .await?
+            .with_budgets(config.budgets);
+        store.migrate().await?;
+        let token_key = store.token_key(&vault.first_token_key(), clock.now()).await;
+        let token_key = match token_key {
+            Err(StoreError::Corrupt(_)) if vault.is_new() => {
+                // Left there, it would look like the one that is missing.
+                vault.take_back()?;
+                return Err(StartError::KeyLost(config.master_key.to_string()));
+            }
+            token_key => token_key?,
+        };
+        Self::with(config, vault, store, token_key, clock)
+    }
+
+    /// As [`App::start`], without touching the database or making a key: it serves nobody.
+    pub async fn connect(config: Config) -> Result<Self, StartError> {
+        let vault = Arc::new(Vault::open_or_pretend(config.master_key.clone())?);
+        let store = Store::connect(config.database.expose_secret(), vault.clone())
+            .await?
+            .with_budgets(config.budgets);
         let token_key = vault.first_token_key();
-        Self::with(config, vault, store, token_key)
+        Self::with(config, vault, store, token_key, Arc::new(SystemClock))
     }
 
     fn with(
@@ -111,6 +137,7 @@ impl App {
         vault: Arc<Vault>,
         store: Store,
         token_key: [u8; 32],
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let net = Net::new(&net_config(&config)?)?;
         // The configuration takes plain HTTP for hosts on this machine only.
@@ -149,7 +176,6 @@ impl App {
             ..EwsPolicy::default()
         };
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let platform = Platform {
             net: net.clone(),
             clock: Arc::clone(&clock),
@@ -166,13 +192,14 @@ impl App {
             std::process::id(),
             BASE64.encode(&random_32(rng.as_ref())[..6])
         );
+        let site = Site::find(config.site_root.as_deref()).map_err(StartError::Site)?;
         let leptos = LeptosOptions::builder()
             .output_name("pane")
-            .site_root(config.site_root.display().to_string())
+            .site_root(site.root().display().to_string())
             .site_pkg_dir("pkg")
             .site_addr(config.listen)
             .hash_files(true)
-            .hash_file(absolute(&config.site_root.join("hash.txt")))
+            .hash_file(absolute(&site.root().join("hash.txt")))
             .build();
         Ok(Self(Arc::new(Shared {
             store,
@@ -184,10 +211,12 @@ impl App {
             hub: Arc::default(),
             metrics: Metrics::default(),
             readiness: Readiness::default(),
+            quotas: Quotas::default(),
             panels: Arc::default(),
             clock,
             rng,
             leptos,
+            site,
             stop: CancellationToken::new(),
             worker,
             vault,

@@ -25,6 +25,25 @@ impl Clock for SystemClock {
     }
 }
 
+/// Runs faster than the operating system's, beside a sandbox that does the same. What waits for a network waits as long as
+/// ever.
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Copy, Debug)]
+pub struct HurriedClock(pub tandem_sandbox::Hurry);
+
+#[cfg(feature = "sandbox")]
+#[async_trait]
+impl Clock for HurriedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.at(SystemClock.now().0))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let speed = u32::try_from(self.0.speed()).unwrap_or(1);
+        SystemClock.sleep(duration / speed).await;
+    }
+}
+
 /// The operating system's random numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRng;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tandem_mailbox::microsoft::Tenant;
-use tandem_store::Retention;
+use tandem_store::{Budgets, Retention};
 use url::Url;
 
 use crate::vault::MasterKeySource;
@@ -52,6 +52,7 @@ const KEYS: &[Key] = &[
     key("salesforce", "allowed_orgs", Shape::List),
     key("salesforce", "key_field", Shape::Text),
     key("salesforce", "api_reserve_percent", Shape::Number),
+    key("salesforce", "admin_permission_set", Shape::Text),
     key("microsoft", "authority", Shape::Text),
     key("microsoft", "tenant", Shape::Text),
     key("microsoft", "client_id", Shape::Text),
@@ -79,6 +80,8 @@ const KEYS: &[Key] = &[
     key("tls", "self_signed", Shape::Switch),
     key("worker", "sessions", Shape::Number),
     key("worker", "lease_seconds", Shape::Number),
+    key("worker", "org_sessions", Shape::Number),
+    key("worker", "mail_host_sessions", Shape::Number),
     key("retention", "journal_days", Shape::Number),
     key("retention", "sessions_days", Shape::Number),
     key("retention", "audit_days", Shape::Number),
@@ -140,6 +143,7 @@ struct RawSalesforce {
     allowed_orgs: Option<Vec<String>>,
     key_field: Option<String>,
     api_reserve_percent: Option<u32>,
+    admin_permission_set: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -202,6 +206,8 @@ struct RawTls {
 struct RawWorker {
     sessions: Option<u32>,
     lease_seconds: Option<u32>,
+    org_sessions: Option<u32>,
+    mail_host_sessions: Option<u32>,
 }
 
 /// How the log is written to the standard error.
@@ -241,8 +247,8 @@ pub struct Config {
     pub master_key: MasterKeySource,
     /// Where files of this server's own making are kept.
     pub state_folder: PathBuf,
-    /// The folder that the web build wrote.
-    pub site_root: PathBuf,
+    /// The folder that the web build wrote; `None`: what is inside of the binary, or the build's own folder.
+    pub site_root: Option<PathBuf>,
     /// A filter as of the `tracing` crate's `EnvFilter`.
     pub log: String,
     pub log_format: LogFormat,
@@ -263,6 +269,8 @@ pub struct Config {
     pub worker_sessions: usize,
     /// How long a connection is taken at a time; so long it waits after its process has died.
     pub worker_lease: Duration,
+    /// What may run at once, over all processes.
+    pub budgets: Budgets,
     pub retention: Retention,
 }
 
@@ -277,7 +285,10 @@ pub struct SalesforceConfig {
     /// API name of the external id field that makes creates idempotent.
     pub key_field: String,
     /// The share of the organisation's API calls that is left to others: below it the sync waits. 0 to 90.
-    pub api_reserve_percent: u64,
+    pub api_reserve_percent: u32,
+    /// API name of the permission set whose users administer the organisation's sync, beside those who may *Modify All
+    /// Data*.
+    pub admin_permission_set: String,
 }
 
 #[derive(Clone, Debug)]
@@ -604,6 +615,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
     if !(5..=3600).contains(&lease) {
         found.fatal("worker.lease_seconds", "must be between 5 and 3600");
     }
+    let budgets = budgets(&raw.worker, &salesforce, &mut found);
     let retention = retention(&raw.retention, &mut found);
     // Beside the master key's file even where the key comes from elsewhere.
     let key_file = raw.master_key_file.clone().unwrap_or_else(|| "tandem.key".into());
@@ -622,7 +634,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 database: database.into(),
                 master_key,
                 state_folder: key_file.parent().map(Path::to_owned).unwrap_or_default(),
-                site_root: raw.site_root.unwrap_or_else(|| "target/site".into()),
+                site_root: raw.site_root,
                 log: raw.log.unwrap_or_else(|| "info".into()),
                 log_format,
                 metrics_listen,
@@ -636,6 +648,7 @@ fn check(raw: Raw) -> Result<(Config, Vec<Problem>), ConfigError> {
                 tls,
                 worker_sessions: sessions as usize,
                 worker_lease: Duration::from_secs(lease.into()),
+                budgets,
                 retention,
             };
             Ok((config, problems))
@@ -804,13 +817,42 @@ fn salesforce(raw: RawSalesforce, found: &mut Findings) -> SalesforceConfig {
     if reserve > 90 {
         found.fatal("salesforce.api_reserve_percent", "must be between 0 and 90");
     }
+    let admin_permission_set = raw.admin_permission_set.unwrap_or_else(|| "Tandem_Admin".into());
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if !admin_permission_set.bytes().all(is_name) || admin_permission_set.is_empty() {
+        found.fatal(
+            "salesforce.admin_permission_set",
+            "is not the API name of a permission set",
+        );
+    }
     SalesforceConfig {
         client_id,
         client_secret: raw.client_secret,
         login_hosts,
         allowed_orgs,
         key_field,
-        api_reserve_percent: reserve.into(),
+        api_reserve_percent: reserve,
+        admin_permission_set,
+    }
+}
+
+fn budgets(raw: &RawWorker, salesforce: &SalesforceConfig, found: &mut Findings) -> Budgets {
+    let plain = Budgets::default();
+    let mut most = |key, set: Option<u32>, plain: u32| {
+        let n = set.unwrap_or(plain);
+        if !(1..=10_000).contains(&n) {
+            found.fatal(key, "must be between 1 and 10000");
+        }
+        n
+    };
+    Budgets {
+        org_sessions: most("worker.org_sessions", raw.org_sessions, plain.org_sessions),
+        mail_host_sessions: most(
+            "worker.mail_host_sessions",
+            raw.mail_host_sessions,
+            plain.mail_host_sessions,
+        ),
+        api_reserve_percent: salesforce.api_reserve_percent,
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Vault {
     ring: RwLock<Vec<MasterKey>>,
     /// When the source was last asked in vain.
     asked: Mutex<Option<Timestamp>>,
+    /// Whether the source held no key before.
+    new: bool,
 }
 
 impl std::fmt::Debug for Vault {
@@ -54,8 +56,16 @@ impl Vault {
     /// # Errors
     /// A file that others can read is refused, as is a source that gives no key.
     pub fn open_or_create(source: MasterKeySource) -> Result<Self, MasterKeyError> {
-        let ring = source.read_or_create()?;
-        Ok(Self::with(source, ring))
+        let (ring, new) = source.read_or_create()?;
+        Ok(Self::with(source, ring, new))
+    }
+
+    /// As [`Vault::open_or_create`]; the key of a missing file is made, and kept nowhere.
+    pub fn open_or_pretend(source: MasterKeySource) -> Result<Self, MasterKeyError> {
+        match source.read() {
+            Err(error) if error.is_missing() => Ok(Self::with(source, vec![source::new_key()], true)),
+            read => Ok(Self::with(source, read?, false)),
+        }
     }
 
     /// Asks the source.
@@ -64,15 +74,26 @@ impl Vault {
     /// As [`Vault::open_or_create`]; a missing file is an error too.
     pub fn open(source: MasterKeySource) -> Result<Self, MasterKeyError> {
         let ring = source.read()?;
-        Ok(Self::with(source, ring))
+        Ok(Self::with(source, ring, false))
     }
 
-    fn with(source: MasterKeySource, ring: Vec<MasterKey>) -> Self {
+    fn with(source: MasterKeySource, ring: Vec<MasterKey>, new: bool) -> Self {
         Self {
             source,
             ring: RwLock::new(ring),
             asked: Mutex::new(None),
+            new,
         }
+    }
+
+    /// Whether the key was made just now: nothing that was sealed before opens with it.
+    pub const fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// Removes the file that [`Vault::open_or_create`] has made, because it has sealed nothing.
+    pub fn take_back(&self) -> Result<(), MasterKeyError> {
+        self.source.remove()
     }
 
     pub const fn source(&self) -> &MasterKeySource {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tandem_store::ConnectionRow;
-use tandem_types::ConnectionId;
+use tandem_types::{ConnectionId, Timestamp};
 
 use crate::app::App;
 
@@ -15,16 +15,16 @@ const EVERY: Duration = Duration::from_secs(2);
 struct Mark(String);
 
 impl Mark {
-    fn of(row: &ConnectionRow) -> Self {
+    fn of(row: &ConnectionRow, now: Timestamp) -> Self {
         Self(format!(
             "{:?} {:?} {} {} {} {:?} {:?} {:?} {}",
             row.state,
-            row.reason,
+            row.reason_at(now),
             row.ask_activation,
             row.skipped,
             row.rejections,
             row.running,
-            row.next_due,
+            row.due_at(now),
             row.last_success,
             row.links
         ))
@@ -44,7 +44,7 @@ pub(crate) async fn run(app: App) {
         for id in watched {
             match app.store.connection(&id).await {
                 Ok(Some(row)) => {
-                    let mark = Mark::of(&row);
+                    let mark = Mark::of(&row, app.clock.now());
                     if seen.get(&id).is_some_and(|old| *old != mark) {
                         app.hub.changed(&id);
                     }

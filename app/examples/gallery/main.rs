@@ -76,10 +76,14 @@ async fn index() -> Html<String> {
         let part = part.as_str();
         format!("<a href=\"/state/issues/settings/{part}\">{part}</a> ")
     });
+    let organisation =
+        states::organisation::PAGES.map(|page| format!("<a href=\"/state/{page}\">{page}</a> "));
     Html(format!(
-        "<!DOCTYPE html><title>Gallery</title><ul>{}<li>settings: {}</li><li><a href=\"/help\">help</a></li></ul>",
+        "<!DOCTYPE html><title>Gallery</title><ul>{}<li>settings: {}</li><li>organisation: {}</li>\
+         <li><a href=\"/help\">help</a></li></ul>",
         links.concat(),
-        parts.concat()
+        parts.concat(),
+        organisation.concat()
     ))
 }
 

@@ -1,5 +1,8 @@
 //! Every state that the pane can be in, as a view, and a backend that shows one of them.
 
+#[path = "organisation.rs"]
+pub(crate) mod organisation;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -425,12 +428,14 @@ fn choices() -> Vec<IssueView> {
 /// Shows one state; calls move it to another, as a real backend would.
 #[derive(Debug)]
 pub(crate) struct Fake {
+    pub(crate) name: String,
     pub(crate) view: Mutex<PaneView>,
 }
 
 impl Fake {
     pub(crate) fn new(name: &str) -> Self {
         Self {
+            name: name.to_owned(),
             view: Mutex::new(view(name)),
         }
     }
@@ -618,6 +623,8 @@ impl SettingsBackend for Fake {
         });
         Ok(HistoryView {
             total: 120,
+            kept_for: 90,
+            undone_for: 30,
             more: before.is_none() && !shown.sessions.is_empty(),
             days: if shown.sessions.is_empty() {
                 Vec::new()

@@ -105,6 +105,10 @@ fn submit(event: &web_sys::SubmitEvent) {
     else {
         return;
     };
+    // It only asks for another page.
+    if form.get_attribute("method").as_deref() == Some("get") {
+        return;
+    }
     event.prevent_default();
     if let Some(id) = form.get_attribute("data-opens") {
         dialogs::open(&id);

@@ -227,6 +227,14 @@ pub fn invalid_field(field: InvalidField) -> &'static str {
             "Nothing was saved: a setting cannot be taken as it is. It says so below.",
             "Es wurde nichts gespeichert: Eine Einstellung kann so nicht übernommen werden. Unten steht, welche.",
         ),
+        InvalidField::Chosen => say(
+            "Tick at least one user.",
+            "Setzen Sie bei mindestens einer Person den Haken.",
+        ),
+        InvalidField::Sure => say(
+            "Nothing was done: tick that you are sure.",
+            "Es ist nichts geschehen: Setzen Sie den Haken, dass Sie sicher sind.",
+        ),
         InvalidField::Code => say(
             "This code is not right, or has expired. Sign in again for a new one.",
             "Dieser Code stimmt nicht oder ist abgelaufen. Melden Sie sich noch einmal an, dann gibt es einen neuen.",
@@ -250,6 +258,10 @@ pub fn api_error(error: ApiError) -> String {
         ApiError::WrongState => say(
             "That is not possible now: something has changed meanwhile.",
             "Das geht gerade nicht: Inzwischen hat sich etwas geändert.",
+        ),
+        ApiError::NotAdministrator => say(
+            "This is for administrators of your organisation.",
+            "Das ist den Administratoren Ihrer Organisation vorbehalten.",
         ),
         ApiError::TooOften(seconds) => {
             let wait = within(i64::from(seconds.max(1)));

@@ -180,16 +180,21 @@ pub const BLOCKLIST_ORG_EMPTY: Words = Words::new(
 pub const SESSION_LAST: Words = Words::new("Last sync", "Letzter Abgleich");
 pub const INTERVAL_TITLE: Words = Words::new("How often", "Wie oft");
 pub const HISTORY: Words = Words::new("History", "Verlauf");
-pub const HISTORY_NOTE: Words = Words::new(
-    "Kept for 90 days. A sync can be undone for 30.",
-    "90 Tage aufbewahrt. Ein Abgleich lässt sich 30 Tage lang rückgängig machen.",
-);
+/// In days: how long the syncs are kept, and how long one can be undone.
+pub fn history_note(kept: u32, undone: u32) -> String {
+    match spoken() {
+        Lang::En => format!("Kept for {kept} days. A sync can be undone for {undone}."),
+        Lang::De => {
+            format!("{kept} Tage aufbewahrt. Ein Abgleich lässt sich {undone} Tage lang rückgängig machen.")
+        }
+    }
+}
 pub const HISTORY_TABS: Words = Words::new("What the history shows", "Was der Verlauf zeigt");
 pub const HISTORY_ALL: Words = Words::new("All syncs", "Alle Abgleiche");
 pub const HISTORY_OPEN: Words = Words::new("Unresolved", "Ungelöst");
 pub const HISTORY_OPEN_EMPTY: Words = Words::new(
-    "Nothing is open: every item of the last 90 days is in step.",
-    "Nichts ist offen: Alle Elemente der letzten 90 Tage sind abgeglichen.",
+    "Nothing is open: every item is in step.",
+    "Nichts ist offen: Alle Elemente sind abgeglichen.",
 );
 pub const OLDER: Words = Words::new("Older ones", "Ältere");
 pub const NEWEST: Words = Words::new("Newest", "Neueste");
@@ -220,6 +225,7 @@ pub const fn part(word: crate::place::Part) -> Words {
         Part::Connectivity => CONNECTIVITY,
         Part::Mapping => MAPPING,
         Part::Deactivate => DEACTIVATE,
+        Part::Organisation => super::organisation::TITLE,
     }
 }
 

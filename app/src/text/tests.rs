@@ -290,6 +290,8 @@ fn each_reason_has_words_of_its_own() {
         InvalidField::EwsUrl,
         InvalidField::Code,
         InvalidField::Dates,
+        InvalidField::Chosen,
+        InvalidField::Sure,
     ];
     let mut errors: Vec<ApiError> = failures.into_iter().map(ApiError::Activation).collect();
     errors.extend(fields.map(ApiError::Invalid));
@@ -297,6 +299,7 @@ fn each_reason_has_words_of_its_own() {
         ApiError::SignedOut,
         ApiError::Forbidden,
         ApiError::WrongState,
+        ApiError::NotAdministrator,
         ApiError::TooOften(90),
         ApiError::Unavailable,
     ]);
@@ -510,6 +513,7 @@ const NO_LANGUAGE: &[&str] = &[
     "Account",
     "Bcc",
     "Cc",
+    "Id",
     "Name",
     "Optional",
 ];

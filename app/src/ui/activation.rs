@@ -164,6 +164,7 @@ const fn concerned(error: ApiError) -> Option<InvalidField> {
         ApiError::SignedOut
         | ApiError::Forbidden
         | ApiError::WrongState
+        | ApiError::NotAdministrator
         | ApiError::TooOften(_)
         | ApiError::Unavailable => None,
     }

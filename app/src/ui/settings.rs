@@ -11,6 +11,7 @@ mod general;
 mod issues;
 mod linking;
 mod mapping;
+mod organisation;
 mod setup;
 mod sync;
 
@@ -39,25 +40,28 @@ pub(crate) fn settings_cards(p: &PageData, c: &ConnectionView) -> impl IntoView 
         Part::Connectivity => connectivity::cards(p, c).into_any(),
         Part::Mapping => mapping::cards(c, s).into_any(),
         Part::Deactivate => deactivate::cards(p, c).into_any(),
+        Part::Organisation => organisation::cards(p, s).into_any(),
     };
+    // What is everybody's is not the user's own.
+    let own = s.place.part != Part::Organisation;
     view! {
         <h2 class="page-title">{text::SETTINGS_TITLE.get()}</h2>
-        {navigation(s.place.part, c)}
+        {navigation(s, c)}
         {told(p)}
-        {state_card(p, c)}
-        {clearing_card(p, c)}
-        {progress_card(c)}
+        {own.then(|| (state_card(p, c), clearing_card(p, c), progress_card(c)))}
         {part}
     }
 }
 
-fn navigation(shown: Part, c: &ConnectionView) -> impl IntoView + use<> {
+fn navigation(s: &SettingsPage, c: &ConnectionView) -> impl IntoView + use<> {
     let issues = c.issues_total;
+    let (shown, administrator) = (s.place.part, s.administrator);
     view! {
         <nav class="tabs" aria-label=words::NAVIGATION.get()>
             <ul>
                 {Part::ALL
                     .into_iter()
+                    .filter(|part| *part != Part::Organisation || administrator)
                     .map(|part| {
                         let badge = (part == Part::Issues && issues > 0)
                             .then(|| view! { <span class="badge">{text::number(issues)}</span> });

@@ -4,6 +4,7 @@
 
 mod ids;
 mod item;
+mod organisation;
 mod reason;
 mod request;
 mod save;
@@ -18,6 +19,10 @@ pub use item::{
     Blocked, FieldView, FileView, Found, ItemLinks, ItemState, ItemTrouble, ItemView, LinkTo, OpenAttachment,
     OpenItem, OpenMode, OpenPerson, PersonDraft, PersonKind, PersonRole, PersonView, RecordDetail, RecordRef,
     RecordView, RelatedKind, RelatedList, SaveOrder, TimelineEntry,
+};
+pub use organisation::{
+    MeterView, OrgAct, OrgCount, OrgDenied, OrgFault, OrgRun, OrgRunState, OrgUser, OrgUserView, OrgView,
+    Verdict,
 };
 pub use reason::{ActivationFailure, ApiError, InvalidField, IssueCode, IssueCure, Refused, SearchStep};
 pub use request::{ActivateExchange, ConnectOffice, HandoverReply, HandoverRequest, Ticket};

@@ -231,6 +231,8 @@ pub enum ApiError {
     Activation(ActivationFailure),
     /// Not now: the state of the connection does not allow it.
     WrongState,
+    /// That is for administrators of the organisation, and Salesforce does not say that the user is one.
+    NotAdministrator,
     /// Too often: try again after so many seconds.
     TooOften(u32),
     /// Our own fault, or the database's. The log knows more.
@@ -283,4 +285,8 @@ pub enum InvalidField {
     Value,
     /// A setting, in the settings page.
     Setting(SettingKey),
+    /// Nobody was chosen, in the organisation page.
+    Chosen,
+    /// What cannot be taken back was not confirmed.
+    Sure,
 }

@@ -133,6 +133,10 @@ pub struct HistoryView {
     pub sessions: Vec<SessionView>,
     /// How many are kept in all.
     pub total: u32,
+    /// In days.
+    pub kept_for: u32,
+    /// For how many days one can be undone.
+    pub undone_for: u32,
     /// There are older ones.
     pub more: bool,
     /// What each of the last days did, oldest first; without gaps.

@@ -34,16 +34,13 @@ impl ApiUsage {
     }
 }
 
-/// The latest word on every organisation that this process has asked.
+/// The latest word on every organisation that this process has asked, and how many there were.
 #[derive(Debug, Default)]
-pub struct Meters(Mutex<BTreeMap<OrgId, ApiUsage>>);
+pub struct Meters(Mutex<BTreeMap<OrgId, (ApiUsage, u64)>>);
 
 impl Meters {
-    pub fn all(&self) -> BTreeMap<OrgId, ApiUsage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub fn of(&self, org: &OrgId) -> Option<ApiUsage> {
+    /// With the number of the answer that said so, counted from one.
+    pub fn latest(&self, org: &OrgId) -> Option<(ApiUsage, u64)> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -52,10 +49,9 @@ impl Meters {
     }
 
     pub(crate) fn note(&self, org: &OrgId, usage: ApiUsage) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(org.clone(), usage);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = all.entry(org.clone()).or_insert((usage, 0));
+        *latest = (usage, latest.1.saturating_add(1));
     }
 }
 

@@ -94,13 +94,23 @@ async fn reset(State(c): State<Control>) -> StatusCode {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Advance {
+    #[serde(default)]
     advance_s: i64,
+    /// `100@SECONDS`: a hundred times as fast since that second of 1970; once.
+    hurry: Option<String>,
 }
 
 /// Moves the sandbox's clock; it never moves back by itself.
-async fn clock(State(c): State<Control>, Json(by): Json<Advance>) -> Json<Value> {
+async fn clock(State(c): State<Control>, Json(by): Json<Advance>) -> Response {
+    if let Some(text) = by.hurry {
+        match text.parse() {
+            Ok(hurry) if c.clock.hurry(hurry) => {}
+            Ok(_) => return (StatusCode::CONFLICT, "it hurries already").into_response(),
+            Err(error) => return (StatusCode::BAD_REQUEST, error).into_response(),
+        }
+    }
     c.clock.advance(by.advance_s.saturating_mul(1_000_000));
-    Json(json!({ "now_ms": c.clock.now() / 1000 }))
+    Json(json!({ "now_ms": c.clock.now() / 1000 })).into_response()
 }
 
 async fn list(State(c): State<Control>) -> Json<Value> {

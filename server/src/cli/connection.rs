@@ -34,6 +34,7 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Exit
 
 async fn list(app: &App, org: Option<&OrgId>, limit: u32) -> anyhow::Result<ExitCode> {
     let rows = app.store.connections(org, limit).await?;
+    let now = app.clock.now();
     println!(
         "{:<32}  {:<16}  {:<24}  {:<34}  {:<20}  {:<20}  USER",
         "CONNECTION", "STATE", "REASON", "MAILBOX", "LAST SUCCESS", "NEXT"
@@ -43,10 +44,10 @@ async fn list(app: &App, org: Option<&OrgId>, limit: u32) -> anyhow::Result<Exit
             "{:<32}  {:<16}  {:<24}  {:<34}  {:<20}  {:<20}  {}",
             row.id,
             row.state.as_str(),
-            row.reason.map_or("-", tandem_types::StateReason::as_str),
+            row.reason_at(now).map_or("-", tandem_types::StateReason::as_str),
             row.mailbox.as_ref().map_or("-", |m| m.address.as_str()),
             when(row.last_success),
-            when(row.next_due),
+            when(row.due_at(now)),
             row.user_id
         );
     }
@@ -60,7 +61,7 @@ async fn show(app: &App, id: &ConnectionId) -> anyhow::Result<ExitCode> {
         .connection(id)
         .await?
         .with_context(|| format!("there is no connection {id}"))?;
-    head(&row);
+    head(&row, app.clock.now());
     for session in app.store.sessions(id, 10).await? {
         println!(
             "session {}  {}  {}  {} issues{}",
@@ -86,12 +87,12 @@ async fn show(app: &App, id: &ConnectionId) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn head(row: &ConnectionRow) {
+fn head(row: &ConnectionRow, now: Timestamp) {
     println!("connection {}", row.id);
     println!(
         "  state:        {}{}",
         row.state.as_str(),
-        row.reason
+        row.reason_at(now)
             .map(|r| format!(" ({})", r.as_str()))
             .unwrap_or_default()
     );
@@ -108,7 +109,7 @@ fn head(row: &ConnectionRow) {
     println!(
         "  last success: {}; next: {}",
         when(row.last_success),
-        when(row.next_due)
+        when(row.due_at(now))
     );
 }
 

@@ -63,12 +63,6 @@ pub(super) async fn run(loaded: Loaded, args: Args) -> anyhow::Result<ExitCode> 
         limited(&limit.to_string());
     }
     let mut found = Findings { well: true };
-    if !config.site_root.join("hash.txt").exists() {
-        found.wrong(&format!(
-            "site_root: {} holds no built pane (hash.txt is missing); build it with `cargo xtask web`",
-            config.site_root.display()
-        ));
-    }
     let app = match App::connect(config).await {
         Ok(app) => app,
         Err(error) => {
@@ -76,7 +70,13 @@ pub(super) async fn run(loaded: Loaded, args: Args) -> anyhow::Result<ExitCode> 
             return Ok(ExitCode::FAILURE);
         }
     };
-    fine(&format!("master key: {}", app.config.master_key));
+    master_key(&app, &mut found).await;
+    if !app.site.is_built() {
+        found.wrong(&format!(
+            "site_root: {} holds no built pane (hash.txt is missing); build it with `cargo xtask web`",
+            app.site.root().display()
+        ));
+    }
     let has_tables = database(&app, &mut found).await;
     for host in &app.config.salesforce.login_hosts {
         salesforce(&app, host, &mut found).await;
@@ -95,6 +95,24 @@ pub(super) async fn run(loaded: Loaded, args: Args) -> anyhow::Result<ExitCode> 
     } else {
         ExitCode::FAILURE
     })
+}
+
+async fn master_key(app: &App, found: &mut Findings) {
+    let key = &app.config.master_key;
+    if !app.vault().is_new() {
+        return fine(&format!("master key: {key}"));
+    }
+    // Only what was sealed is lost without it.
+    match app.store.is_sealed().await {
+        Ok(false) => limited(&format!(
+            "master key: {key} is not there; the first `tandem serve` makes it, and it belongs in your backup"
+        )),
+        Ok(true) => found.wrong(&format!(
+            "master key: {key} is missing, and what is in the database was sealed by it: restore it from your backup"
+        )),
+        // What is the matter with the database is told below.
+        Err(_) => limited(&format!("master key: {key} is not there")),
+    }
 }
 
 /// Whether our tables are there.

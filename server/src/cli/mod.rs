@@ -122,12 +122,13 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::run(read(cli.config.as_ref()), args).await,
         Command::Serve(args) => {
             let (mut config, limits) = read(cli.config.as_ref())?;
+            let clock = args.clock();
             args.apply(&mut config)?;
             log::to_stderr(&config.log, config.log_format);
             for limit in limits {
                 tracing::warn!("{limit}");
             }
-            serve::run(config).await
+            serve::run(config, clock).await
         }
         Command::Migrate(args) => migrate::run(quiet(cli.config.as_ref())?, args).await,
         Command::Healthcheck(args) => {

@@ -13,7 +13,8 @@ use crate::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// One line each: connections, deletes of the last hour, and whether the brake has stopped it.
+    /// One line each: connections, deletes of the last hour, API calls of the last day, and until when it waits for them or
+    /// since when the brake has stopped it.
     List,
     /// Show the organisation's settings, or replace them with those of a file.
     Settings {
@@ -39,19 +40,25 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Exit
 }
 
 async fn list(app: &App) -> anyhow::Result<ExitCode> {
-    let orgs = app.store.orgs(app.clock.now()).await?;
+    let now = app.clock.now();
+    let orgs = app.store.orgs(now).await?;
     println!(
-        "{:<18}  {:<32}  {:>11}  {:>6}  {:>7}  STOPPED",
-        "ORGANISATION", "NAME", "CONNECTIONS", "ACTIVE", "DELETES"
+        "{:<18}  {:<32}  {:>11}  {:>6}  {:>7}  {:>17}  {:<20}  STOPPED",
+        "ORGANISATION", "NAME", "CONNECTIONS", "ACTIVE", "DELETES", "API CALLS", "WAITS UNTIL"
     );
     for org in &orgs {
         println!(
-            "{:<18}  {:<32}  {:>11}  {:>6}  {:>7}  {}",
+            "{:<18}  {:<32}  {:>11}  {:>6}  {:>7}  {:>17}  {:<20}  {}",
             org.id,
             org.name,
             org.connections,
             org.active,
             org.deletes,
+            org.quota.map_or_else(
+                || "-".to_owned(),
+                |quota| format!("{}/{}", quota.used, quota.limit)
+            ),
+            when(org.held.filter(|until| *until > now)),
             when(org.stopped)
         );
     }

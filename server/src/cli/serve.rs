@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tandem_sync::ports::Clock;
 
 use crate::app::App;
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::{http, watch, worker};
 
@@ -21,19 +24,31 @@ pub(super) struct Args {
     ca_file: Vec<std::path::PathBuf>,
     #[command(flatten)]
     tls: super::tls::Args,
+    /// `100@SECONDS`: runs a hundred times as fast since that second of 1970, as the sandbox does that was told so.
+    #[cfg(feature = "sandbox")]
+    #[arg(long, hide = true)]
+    clock: Option<tandem_sandbox::Hurry>,
 }
 
 impl Args {
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        #[cfg(feature = "sandbox")]
+        if let Some(hurry) = self.clock {
+            return Arc::new(crate::clock::HurriedClock(hurry));
+        }
+        Arc::new(SystemClock)
+    }
+
     pub(super) fn apply(self, config: &mut Config) -> anyhow::Result<()> {
         config.net.extra_roots.extend(self.ca_file);
         self.tls.apply(config)
     }
 }
 
-pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<ExitCode> {
     // The first page with async data panics without it.
     any_spawner::Executor::init_tokio().context("the page renderer has an executor already")?;
-    let app = App::start(config).await?;
+    let app = App::start_at(config, clock).await?;
     let listener = tokio::net::TcpListener::bind(app.config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", app.config.listen))?;

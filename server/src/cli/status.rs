@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tandem_store::Standing;
-use tandem_types::{OrgId, Timestamp};
+use tandem_types::{OrgId, Timestamp, Verdict};
 
 use super::connection::when;
 use crate::app::App;
 use crate::config::Config;
-use crate::standing::{Verdict, judge};
+use crate::standing::explain;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -33,12 +33,13 @@ struct Line<'a> {
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
     let app = App::start(config).await?;
     let now = app.clock.now();
-    let standings = app.store.standings(args.org.as_ref(), u32::MAX).await?;
+    let standings = app.store.standings(args.org.as_ref(), u32::MAX, now).await?;
     let mut lines: Vec<Line<'_>> = standings
         .iter()
-        .map(|of| {
-            let (verdict, why) = judge(of, now);
-            Line { of, verdict, why }
+        .map(|of| Line {
+            of,
+            verdict: of.verdict,
+            why: explain(of, now),
         })
         .collect();
     // Stable: within a verdict by organisation and user.
@@ -109,23 +110,16 @@ fn as_json(lines: &[Line<'_>], now: Timestamp) -> serde_json::Value {
                 "verdict": line.verdict,
                 "why": line.why,
                 "state": line.of.state,
-                "reason": line.of.reason,
+                "reason": line.of.reason_at(now),
                 "last_success": time(line.of.last_success),
-                "next": time(line.of.next_due),
+                "next": time(line.of.due_at(now)),
                 "issues": line.of.issues,
             })
         })
         .collect();
-    let counts: serde_json::Map<String, serde_json::Value> = [
-        Verdict::Stopped,
-        Verdict::Failing,
-        Verdict::Overdue,
-        Verdict::Waiting,
-        Verdict::Off,
-        Verdict::Syncing,
-    ]
-    .into_iter()
-    .map(|verdict| (verdict.as_str().to_owned(), count(lines, verdict).into()))
-    .collect();
+    let counts: serde_json::Map<String, serde_json::Value> = Verdict::ALL
+        .into_iter()
+        .map(|verdict| (verdict.as_str().to_owned(), count(lines, verdict).into()))
+        .collect();
     json!({ "at": when(Some(now)), "counts": counts, "connections": connections })
 }

@@ -1,6 +1,7 @@
 //! What the pane asks for and orders, for the viewer of one request.
 
 mod item;
+mod organisation;
 mod settings;
 
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use tandem_types::{
     ActivateExchange, ActivationFailure, ApiError, BackfillView, ConnectOffice, ConnectionView, CrmAccount,
     InvalidField, IssueCure, IssueId, ItemKind, MailboxAccount, MailboxServer, OfficeAnswer, OfficeView,
     PaneView, Progress, ProgressPhase, Refused, SearchStep, SessionId, StateReason, SyncState, Ticket,
-    Timestamp, UndoLeftView, UndoReason, UndoView, ViewerView,
+    UndoLeftView, UndoReason, UndoView, ViewerView,
 };
 
 use super::App;
@@ -25,7 +26,7 @@ use super::auth::{CODE_TRIES, code_hash};
 use super::events;
 use super::session::{self, By, Viewer};
 use crate::deactivation;
-use crate::patience;
+use crate::steering::{self, Woken};
 use crate::trials::{TRIALS, subjects};
 use crate::worker::backfill;
 use crate::worker::cure::{self, Cured};
@@ -109,15 +110,16 @@ impl RequestBackend {
             .await
             .map_err(unavailable)?;
         let (issues, issues_total) = store.issues(&row.id, ISSUES_SHOWN).await.map_err(unavailable)?;
+        let now = self.app.clock.now();
         let progress = self.app.hub.progress(&row.id).or_else(|| {
             // In another process, or too young to have told anything.
-            let running = row.running_at(self.app.clock.now()).is_some();
+            let running = row.running_at(now).is_some();
             running.then_some(UNKNOWN_PROGRESS)
         });
         Ok(ConnectionView {
             id: row.id.clone(),
             state: row.state,
-            reason: row.reason,
+            reason: row.reason_at(now),
             ask_activation: asks(row),
             skipped: row.skipped,
             rejections: row.rejections,
@@ -126,7 +128,7 @@ impl RequestBackend {
             settings: row.settings.clone(),
             progress,
             last_success: row.last_success,
-            next_due: row.next_due,
+            next_due: row.due_at(now),
             links: row.links,
             sessions,
             issues,
@@ -222,24 +224,6 @@ impl RequestBackend {
             )
             .await
             .map_err(unavailable)
-    }
-
-    async fn shift(
-        &self,
-        known: &Known,
-        from: &[SyncState],
-        to: SyncState,
-        reason: Option<StateReason>,
-        due: Option<Timestamp>,
-    ) -> Result<(), ApiError> {
-        let now = self.app.clock.now();
-        let moved = self
-            .app
-            .store
-            .set_state(&known.row.id, from, to, reason, due, now)
-            .await
-            .map_err(unavailable)?;
-        if moved { Ok(()) } else { Err(ApiError::WrongState) }
     }
 }
 
@@ -544,8 +528,12 @@ impl Backend for RequestBackend {
 
     async fn hold(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
-        self.shift(&known, &[SyncState::Active], SyncState::Paused, None, None)
-            .await?;
+        if !steering::pause(&self.app, &known.row)
+            .await
+            .map_err(unavailable)?
+        {
+            return Err(ApiError::WrongState);
+        }
         self.audit(&known, "held", "").await?;
         self.after(&known).await
     }
@@ -553,17 +541,6 @@ impl Backend for RequestBackend {
     async fn sync_now(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
         let row = &known.row;
-        if row.state != SyncState::Active || cure::braked(row) {
-            return Err(ApiError::WrongState);
-        }
-        if row.rejections > 0 {
-            // The stored password was refused: sending it again could lock the account. The dialog asks for it.
-            let mut view = self.pane().await?;
-            if let Some(connection) = &mut view.connection {
-                connection.ask_activation = true;
-            }
-            return Ok(view);
-        }
         let now = self.app.clock.now();
         let sessions = self
             .app
@@ -571,35 +548,49 @@ impl Backend for RequestBackend {
             .sessions(&row.id, SESSIONS_SHOWN)
             .await
             .map_err(unavailable)?;
-        if let Some(wait) = sessions
+        let wait = sessions
             .get(SESSIONS_A_MINUTE - 1)
             .map(|session| 60 - now.seconds_since(session.started))
-            .filter(|wait| *wait > 0)
-        {
+            .filter(|wait| *wait > 0);
+        if let Some(wait) = wait.filter(|_| cure::may_run(row)) {
             return Err(ApiError::TooOften(u32::try_from(wait).unwrap_or(1)));
         }
-        self.app.store.wake(&row.id, now).await.map_err(unavailable)?;
+        match steering::sync_now(&self.app, row).await.map_err(unavailable)? {
+            Woken::Due => {}
+            Woken::Refused => {
+                // The dialog asks for the password.
+                let mut view = self.pane().await?;
+                if let Some(connection) = &mut view.connection {
+                    connection.ask_activation = true;
+                }
+                return Ok(view);
+            }
+            Woken::Braked | Woken::Off => return Err(ApiError::WrongState),
+        }
         self.app.hub.wake_worker();
         self.after(&known).await
     }
 
     async fn pause(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
-        self.shift(&known, &[SyncState::Active], SyncState::Paused, None, None)
-            .await?;
+        if !steering::pause(&self.app, &known.row)
+            .await
+            .map_err(unavailable)?
+        {
+            return Err(ApiError::WrongState);
+        }
         self.audit(&known, "paused", "").await?;
         self.after(&known).await
     }
 
     async fn start(&self) -> Result<PaneView, ApiError> {
         let known = self.need().await?;
-        let now = self.app.clock.now();
-        let due = patience::next_start(&self.app, &known.row, now)
+        if !steering::start(&self.app, &known.row)
             .await
-            .map_err(unavailable)?;
-        let reason = patience::reason(&known.row);
-        self.shift(&known, &[SyncState::Paused], SyncState::Active, reason, Some(due))
-            .await?;
+            .map_err(unavailable)?
+        {
+            return Err(ApiError::WrongState);
+        }
         self.audit(&known, "started", "").await?;
         self.app.hub.wake_worker();
         self.after(&known).await

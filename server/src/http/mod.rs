@@ -4,6 +4,7 @@ mod api;
 mod auth;
 mod backend;
 mod events;
+mod export;
 mod guard;
 mod headers;
 mod health;
@@ -38,11 +39,11 @@ pub fn router(app: &App) -> Router {
         .nest_service(
             "/pkg",
             files(
-                &app.config.site_root.join("pkg"),
+                &app.site.root().join("pkg"),
                 "public, max-age=31536000, immutable",
             ),
         )
-        .fallback_service(files(&app.config.site_root, "public, max-age=3600"));
+        .fallback_service(files(app.site.root(), "public, max-age=3600"));
 
     let windows = Router::new()
         .route("/auth/start", get(auth::start::get))
@@ -66,6 +67,7 @@ pub fn router(app: &App) -> Router {
         .route("/settings", get(pages::settings))
         .route("/preview", get(pages::preview))
         .route("/settings/{part}", get(pages::settings))
+        .route("/settings/organisation.csv", get(export::get))
         .merge(limited)
         // The address of the product that many of our users come from.
         .route("/ui", get(pages::to_setup))

@@ -52,6 +52,12 @@ pub enum MasterKeyError {
     NoFile(&'static str),
 }
 
+impl MasterKeyError {
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 impl std::fmt::Display for MasterKeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -90,23 +96,34 @@ impl MasterKeySource {
         parse(&text).ok_or_else(|| MasterKeyError::Malformed(self.to_string()))
     }
 
-    /// As [`MasterKeySource::read`]; a file that is missing is made, with one key.
-    pub(super) fn read_or_create(&self) -> Result<Vec<MasterKey>, MasterKeyError> {
+    /// As [`MasterKeySource::read`]; a file that is missing is made, with one key. Says whether it was missing.
+    pub(super) fn read_or_create(&self) -> Result<(Vec<MasterKey>, bool), MasterKeyError> {
         let Self::File(path) = self else {
-            return self.read();
+            return Ok((self.read()?, false));
         };
         match self.read() {
-            Err(MasterKeyError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.is_missing() => {
                 match place(path, &[new_key()], Place::New) {
                     // Two processes started at once: the other one was first, its key counts.
                     Err(MasterKeyError::Io { source, .. })
                         if source.kind() == std::io::ErrorKind::AlreadyExists => {}
                     made => made?,
                 }
-                self.read()
+                Ok((self.read()?, true))
             }
-            read => read,
+            read => Ok((read?, false)),
         }
+    }
+
+    /// Removes the file.
+    pub(super) fn remove(&self) -> Result<(), MasterKeyError> {
+        let Self::File(path) = self else {
+            return Err(MasterKeyError::NoFile(self.name()));
+        };
+        std::fs::remove_file(path).map_err(|source| MasterKeyError::Io {
+            path: path.display().to_string(),
+            source,
+        })
     }
 
     /// A new key before the others.
@@ -130,7 +147,7 @@ impl MasterKeySource {
     }
 }
 
-fn new_key() -> MasterKey {
+pub(super) fn new_key() -> MasterKey {
     let mut key = [0; KEY_BYTES];
     SystemRng.fill(&mut key);
     SecretBox::new(Box::new(key))

@@ -76,6 +76,10 @@ fn body(call: Call) -> String {
         Call::SaveSettings => vec![("part", "sync"), ("set[contacts]", "off")],
         Call::ResetSettings => vec![("part", "sync"), ("keys", "contacts blocklist")],
         Call::Probe => vec![("side", "crm")],
+        Call::OrgPause | Call::OrgResume | Call::OrgSyncNow => vec![("users[0]", USER), ("all", "on")],
+        Call::OrgDeactivate => vec![("users[0]", USER), ("all", "on"), ("sure", "on")],
+        Call::OrgHalt | Call::OrgGoOn => vec![("run", SESSION)],
+        Call::OrgSupport => vec![("on", "yes")],
     };
     url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
@@ -205,6 +209,10 @@ async fn company(server: &Server) -> Vec<(&'static str, String)> {
             expires: now.plus_seconds(3600),
         };
         store.create_web_session(&session, now).await.unwrap();
+        // Whoever administers the other organisation.
+        if org != "00D000000000001AAA" {
+            store.set_admin_right(&session.user_id, true, now).await.unwrap();
+        }
         others.push((token, format!("__Host-tandem={token}")));
     }
     others
@@ -237,9 +245,11 @@ async fn no_call_reaches_another_users_data() {
 
     for (who, cookie) in &others {
         for call in Call::ALL {
-            for page in ["", "pane", "settings"] {
-                // A sign-out ends the session that the next call needs.
-                if call == Call::SignOut {
+            for page in ["", "pane", "settings", "settings/organisation"] {
+                // A sign-out ends the session that the next call needs; only its own calls answer with the
+                // organisation's page.
+                let elsewhere = page == "settings/organisation" && !call.path().starts_with("/api/org_");
+                if call == Call::SignOut || elsewhere {
                     continue;
                 }
                 let mut headers = vec![("cookie", cookie.as_str())];
@@ -311,8 +321,15 @@ async fn no_route_shows_another_users_data() {
                 "/settings/connectivity",
                 "/settings/mapping",
                 "/settings/deactivate",
+                "/settings/organisation",
+                "/settings/organisation?user=005000000000001AAA",
+                "/settings/organisation?verdict=syncing&q=nina",
                 "/settings/0123456789abcdef0123456789abcdef",
             ],
+        ),
+        (
+            "/settings/organisation.csv",
+            vec!["/settings/organisation.csv", "/settings/organisation.csv?q=nina"],
         ),
         ("/preview", vec!["/preview"]),
         (

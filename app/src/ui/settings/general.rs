@@ -114,7 +114,7 @@ fn history_card(
     view! {
         <section class="card" id="sessions" aria-labelledby="sessions-title">
             <h2 id="sessions-title">{words::HISTORY.get()}</h2>
-            <p class="hint">{words::sessions_total(history.total)} ". " {words::HISTORY_NOTE.get()}</p>
+            <p class="hint">{words::sessions_total(history.total)} ". " {words::history_note(history.kept_for, history.undone_for)}</p>
             <nav class="tabs" aria-label=words::HISTORY_TABS.get()>
                 <ul>{tab(false, words::HISTORY_ALL.get())} {tab(true, words::HISTORY_OPEN.get())}</ul>
             </nav>

@@ -190,3 +190,39 @@ async fn a_cursor_of_contacts_alone_goes_on() {
     assert_eq!(changes.full, Kinds::of(ItemKind::Event).with(ItemKind::Task));
     assert!(changes.items.iter().all(|item| !matches!(item, Change::Left(_))));
 }
+
+#[tokio::test]
+async fn salesforce_says_who_administers() {
+    let rig = Rig::fresh().await;
+    // The sandbox's first user is a system administrator, the second is not.
+    let (admin, other) = (rig.session().await, rig.session_of(1, ContactScope::Mine).await);
+    let asked = async |session: &super::Session| session.salesforce.administers("Tandem_Admin").await;
+    assert!(asked(&admin).await.unwrap());
+    assert!(!asked(&other).await.unwrap());
+
+    // A permission set gives the right to its users alone, and only the one that is named.
+    let set = json!({"Name": "Tandem_Admin", "Label": "Tandem Administrators"});
+    let set = rig.make("PermissionSet", 0, set).await;
+    assert!(!asked(&other).await.unwrap(), "it is nobody's yet");
+    let user = rig.sandbox.info().users[1].salesforce_user_id.clone();
+    let assigned = json!({"PermissionSetId": set.0, "AssigneeId": user});
+    let assigned = rig.make("PermissionSetAssignment", 0, assigned).await;
+    assert!(asked(&other).await.unwrap());
+    assert!(!other.salesforce.administers("Another").await.unwrap());
+    let path = format!("/salesforce/records/PermissionSetAssignment/{assigned}");
+    rig.control("DELETE", &path, Value::Null).await;
+    assert!(!asked(&other).await.unwrap());
+
+    // It is one call, and takes effect when it is withdrawn.
+    let before = rig.requests().await;
+    asked(&admin).await.unwrap();
+    assert_eq!(rig.requests().await - before, 1);
+    let path = format!("/salesforce/users/{}", admin.username);
+    rig.control("PUT", &path, json!({"admin": false})).await;
+    assert!(!asked(&admin).await.unwrap());
+
+    // What is not answered gives no right.
+    rig.control("PUT", &path, json!({"admin": true})).await;
+    rig.org(json!({"api_disabled": true})).await;
+    assert!(asked(&admin).await.is_err());
+}

@@ -156,6 +156,8 @@ impl<'a> View<'a> {
             .filter(|(_, fields)| !soql.mine || fields.get("OwnerId").and_then(Val::as_text) == Some(me))
             .filter(|(_, fields)| object.table == object.name || is_of_people(fields))
             .filter(|(row, fields)| self.rows.reads(&self.access, object, &row.id, fields))
+            // Everybody's own.
+            .filter(|(row, _)| object.name != "UserPermissionAccess" || row.id.as_str() == me)
             .filter(|(row, fields)| filter.as_ref().is_none_or(|f| self.fits(f, &row.id, fields)))
             .collect();
         if !order.is_empty() {

@@ -234,7 +234,7 @@ impl State {
         id
     }
 
-    /// Who has which profile.
+    /// Who has which profile, and what that lets him do.
     pub(crate) fn list_profiles(&mut self) {
         let of = |name: &str| {
             self.rows
@@ -252,6 +252,16 @@ impl State {
             fields.insert("ProfileId", profile.clone());
             self.rows.put("User", user.id.clone(), fields);
         }
+        let access = self.users.iter().map(|user| {
+            let fields = Fields::from([
+                ("PermissionsModifyAllData", Val::Bool(user.admin)),
+                ("PermissionsCustomizeApplication", Val::Bool(user.admin)),
+                ("PermissionsApiEnabled", Val::Bool(user.api)),
+            ]);
+            (user.id.clone(), fields)
+        });
+        let access = access.collect();
+        self.rows.replace("UserPermissionAccess", access);
     }
 
     /// Rows that Einstein Activity Capture would have made, or none.

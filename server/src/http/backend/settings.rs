@@ -139,6 +139,8 @@ impl SettingsBackend for RequestBackend {
         Ok(HistoryView {
             sessions,
             total: store.session_count(id).await.map_err(unavailable)?,
+            kept_for: self.app.config.retention.sessions,
+            undone_for: self.app.config.retention.journal,
             more,
             days: history::days(&recent.map_err(unavailable)?, now),
         })

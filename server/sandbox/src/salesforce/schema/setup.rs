@@ -28,6 +28,7 @@ pub(super) fn objects() -> Vec<Object> {
         field_permissions(),
         object_permissions(),
         permission_set_assignment(),
+        user_permission_access(),
         custom_field(),
     ]
 }
@@ -248,6 +249,25 @@ fn permission_set_assignment() -> Object {
         "0Pa",
         Ops::Setup,
         fields,
+    )
+}
+
+/// One row: what the user who asks may do, by profile or permission set.
+/// <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_userpermissionaccess.htm>
+fn user_permission_access() -> Object {
+    let fields = vec![
+        id("User Permission Access ID"),
+        flag("PermissionsModifyAllData", "Modify All Data"),
+        flag("PermissionsCustomizeApplication", "Customize Application"),
+        flag("PermissionsApiEnabled", "API Enabled"),
+    ];
+    Object::new(
+        "UserPermissionAccess",
+        "User Permission Access",
+        "User Permission Access",
+        "",
+        Ops::Nothing,
+        read(fields),
     )
 }
 
