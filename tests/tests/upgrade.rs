@@ -84,6 +84,7 @@ async fn after_a_change_of_the_normaliser_nothing_is_written_and_everything_flow
         .execute(&mut line)
         .await?;
     line.close().await?;
+    stage.tandem.start_again().await?;
 
     stage.idle().await?;
     let (mut rng, mut ledger) = (ChaCha8Rng::seed_from_u64(7), Ledger::default());

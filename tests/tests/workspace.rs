@@ -34,6 +34,8 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ),
     // For a database server to test on, and the names in settings; never for what is judged.
     ("tandem-tests", &["tandem-store", "tandem-types"]),
+    // What reads the words of strangers.
+    ("tandem-fuzz", &["tandem-crm", "tandem-mailbox"]),
     // The engine itself, over the store in memory; its sides are its own.
     (
         "tandem-simulation",

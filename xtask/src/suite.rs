@@ -18,6 +18,10 @@ pub(crate) fn test(
     choice: wasm::Choice,
 ) -> Result<()> {
     let lint = filter.is_none();
+    // A build gets only those of this system; the licences of all are looked at.
+    steps.run("get the crates", || {
+        run(layout.cargo().args(["fetch", "--locked"]))
+    })?;
     steps.run("get a database server and a browser", install::for_tests)?;
     let python = steps.run("get foreign clients (Python)", || install::python(layout))?;
     let node = steps.run("get foreign checkers (Node)", || install::node(layout))?;

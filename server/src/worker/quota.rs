@@ -58,7 +58,13 @@ pub(super) fn is_low(app: &App, org: &OrgId) -> bool {
 }
 
 /// Tells the others what a session learned; where the reserve is reached, all the organisation's connections wait.
-pub(super) async fn after_session(app: &App, lease: &Lease) -> Result<(), StoreError> {
+/// `pause`: until when they waited as the session began, if nothing was refused to it: what was ordered by hand has shown
+/// that they need not.
+pub(super) async fn after_session(
+    app: &App,
+    lease: &Lease,
+    pause: Option<Timestamp>,
+) -> Result<(), StoreError> {
     let org = &lease.org;
     let mut known = app.quotas.of(org);
     let Some((usage, heard)) = app.platform.meters.latest(org) else {
@@ -82,7 +88,10 @@ pub(super) async fn after_session(app: &App, lease: &Lease) -> Result<(), StoreE
     known.heard = heard;
     app.quotas.set(org, known);
     if !usage.below(percent) {
-        return Ok(());
+        return match pause.filter(|until| *until > now) {
+            Some(until) => app.store.let_org_go(org, until).await,
+            None => Ok(()),
+        };
     }
     tracing::warn!(
         %org,

@@ -166,7 +166,8 @@ async fn attempt(app: &App, lease: Lease, mode: Mode, observer: &Watcher) -> Res
     if let Some(wait) = report.whole_org {
         quota::hold(app, &lease, wait).await?;
     }
-    quota::after_session(app, &lease).await?;
+    let went_well = report.closing.outcome == SessionOutcome::Done;
+    quota::after_session(app, &lease, ready.row.org_held.filter(|_| went_well)).await?;
     if report.closing.stop_org && mode == Mode::Real {
         tell_of_stop(app, &lease.org).await;
     }

@@ -108,6 +108,17 @@ impl Store {
         commit: Commit,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        self.commit_in(&mut tx, lease, now, commit).await?;
+        tx.commit().await
+    }
+
+    pub(crate) async fn commit_in(
+        &self,
+        tx: &mut Tx,
+        lease: &Lease,
+        now: Timestamp,
+        commit: Commit,
+    ) -> Result<(), StoreError> {
         // The fence: this locks the connection's row until the commit, or finds none.
         let row = tx
             .row(
@@ -132,13 +143,12 @@ impl Store {
             .ok_or(StoreError::LeaseLost)?;
         let pair = row.text("pair")?;
         let key = DataKey::journal(&lease.connection, row.blob("journal_key")?);
-        links::write(&mut tx, lease, &pair, &commit.links).await?;
-        self.write_journal(&mut tx, lease, &key, now, &commit.journal)
-            .await?;
-        solve(&mut tx, lease, &pair, &commit.solved, &commit.gone, now).await?;
+        links::write(tx, lease, &pair, &commit.links).await?;
+        self.write_journal(tx, lease, &key, now, &commit.journal).await?;
+        solve(tx, lease, &pair, &commit.solved, &commit.gone, now).await?;
         let mut raised = 0_u32;
         for issue in &commit.issues {
-            raised += u32::from(self.raise(&mut tx, lease, &pair, &key, issue, now).await?);
+            raised += u32::from(self.raise(tx, lease, &pair, &key, issue, now).await?);
         }
         if raised > 0 {
             tx.exec(
@@ -165,8 +175,7 @@ impl Store {
                 .await?;
             }
         }
-        claims::write(&mut tx, lease, &commit.claims, &commit.unclaimed).await?;
-        tx.commit().await
+        claims::write(tx, lease, &commit.claims, &commit.unclaimed).await
     }
 
     async fn write_journal(

@@ -283,84 +283,107 @@ impl ports::Store for Store {
 
     async fn close(&self, lease: &Lease, closing: Closing) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
-        if closing.stop_org {
-            org::lock_connections(&mut tx, &lease.org).await?;
-        }
-        let select = format!(
-            "SELECT state, reason, due_at, woken, lease_state, held_reason, held_due FROM connections \
-             WHERE {HELD}{}",
-            tx.for_update()
-        );
-        let row = tx.row(select, held![lease]).await?.ok_or(StoreError::LeaseLost)?;
-        let standing = Standing {
-            state: row.word("state", SyncState::parse)?,
-            reason: row.opt_word("reason", StateReason::parse)?,
-            due: row.opt_time("due_at")?,
-            woken: row.flag("woken")?,
-            at_claim: row.word("lease_state", SyncState::parse)?,
-            held_reason: row.opt_word("held_reason", StateReason::parse)?,
-            held_due: row.opt_time("held_due")?,
-        };
-        if closing.stop_org {
-            org::stop(&mut tx, &lease.org, &lease.connection, closing.ended).await?;
-        }
-        // Asked for when the row is locked: a stop by another session has come before, or waits for this one's end.
-        let stopped = org::stopped(&mut tx, &lease.org).await?;
-        let settled = standing.settle(&closing, stopped);
-        tx.exec(
-            format!(
-                "UPDATE connections SET state = $6, reason = $7, due_at = $8, woken = 0, rejections = $9, \
-                 failures = $10, preview = $11, brake = $12, \
-                 released = CASE WHEN $13 = 1 THEN 0 ELSE released END, \
-                 last_success = CASE WHEN $14 = 1 THEN $15 ELSE last_success END, \
-                 ask_activation = CASE WHEN $6 = 'needs_activation' THEN 1 ELSE ask_activation END, \
-                 held_reason = $16, held_due = $17, \
-                 org_pass = CASE WHEN $18 = 1 THEN 1 WHEN $13 = 1 AND org_pass = 2 THEN 0 ELSE org_pass END, \
-                 lease_session = NULL, lease_worker = NULL, lease_until = NULL, lease_state = NULL, \
-                 updated_at = $15 WHERE {HELD}"
-            ),
-            held![
-                lease,
-                settled.state.as_str(),
-                settled.reason.map(StateReason::as_str),
-                settled.due,
-                closing.rejections,
-                closing.failures,
-                closing
-                    .preview
-                    .as_ref()
-                    .filter(|_| settled.asks)
-                    .map(json)
-                    .transpose()?,
-                closing
-                    .brake
-                    .as_ref()
-                    .filter(|_| settled.asks)
-                    .map(json)
-                    .transpose()?,
-                closing.release_used,
-                succeeded(closing.outcome),
-                closing.ended,
-                settled.held_reason.map(StateReason::as_str),
-                settled.held_due,
-                closing.stop_org,
-            ],
-        )
-        .await?;
-        tx.exec(
-            "UPDATE sessions SET ended_at = $4, outcome = $5, counts = $6, note = $7 \
-             WHERE id = $1 AND connection_id = $2 AND org_id = $3",
-            vals![
-                &lease.session,
-                &lease.connection,
-                &lease.org,
-                closing.ended,
-                closing.outcome.as_str(),
-                json(&closing.counts)?,
-                closing.note
-            ],
-        )
-        .await?;
+        close_in(&mut tx, lease, closing).await?;
         tx.commit().await
     }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        last: Commit,
+        closing: Closing,
+    ) -> Result<(), StoreError> {
+        if closing.stop_org {
+            // Whoever stops an organisation locks its connections before his own.
+            self.write_commit(lease, now, last).await?;
+            return self.close(lease, closing).await;
+        }
+        let mut tx = self.db.begin().await?;
+        self.commit_in(&mut tx, lease, now, last).await?;
+        close_in(&mut tx, lease, closing).await?;
+        tx.commit().await
+    }
+}
+
+async fn close_in(tx: &mut Tx, lease: &Lease, closing: Closing) -> Result<(), StoreError> {
+    if closing.stop_org {
+        org::lock_connections(tx, &lease.org).await?;
+    }
+    let select = format!(
+        "SELECT state, reason, due_at, woken, lease_state, held_reason, held_due FROM connections \
+         WHERE {HELD}{}",
+        tx.for_update()
+    );
+    let row = tx.row(select, held![lease]).await?.ok_or(StoreError::LeaseLost)?;
+    let standing = Standing {
+        state: row.word("state", SyncState::parse)?,
+        reason: row.opt_word("reason", StateReason::parse)?,
+        due: row.opt_time("due_at")?,
+        woken: row.flag("woken")?,
+        at_claim: row.word("lease_state", SyncState::parse)?,
+        held_reason: row.opt_word("held_reason", StateReason::parse)?,
+        held_due: row.opt_time("held_due")?,
+    };
+    if closing.stop_org {
+        org::stop(tx, &lease.org, &lease.connection, closing.ended).await?;
+    }
+    // Asked for when the row is locked: a stop by another session has come before, or waits for this one's end.
+    let stopped = org::stopped(tx, &lease.org).await?;
+    let settled = standing.settle(&closing, stopped);
+    tx.exec(
+        format!(
+            "UPDATE connections SET state = $6, reason = $7, due_at = $8, woken = 0, rejections = $9, \
+             failures = $10, preview = $11, brake = $12, \
+             released = CASE WHEN $13 = 1 THEN 0 ELSE released END, \
+             last_success = CASE WHEN $14 = 1 THEN $15 ELSE last_success END, \
+             ask_activation = CASE WHEN $6 = 'needs_activation' THEN 1 ELSE ask_activation END, \
+             held_reason = $16, held_due = $17, \
+             org_pass = CASE WHEN $18 = 1 THEN 1 WHEN $13 = 1 AND org_pass = 2 THEN 0 ELSE org_pass END, \
+             lease_session = NULL, lease_worker = NULL, lease_until = NULL, lease_state = NULL, \
+             updated_at = $15 WHERE {HELD}"
+        ),
+        held![
+            lease,
+            settled.state.as_str(),
+            settled.reason.map(StateReason::as_str),
+            settled.due,
+            closing.rejections,
+            closing.failures,
+            closing
+                .preview
+                .as_ref()
+                .filter(|_| settled.asks)
+                .map(json)
+                .transpose()?,
+            closing
+                .brake
+                .as_ref()
+                .filter(|_| settled.asks)
+                .map(json)
+                .transpose()?,
+            closing.release_used,
+            succeeded(closing.outcome),
+            closing.ended,
+            settled.held_reason.map(StateReason::as_str),
+            settled.held_due,
+            closing.stop_org,
+        ],
+    )
+    .await?;
+    tx.exec(
+        "UPDATE sessions SET ended_at = $4, outcome = $5, counts = $6, note = $7 \
+         WHERE id = $1 AND connection_id = $2 AND org_id = $3",
+        vals![
+            &lease.session,
+            &lease.connection,
+            &lease.org,
+            closing.ended,
+            closing.outcome.as_str(),
+            json(&closing.counts)?,
+            closing.note
+        ],
+    )
+    .await?;
+    Ok(())
 }

@@ -89,6 +89,20 @@ impl Store {
         Ok(changed > 0)
     }
 
+    /// Ends the pause that was seen to last until `until`: Salesforce answers again. One that was ordered since stands.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn let_org_go(&self, org: &OrgId, until: Timestamp) -> Result<(), StoreError> {
+        self.db
+            .exec(
+                "UPDATE orgs SET held_until = NULL WHERE id = $1 AND held_until = $2",
+                vals![org, until],
+            )
+            .await
+            .map(|_| ())
+    }
+
     /// What is known of one organisation's calls; `None`: nothing yet.
     ///
     /// # Errors

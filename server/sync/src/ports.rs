@@ -458,6 +458,19 @@ pub trait Store: Send + Sync {
     /// Writes the session row, the connection's new state and due time, and gives the lease back. If the connection
     /// was woken, paused or deactivated meanwhile, that stands (a wake-up makes it due at once again).
     async fn close(&self, lease: &Lease, closing: Closing) -> Result<(), StoreError>;
+
+    /// The last [`Store::commit`] of a session that ends with it, and its [`Store::close`]. A store that can makes one
+    /// step of the two; one that died between them has done the first.
+    async fn finish(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        last: Commit,
+        closing: Closing,
+    ) -> Result<(), StoreError> {
+        self.commit(lease, now, last).await?;
+        self.close(lease, closing).await
+    }
 }
 
 /// Told while a session runs. Must not block.

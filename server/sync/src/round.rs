@@ -447,13 +447,19 @@ impl<'a> Round<'a> {
         plan
     }
 
-    pub(crate) async fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
         let now = self.cx.clock.now();
+        let commit = self.counted(commit);
+        self.cx.store.commit(&self.keeper.lease(), now, commit).await
+    }
+
+    /// A commit as it counts for the organisation.
+    pub(crate) fn counted(&self, mut commit: Commit) -> Commit {
         if self.opening.org_released {
             // An administrator has seen them: they stop nobody else.
             commit.deletes = 0;
         }
-        self.cx.store.commit(&self.keeper.lease(), now, commit).await
+        commit
     }
 
     /// The round's last commit: the cursors move now that everything that they pass is durable.

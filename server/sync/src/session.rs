@@ -139,6 +139,8 @@ struct Told {
     counts: Vec<Counts>,
     issues: u32,
     lines: Vec<String>,
+    /// What is still to be committed, with its end.
+    last: Option<Commit>,
 }
 
 /// Runs one session under `lease` and closes it.
@@ -188,7 +190,11 @@ pub async fn run(cx: &Context<'_>, lease: Lease) -> Result<Report, StoreError> {
     };
     tracing::debug!(outcome = closing.outcome.as_str(), "session over");
     if !cx.dry_run {
-        cx.store.close(&keeper.lease(), closing.clone()).await?;
+        let lease = keeper.lease();
+        match told.last {
+            Some(last) => cx.store.finish(&lease, now, last, closing.clone()).await?,
+            None => cx.store.close(&lease, closing.clone()).await?,
+        }
     }
     Ok(Report {
         closing,
@@ -248,9 +254,7 @@ async fn go(
     let mut commit = round.last_commit();
     told.issues += nothing_moves(cx, opening, both_wanted, applied.moved, &mut commit);
     let more = chunk.is_some_and(|chunk| chunk.note(round, &mut commit));
-    if !is_nothing(&commit) {
-        round.commit(commit).await?;
-    }
+    told.last = (!is_nothing(&commit)).then(|| round.counted(commit));
     Ok(if round.unknown() {
         End::Unknown
     } else if round.truncated() {

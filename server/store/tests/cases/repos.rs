@@ -921,6 +921,11 @@ pub(crate) async fn an_organisation_waits_and_lists_again(store: Store) {
     assert!(store.hold_org(&org(1), at(900)).await.unwrap());
     assert_eq!(seen(at(400)).await, (1, 1, 1), "the paused one waits for nothing");
     assert_eq!(seen(at(901)).await, (2, 2, 0));
+    store.let_org_go(&org(1), at(899)).await.unwrap();
+    assert_eq!(seen(at(400)).await, (1, 1, 1), "another pause was meant");
+    store.let_org_go(&org(1), at(900)).await.unwrap();
+    assert_eq!(seen(at(400)).await, (2, 2, 0));
+    assert!(store.hold_org(&org(1), at(900)).await.unwrap());
     let standings = store.standings(Some(&org(1)), 10, at(400)).await.unwrap();
     let one = standings.iter().find(|of| of.id == cid(1)).unwrap();
     assert_eq!(one.verdict, Verdict::Waiting);

@@ -249,8 +249,12 @@ impl Round<'_> {
                 } else {
                     job.link.traits.refused = kind != ItemKind::Email;
                     // What the user chose was tried, and he is told: chosen for ever, the other side would be written anew
-                    // with every session.
-                    job.link.traits.prefer = None;
+                    // with every session. From now on it is an edit of his that is not taken.
+                    if job.link.traits.prefer.take().or(job.prefer).is_some() {
+                        for field in update.set.keys() {
+                            self.stays(&mut job.link, side, *field, &saw);
+                        }
+                    }
                     commit.journal.append(&mut job.journal);
                     self.keep(&job.link, commit);
                 }
@@ -267,12 +271,35 @@ impl Round<'_> {
                 self.keep(&job.link, commit);
             }
             Outcome::InDoubt | Outcome::Missing | Outcome::Deleted => {
+                if matches!(outcome, Outcome::InDoubt) {
+                    // If it was done, nobody else has what it replaced: the next session finds only what we wrote.
+                    commit.journal.extend(self.in_doubt(side, job, &update, &saw));
+                }
                 job.choose_again();
                 self.in_vain(job, commit, applied);
                 *failed = true;
                 self.owe(&job.link, side, commit);
             }
         }
+    }
+
+    /// What an update replaces of which it is not known whether it was done.
+    fn in_doubt(&self, side: Side, job: &Job, update: &Update, saw: &Snapshot) -> Option<JournalEntry> {
+        let old = update
+            .set
+            .keys()
+            .map(|field| (*field, saw.record.get(*field).clone()));
+        let wrote = update.set.iter().map(|(field, carried)| (field, &carried.value));
+        (!update.set.is_empty()).then(|| JournalEntry {
+            link: job.link.id.clone(),
+            kind: job.link.kind,
+            side,
+            item: saw.id.clone(),
+            act: JournalAct::Changed {
+                old: old.collect(),
+                wrote: self.hashed(wrote),
+            },
+        })
     }
 
     /// Of this field, nothing was agreed but what stands: what the other side holds is still to be carried over.

@@ -7,7 +7,9 @@ use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
 use crate::decide::Decision;
 use crate::link::{Base, EndReason, Link, LinkState};
 use crate::merge::{Both, Carried, Merged, Stamp, edited, merge, rule, winner};
-use crate::model::{Access, Answer, Field, FieldValue, ItemId, Mark, Part, Profile, Record, Scope, Snapshot};
+use crate::model::{
+    Access, Answer, Field, FieldValue, ItemId, LinkKey, Mark, Part, Profile, Record, Scope, Snapshot,
+};
 use crate::mutant;
 use crate::normalise::{fit, normalise};
 use crate::relate;
@@ -15,7 +17,7 @@ use crate::roles;
 use crate::survey::{Case, Stand, here};
 
 use super::told::{REFUSALS, of_pairs, of_sources};
-use super::{After, Job, Planner, Step, Update, limits, linked, name_of, title};
+use super::{After, Job, Planner, Step, Update, limits, linked, name_of, own_id, title};
 
 impl<'a> Planner<'a> {
     pub(super) fn case(&mut self, case: &Case<'a>) {
@@ -615,6 +617,17 @@ impl<'a> Planner<'a> {
         let kind = mailbox.record.kind;
         self.retire(retired, &mailbox.id, &crm.id);
         let mut paired = link.cloned().unwrap_or_else(|| self.new_link(kind));
+        let replaces = |side, id: &ItemId| {
+            link.and_then(|link| link.id_on(side))
+                .is_some_and(|held| held != id)
+        };
+        if matches!(kind, ItemKind::Contact | ItemKind::Task)
+            && (replaces(Side::Mailbox, &mailbox.id) || replaces(Side::Crm, &crm.id))
+        {
+            // The one that it had carries the old key: fetched back by the user, it would be taken for this one, and what it
+            // lacks for emptied. (The key of an event is its organisation's.)
+            paired.key = LinkKey(own_id(self.setting.rng));
+        }
         paired.base = Base::default();
         paired.made_on = None;
         paired.touched = false;

@@ -820,12 +820,17 @@ impl World {
             .iter()
             .position(|run| Some(&run.session) == undoes.as_ref());
         // As the session that is taken back left it, whatever it was in the meantime.
-        let as_left = |field: &Field, now: &str| {
-            undone
-                .and_then(|undone| self.left.get(&(undone, home, index, *field)))
-                .is_some_and(|left| canon(*field, left) == canon(*field, now))
-        };
         let item = self.item(home, index);
+        // Also in one that was made again since.
+        let as_left = |field: &Field, now: &str| {
+            let items = &self.shelf(home).items;
+            undone.is_some_and(|undone| {
+                (0..items.len())
+                    .filter(|at| self.truth.same(items[*at].soul, item.soul))
+                    .filter_map(|at| self.left.get(&(undone, home, at, *field)))
+                    .any(|left| canon(*field, left) == canon(*field, now))
+            })
+        };
         let ours = item.ours[conn].max(if item.made_by.is_some() { item.made_seq } else { 0 });
         let since = item
             .held
