@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 /// Who may use which crates of ours, in what is built for the product (tests may use more).
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("tandem-types", &[]),
     ("tandem-app", &["tandem-types"]),
     ("tandem-frontend", &["tandem-app"]),

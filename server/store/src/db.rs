@@ -230,7 +230,14 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         match self {
             Self::Sqlite { write, .. } => within(write.begin_with("BEGIN IMMEDIATE")).await.map(Tx::Sqlite),
-            Self::Pg(pool) => within(pool.begin()).await.map(Tx::Pg),
+            // By a task of its own: who is dropped while the server begins leaves a connection in the pool of which the
+            // driver does not know that it is in a transaction, and what others write there later is not committed.
+            Self::Pg(pool) => {
+                let pool = pool.clone();
+                let begun = tokio::spawn(async move { pool.begin().await });
+                let begun = async { begun.await.map_err(|_| sqlx::Error::WorkerCrashed)? };
+                within(begun).await.map(Tx::Pg)
+            }
         }
     }
 
