@@ -69,7 +69,11 @@ pub(crate) async fn read(round: &mut Round<'_>) -> Result<Option<Chunk>, Halt> {
         Err(Halt::Fault(side, fault))
             if !matches!(
                 fault.kind,
-                FaultKind::Rejected | FaultKind::SignInEnded | FaultKind::RateLimited { .. }
+                FaultKind::Rejected
+                    | FaultKind::SignInEnded
+                    | FaultKind::RateLimited { .. }
+                    // Who is asked to wait comes back no sooner, whatever else he wanted.
+                    | FaultKind::Transient { retry_after: Some(_) }
             ) =>
         {
             tracing::warn!(side = side.as_str(), %fault, "this part of the back-fill waits for the next session");

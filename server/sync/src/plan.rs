@@ -80,6 +80,8 @@ pub struct Job {
     pub thread: Option<BaseHash>,
     /// The side that the user chose: it is chosen until all that follows is written.
     pub prefer: Option<Side>,
+    /// What an earlier create of it said differently whose answer was lost: it may be what is found.
+    pub unsure: Vec<Field>,
 }
 
 /// What a job does.
@@ -312,6 +314,7 @@ impl<'a> Planner<'a> {
             gone: None,
             thread: None,
             prefer: None,
+            unsure: Vec::new(),
         }
     }
 
@@ -441,6 +444,17 @@ impl Job {
         if self.prefer.is_some() {
             self.link.traits.prefer = self.prefer;
         }
+    }
+
+    /// The link as long as nobody knows which of its creates was done: nothing is agreed on where they differ, so that it is
+    /// not taken for an edit of the user's.
+    pub(crate) fn announced(&self) -> Link {
+        let mut link = self.link.clone();
+        for field in &self.unsure {
+            link.base.mailbox.remove(field);
+            link.base.crm.remove(field);
+        }
+        link
     }
 
     fn lines(&self, lines: &mut Vec<String>) {

@@ -71,7 +71,7 @@ impl Round<'_> {
                 record: record.clone(),
                 notify: self.notify(side, None),
             });
-            intents.links.push(link.clone());
+            intents.links.push(work.job.announced());
         }
         // The intent is durable before the request leaves: whatever happens to the answer, it is not sent twice.
         if !mutant::on(Mutant::SkipIntent) {
@@ -266,6 +266,7 @@ impl Round<'_> {
             // The intent stays, and the next session looks for what it may have made.
             Outcome::InDoubt | Outcome::Conflict(_) | Outcome::Missing | Outcome::Deleted => {
                 self.in_vain(job, commit, applied);
+                job.link = job.announced();
                 self.keep(&job.link, commit);
                 work.failed = true;
             }

@@ -106,6 +106,8 @@ fn half_crm(crm: CrmState, terms: Terms) -> Decision {
                 Decision::EndAndOffer
             }
         }
+        // Asleep, nobody would know any more that it was deleted: back in scope, it would be made again.
+        CrmState::Out | CrmState::Unproved if terms.delete_asked => Decision::EndAndOffer,
         CrmState::Same | CrmState::Changed | CrmState::Merged => Decision::Pair { from: Side::Crm },
         CrmState::Out | CrmState::Unproved => Decision::Sleep,
         CrmState::Deleted | CrmState::MergedIntoLinked => Decision::End(EndReason::DeletedInCrm),

@@ -90,6 +90,15 @@ impl<'a> Planner<'a> {
                 base.entry(*field).or_insert(*hash);
             }
         }
+        let again = source
+            .link
+            .is_some_and(|link| link.intent.is_some_and(|intent| intent.side == on))
+            && !source.remade;
+        let unsure = if again {
+            differing(&before, &link.base, on)
+        } else {
+            Vec::new()
+        };
         link.state = LinkState::Live;
         link.made_on = Some(on);
         link.touched = false;
@@ -147,6 +156,7 @@ impl<'a> Planner<'a> {
             once_made: self.is_nobodys(source).then(|| nobodys(item)),
             gone: source.gone.cloned(),
             thread: self.thread_of(item),
+            unsure,
             ..Self::job(link, Step::Make { on, record, tag })
         });
     }
@@ -487,6 +497,18 @@ impl<'a> Planner<'a> {
             vec![IssueCure::PickMatch, IssueCure::Ignore],
         );
     }
+}
+
+/// What two creates of one item say differently.
+fn differing(before: &Base, now: &Base, on: Side) -> Vec<Field> {
+    let (before_on, now_on) = (before.on(on), now.on(on));
+    let fields = before_on.keys().chain(now_on.keys()).copied();
+    let mut out: Vec<Field> = fields
+        .filter(|field| before.normaliser != now.normaliser || before_on.get(field) != now_on.get(field))
+        .collect();
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 /// Saved as the user asked, and it belongs to no record: he can choose one.

@@ -179,10 +179,21 @@ impl World {
             }
             ItemKind::Email => true,
         };
+        // It was moved before the pair's key was written to it: only by what it says it can be known.
+        let moved = other != Home::Org && self.shelf(other).old_ids.values().any(|at| *at == source);
+        let nameless = |index: usize| {
+            let keyed = |link: &tandem_sync::Link| {
+                let held = link.id_on(home.side());
+                item.key.as_ref() == Some(&link.key)
+                    && held.is_some_and(|id| self.find_ever(home, id) == Some(index))
+            };
+            moved && !self.links[conn].values().any(keyed)
+        };
         for index in self.of_soul(home, soul) {
             let twin = self.item(home, index);
             // What was made of this very item, and nobody has changed, is found again whatever the item says now.
             let own = twin.made_for == Some((other, source))
+                && !nameless(index)
                 && twin.made_by.is_some_and(|maker| !self.runs[maker].undo)
                 && twin.user_seq <= twin.made_seq;
             // What it looked like when the session read it, nobody can tell here, if it was changed since.
@@ -957,10 +968,12 @@ impl World {
             .and_then(|link| self.paired.get(&(conn, link)).copied())
             .or(made)
             .unwrap_or(self.seq);
-        let records = self.of_soul(Home::Org, soul);
-        let late = records
+        // Also in one that a colleague's session deletes at this moment.
+        let late = self
+            .shelf(Home::Org)
+            .items
             .iter()
-            .any(|at| self.item(Home::Org, *at).ours[1 - conn] > paired);
+            .any(|record| self.truth.same(record.soul, soul) && record.ours[1 - conn] > paired);
         let newer = self
             .truth
             .said(soul, field)
