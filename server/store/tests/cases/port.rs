@@ -192,16 +192,33 @@ pub(crate) async fn a_stale_fence_changes_no_row(desk: D) {
             first_round_done: true,
             ..Commit::default()
         };
-        lost(desk.port().commit(&lease, at(102), commit).await);
+        lost(desk.port().commit(&lease, at(102), commit.clone()).await);
         lost(desk.port().close(&lease, done(at(103), None)).await);
+        lost(
+            desk.port()
+                .finish(&lease, at(103), commit, done(at(103), None))
+                .await,
+        );
     }
     assert_eq!((desk.row(&id).await, desk.sessions(&id).await), before);
     assert_eq!(all(&desk, &new).await, [link(1)]);
     assert_eq!(desk.port().open(&new).await.unwrap().mailbox_cursor, None);
     assert!(desk.issues(&id).await.is_empty());
     assert!(desk.journal(&id, &new.session).await.is_empty());
-    desk.port().close(&new, done(at(104), None)).await.unwrap();
+    let last = Commit {
+        links: vec![link(2)],
+        journal: vec![entry(1)],
+        mailbox_cursor: cursor("last"),
+        ..Commit::default()
+    };
+    desk.port()
+        .finish(&new, at(104), last.clone(), done(at(104), None))
+        .await
+        .unwrap();
+    assert_eq!(desk.journal(&id, &new.session).await.len(), 1, "with its end");
     lost(desk.port().close(&new, done(at(105), None)).await);
+    lost(desk.port().finish(&new, at(105), last, done(at(105), None)).await);
+    assert_eq!(desk.journal(&id, &new.session).await.len(), 1);
 }
 
 pub(crate) async fn a_crash_is_taken_over(desk: D) {

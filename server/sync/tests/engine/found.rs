@@ -375,3 +375,126 @@ fn a_search_knows_what_was_brought_back_by_its_key() {
     };
     assert_eq!((&held.id, &held.mailbox_id), (&link.id, &Some(back)));
 }
+
+/// The user's own card takes the place of one that he deleted. Fetched back, the old one is a second card: what it lacks was
+/// not emptied by anybody.
+#[test]
+fn a_card_that_is_fetched_back_is_not_the_one_that_took_its_place() {
+    let world = World::new(312);
+    let (card, crm) = linked(&world);
+    world.mailbox.delete(&card);
+    let mut own = person("Ann", "Lee", "ann@example.com");
+    own.set(Field::Department, known("Sales"));
+    let own = world.mailbox.add(own, Scope::In);
+    world.settle();
+    assert_eq!(holders(&world, &crm)[0].mailbox_id.as_ref(), Some(&own));
+    assert_eq!(world.crm.value(&crm, Field::Department), known("Sales"));
+    world.mailbox.delete(&own);
+    let back = copied(&world, &card);
+    world.mailbox.touch(&back, |item| item.gone = None);
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Department), known("Sales"));
+}
+
+/// If an update was done whose answer was lost, nobody else has what it replaced.
+#[test]
+fn what_an_update_in_doubt_replaces_is_in_the_journal() {
+    for effect in [false, true] {
+        let world = World::new(313);
+        let (mailbox, crm) = linked(&world);
+        world.mailbox.edit(&mailbox, Field::Department, "mine");
+        world.crm.edit(&crm, Field::Department, "theirs");
+        world.settings(|settings| settings.contact_conflicts = tandem_types::ConflictPolicy::Mailbox);
+        world.crm.edit(&crm, Field::JobTitle, "chief");
+        world.settle();
+        world.mailbox.edit(&mailbox, Field::JobTitle, "clerk");
+        world.crm.with(|state| state.faults.doubt = Some((0, effect)));
+        world.session();
+        assert!(world.journalled("chief"), "{effect}");
+        world.settle();
+        assert_eq!(world.crm.value(&crm, Field::JobTitle), known("clerk"));
+    }
+}
+
+/// A choice that the other side refused is an edit that is not taken: told as long as it stands, and carried over once it can be.
+#[test]
+fn a_choice_that_was_refused_stays_told() {
+    let world = World::new(314);
+    let mut theirs = person("Ann", "Lee", "ann@example.com");
+    theirs.set(Field::Department, known("theirs"));
+    let mut mine = person("Ann", "Lee", "ann@example.com");
+    mine.set(Field::Department, known("mine"));
+    let crm = world.crm.add(theirs, Scope::In);
+    let mailbox = world.mailbox.add(mine, Scope::In);
+    world.settle();
+    assert_eq!(world.issues(), [(CRM, IssueCode::Differences)]);
+    let no = refusal(false, Vec::new());
+    world
+        .crm
+        .with(|state| state.faults.refuse.insert("Lee".to_owned(), no));
+    world.store.with(|kept| {
+        for link in kept.links.values_mut() {
+            link.traits.prefer = Some(MAILBOX);
+            link.crm_version = None;
+        }
+    });
+    // Nothing tells of it but the choice.
+    world.mailbox.touch(&mailbox, |_| ());
+    world.session();
+    assert_eq!(world.issues(), [(CRM, IssueCode::Refused)]);
+    world.minutes(25 * 60);
+    world.session();
+    assert_eq!(world.issues(), [(CRM, IssueCode::Refused)], "a day later");
+    world.crm.with(|state| state.faults.refuse.clear());
+    world.minutes(25 * 60);
+    world.settle();
+    assert_eq!(world.crm.value(&crm, Field::Department), known("mine"));
+    assert_eq!(world.issues(), []);
+}
+
+/// Of two creates the first may arrive after all, with what was said then: that the item lacks what the second one said is
+/// nobody's edit.
+#[test]
+fn what_an_earlier_create_did_not_say_was_not_emptied() {
+    let world = World::new(315);
+    let crm = world.crm.add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.mailbox.with(|state| state.faults.doubt = Some((0, false)));
+    world.session();
+    let key = world.links()[0].key.clone();
+    world.crm.edit(&crm, Field::Department, "Sales");
+    world.mailbox.with(|state| state.faults.doubt = Some((0, false)));
+    world.session();
+    assert_eq!(world.links()[0].key, key, "it is the same item still");
+    // A process that stood still for long sends the first one.
+    let late = world
+        .mailbox
+        .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
+    world.mailbox.touch(&late, |item| item.key = Some(key));
+    world.settle();
+    assert_eq!((count(&world, CRM), count(&world, MAILBOX)), (1, 1));
+    assert_eq!(world.crm.value(&crm, Field::Department), known("Sales"));
+    assert_eq!(world.mailbox.value(&late, Field::Department), known("Sales"));
+}
+
+/// The record that was to be deleted too is not the user's any more: when it comes back, the card is not made again by itself.
+#[test]
+fn a_delete_that_was_asked_for_is_not_forgotten_while_the_record_is_a_colleagues() {
+    let world = World::new(316);
+    let (card, crm) = linked(&world);
+    world.mailbox.delete(&card);
+    world.settle();
+    world.store.with(|kept| {
+        for link in kept.links.values_mut() {
+            assert_eq!(link.state, LinkState::Ended(EndReason::DeletedInMailbox));
+            let now = world.clock.now();
+            let key = link.key.clone();
+            *link = tandem_sync::cure::cure(link, tandem_types::IssueCure::DeleteThere, now, key).unwrap();
+        }
+    });
+    world.crm.touch(&crm, |record| record.scope = Scope::Out);
+    world.settle();
+    world.crm.touch(&crm, |record| record.scope = Scope::In);
+    world.settle();
+    assert_eq!((count(&world, CRM), count(&world, MAILBOX)), (1, 0));
+    assert_eq!(world.issues(), [(CRM, IssueCode::DeletedInMailbox)]);
+}
