@@ -465,11 +465,14 @@ fn what_an_earlier_create_did_not_say_was_not_emptied() {
     world.mailbox.with(|state| state.faults.doubt = Some((0, false)));
     world.session();
     assert_eq!(world.links()[0].key, key, "it is the same item still");
+    assert!(world.calls(MAILBOX).contains(&"write"), "and was made anew");
     // A process that stood still for long sends the first one.
     let late = world
         .mailbox
         .add(person("Ann", "Lee", "ann@example.com"), Scope::In);
     world.mailbox.touch(&late, |item| item.key = Some(key));
+    world.minutes(1);
+    world.mailbox.edit(&late, Field::JobTitle, "chief");
     world.settle();
     assert_eq!((count(&world, CRM), count(&world, MAILBOX)), (1, 1));
     assert_eq!(world.crm.value(&crm, Field::Department), known("Sales"));
