@@ -45,8 +45,19 @@ async fn next_session(person: &Person, before: &Value) -> Result<()> {
         .map(drop)
 }
 
-/// *Sync now*; what Salesforce was asked meanwhile.
+/// A session by the command line; what Salesforce was asked meanwhile. The server may be at it: whoever is concerned by
+/// something new is due at once.
 async fn sync(stage: &Stage, person: &Person) -> Result<Asked> {
+    let (mark, before) = (stage.mark().await?, latest(person).await?);
+    let desk = Desk::of(stage, person).await?;
+    let (outcome, said) = desk.session().await?;
+    ensure!(matches!(outcome.as_str(), "done" | "running"), "{said}");
+    next_session(person, &before).await?;
+    asked_since(stage, mark).await
+}
+
+/// *Sync now*, in the server, whose caches are warm.
+async fn in_the_server(stage: &Stage, person: &Person) -> Result<Asked> {
     let (mark, before) = (stage.mark().await?, latest(person).await?);
     person.order("sync_now", &[]).await?;
     next_session(person, &before).await?;
@@ -99,8 +110,7 @@ async fn sub_operations(stage: &Stage) -> Result<(u64, u64)> {
 async fn idle_mailboxes_ask_nothing_and_one_question_serves_all() -> Result<()> {
     let (stage, otto) = two().await?;
     let nina = &stage.nina;
-    sync(&stage, nina).await?;
-    let alone = sync(&stage, nina).await?;
+    let alone = in_the_server(&stage, nina).await?;
     ensure!(of(&alone, nina) == ["composite"], "{alone:?}");
 
     stage.integrate().await?;
@@ -110,7 +120,7 @@ async fn idle_mailboxes_ask_nothing_and_one_question_serves_all() -> Result<()> 
 
     // One question, an object by a query, and who may see it all.
     let before = sub_operations(&stage).await?;
-    let one = sync(&stage, nina).await?;
+    let one = in_the_server(&stage, nina).await?;
     ensure!(
         one == Asked::from([(integration.clone(), vec!["composite".to_owned()])]),
         "{one:?}"
@@ -209,7 +219,8 @@ async fn what_changes_in_salesforce_arrives_and_only_those_concerned_ask() -> Re
     let back = json!({ "OwnerId": nina.user_id(), "Title": "Back" });
     stage.sandbox.patch(&edit, &back).await?;
     sync(&stage, nina.person).await?;
-    let found = stage.in_mailbox("Mine").await?;
+    let mut found = stage.in_mailbox("Mine").await?;
+    found.retain(|c| c["folder"] != "Deleted Items");
     ensure!(
         found.len() == 1 && found[0]["fields"]["JobTitle"] == "Back",
         "{found:?}"

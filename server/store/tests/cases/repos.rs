@@ -1457,6 +1457,7 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
             "0008 clearing",
             "0009 shares",
             "0010 organisation",
+            "0011 integrations",
         ]
     );
     let sealed = blob(9);
