@@ -224,6 +224,11 @@ impl Teller {
         let row = &self.row;
         let now = self.app.clock.now();
         let (store, id) = (&self.app.store, &row.id);
+        if store.integration(&row.org_id).await?.is_none() {
+            // Known for the rest of the session, too: without an integration user all this is one statement.
+            self.answer.get_or_init(|| async { None }).await;
+            return Ok(None);
+        }
         let needed = fan_in::needed(now, row.next_due, row.last_success, row.settings.interval_minutes);
         let standing = Standing {
             needed,
