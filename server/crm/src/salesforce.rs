@@ -24,6 +24,7 @@ use crate::map::{self, Reach, Reading, Row};
 use crate::meter::{ApiUsage, Meters};
 use crate::problem::Failure;
 use crate::soql;
+use crate::told::Told;
 use crate::words::Tables;
 
 /// What all connections of a server share.
@@ -60,6 +61,7 @@ pub struct Salesforce {
     pub(crate) cache: Arc<DescribeCache>,
     pub(crate) account: Account,
     pub(crate) tables: Tables,
+    pub(crate) told: Option<Arc<dyn Told>>,
     key_field: String,
     /// Of the list view that is synced, once it was asked for.
     members: tokio::sync::Mutex<Option<Arc<HashSet<String>>>>,
@@ -85,10 +87,18 @@ impl Salesforce {
             cache: Arc::clone(&platform.cache),
             tables: Tables::of(&account.settings),
             account,
+            told: None,
             key_field: platform.config.key_field.clone(),
             members: tokio::sync::Mutex::new(None),
             unreadable: Mutex::default(),
         }
+    }
+
+    /// Does not ask what the organisation's integration user has answered for it already.
+    #[must_use]
+    pub fn told_by(mut self, told: Arc<dyn Told>) -> Self {
+        self.told = Some(told);
+        self
     }
 
     /// The organisation's API calls, as the latest answer of this session told them.

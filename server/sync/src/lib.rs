@@ -13,6 +13,7 @@ pub mod cure;
 pub mod decide;
 pub mod due;
 pub mod facts;
+pub mod fan_in;
 mod fault;
 pub mod glance;
 pub mod hash;

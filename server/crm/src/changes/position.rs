@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tandem_sync::Fault;
+use tandem_sync::fan_in::{OVERLAP_SECONDS, Question};
 use tandem_sync::model::{Cursor, Kinds, Want};
-use tandem_types::{ContactScope, ItemKind, Timestamp};
+use tandem_types::{ContactScope, ItemKind, Timestamp, UserId};
 
 use crate::problem::Failure;
 
@@ -57,6 +58,9 @@ pub(super) struct Position {
     pub(super) marks: BTreeMap<Stream, Option<Timestamp>>,
     /// Our clock at the last poll.
     pub(super) polled: Timestamp,
+    /// The number of the integration user's answer that was known at the last question of our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<i64>,
     pub(super) round: Option<Round>,
 }
 
@@ -108,6 +112,7 @@ impl Position {
             members: None,
             marks: BTreeMap::new(),
             polled: Timestamp::default(),
+            told: None,
             round: None,
         }
     }
@@ -132,6 +137,35 @@ impl Position {
             .map_err(|e| Fault::fatal("a cursor cannot be written").caused_by(e).into())
     }
 
+    /// What an incremental question would ask; `None`: it would be more than that. Something is listed in full, or has not
+    /// come to its end, or was empty.
+    pub(super) fn question(&self, want: &Want, user: &UserId) -> Option<Question> {
+        let mut fitted = self.clone();
+        let kinds = want.kinds.without(ItemKind::Email);
+        fitted.fit(want, kinds);
+        let known = |stream: &Stream| !kinds.has(stream.kind()) || fitted.marks.contains_key(stream);
+        if self.round.is_some() || !Stream::ALL.iter().all(known) {
+            return None;
+        }
+        // The oldest of all: a listing without a mark is one that nobody has seen anything of.
+        let marks: Option<Vec<Timestamp>> = fitted.marks.values().copied().collect();
+        Some(Question {
+            user: user.clone(),
+            kinds,
+            contacts: want.contact_scope,
+            from: marks?.into_iter().min()?.plus_seconds(-OVERLAP_SECONDS),
+            told: self.told.unwrap_or(0),
+        })
+    }
+
+    /// As after a question that brought nothing.
+    pub(super) fn advance(&mut self, until: Timestamp, now: Timestamp) {
+        for mark in self.marks.values_mut() {
+            *mark = (*mark).max(Some(until));
+        }
+        self.polled = now;
+    }
+
     /// Forgets what is not wanted any more; what it was not made for is listed in full then.
     pub(super) fn fit(&mut self, want: &Want, kinds: Kinds) {
         let scope = scope_of(want);
@@ -150,6 +184,13 @@ impl Position {
 }
 
 impl Round {
+    pub(super) const fn nothing() -> Self {
+        Self {
+            full: BTreeSet::new(),
+            pending: Vec::new(),
+        }
+    }
+
     pub(super) fn kinds(&self) -> Kinds {
         self.full.iter().map(|stream| stream.kind()).collect()
     }
@@ -224,6 +265,47 @@ mod tests {
                 .to_owned(),
         );
         assert_eq!(Position::parse(&midway), None);
+    }
+
+    #[test]
+    fn what_would_be_asked_is_one_question_or_none() {
+        let me: UserId = "005000000000001AAA".parse().unwrap();
+        let at = |seconds| Some(Timestamp::from_seconds(seconds));
+        let mine = want(ContactScope::Mine, None);
+        let mut quiet = position();
+        quiet.round = None;
+        quiet.marks.insert(Stream::Tasks, at(2_000));
+        for stream in [Stream::Contacts, Stream::Events, Stream::Invitations] {
+            quiet.marks.insert(stream, at(3_000));
+        }
+        let question = quiet.question(&mine, &me).unwrap();
+        assert_eq!(question.from, Timestamp::from_seconds(1_400));
+        assert_eq!(
+            (question.kinds, question.told),
+            (Kinds::ALL.without(ItemKind::Email), 0)
+        );
+        // On its way, of another scope, with a kind that is new, or without a mark: more than that.
+        assert_eq!(position().question(&mine, &me), None);
+        assert_eq!(quiet.question(&want(ContactScope::AllVisible, None), &me), None);
+        let mut fewer = quiet.clone();
+        fewer.marks.remove(&Stream::Tasks);
+        assert_eq!(fewer.question(&mine, &me), None);
+        let mut empty = quiet.clone();
+        empty.marks.insert(Stream::Contacts, None);
+        assert_eq!(empty.question(&mine, &me), None);
+        // A kind that is not wanted any more does not count, and marks never go back.
+        let without = Want {
+            kinds: Kinds::ALL.without(ItemKind::Task),
+            ..mine.clone()
+        };
+        assert_eq!(
+            fewer.question(&without, &me).map(|question| question.from),
+            Some(Timestamp::from_seconds(2_400))
+        );
+        quiet.advance(Timestamp::from_seconds(2_500), Timestamp::from_seconds(9));
+        assert_eq!(quiet.marks.get(&Stream::Tasks), Some(&at(2_500)));
+        assert_eq!(quiet.marks.get(&Stream::Contacts), Some(&at(3_000)));
+        assert_eq!(quiet.polled, Timestamp::from_seconds(9));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod activities;
 mod emails;
+mod fan_in;
 mod limits;
 mod matrix;
 mod panel;

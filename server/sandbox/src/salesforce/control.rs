@@ -353,6 +353,7 @@ fn user_json(state: &State, at: usize) -> Value {
         "active": user.active,
         "api_enabled": user.api,
         "admin": user.admin,
+        "view_all": user.view_all,
         "hidden_fields": user.hidden,
         "read_only_fields": user.read_only,
         "grants": grants,
@@ -385,6 +386,7 @@ fn change_user(s: &Salesforce, username: &str, bytes: &Bytes) -> Answer {
             "api_enabled" => user.api = flag(name, value)?,
             "active" => user.active = flag(name, value)?,
             "admin" => user.admin = flag(name, value)?,
+            "view_all" => user.view_all = flag(name, value)?,
             "hidden_fields" => user.hidden = field_set(&state.schema, value)?,
             "read_only_fields" => user.read_only = field_set(&state.schema, value)?,
             "password" => {

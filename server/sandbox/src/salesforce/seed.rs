@@ -255,6 +255,7 @@ impl State {
         let access = self.users.iter().map(|user| {
             let fields = Fields::from([
                 ("PermissionsModifyAllData", Val::Bool(user.admin)),
+                ("PermissionsViewAllData", Val::Bool(user.view_all)),
                 ("PermissionsCustomizeApplication", Val::Bool(user.admin)),
                 ("PermissionsApiEnabled", Val::Bool(user.api)),
             ]);

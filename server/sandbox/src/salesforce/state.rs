@@ -73,6 +73,7 @@ impl State {
                 active: true,
                 api: true,
                 admin: n == 0,
+                view_all: false,
                 opened: FieldSet::new(),
                 opened_for_edit: FieldSet::new(),
                 hidden: FieldSet::new(),

@@ -258,6 +258,7 @@ fn user_permission_access() -> Object {
     let fields = vec![
         id("User Permission Access ID"),
         flag("PermissionsModifyAllData", "Modify All Data"),
+        flag("PermissionsViewAllData", "View All Data"),
         flag("PermissionsCustomizeApplication", "Customize Application"),
         flag("PermissionsApiEnabled", "API Enabled"),
     ];
