@@ -48,10 +48,11 @@ pub enum Call {
     OrgHalt,
     OrgGoOn,
     OrgSupport,
+    OrgDisconnect,
 }
 
 impl Call {
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::Pane,
         Self::ConnectExchange,
         Self::ConnectOffice,
@@ -94,6 +95,7 @@ impl Call {
         Self::OrgHalt,
         Self::OrgGoOn,
         Self::OrgSupport,
+        Self::OrgDisconnect,
     ];
 
     /// The call at this path.
@@ -145,6 +147,7 @@ impl Call {
             Self::OrgHalt => "/api/org_halt",
             Self::OrgGoOn => "/api/org_go_on",
             Self::OrgSupport => "/api/org_support",
+            Self::OrgDisconnect => "/api/org_disconnect",
         }
     }
 }

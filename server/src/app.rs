@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::panel::Panels;
 use crate::site::Site;
 use crate::vault::{self, Vault};
+use crate::worker::fan_in::Turns;
 use crate::worker::quota::Quotas;
 
 /// For one answer of Microsoft's sign-in: somebody waits for it.
@@ -47,6 +48,7 @@ pub struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     pub(crate) quotas: Quotas,
+    pub(crate) turns: Turns,
     /// What panes were shown of items that are open in Outlook.
     pub(crate) panels: Arc<Panels>,
     pub clock: Arc<dyn Clock>,
@@ -212,6 +214,7 @@ impl App {
             metrics: Metrics::default(),
             readiness: Readiness::default(),
             quotas: Quotas::default(),
+            turns: Turns::default(),
             panels: Arc::default(),
             clock,
             rng,

@@ -5,6 +5,7 @@ use tandem_sync::ports::StoreError;
 use tandem_types::{ConnectionId, OrgId, UserId};
 
 use crate::app::App;
+use crate::integration;
 
 /// Deactivates a connection. Whatever Salesforce answers, nothing here can use the credentials afterwards.
 ///
@@ -17,8 +18,11 @@ pub(crate) async fn carry_out(
 ) -> Result<(), StoreError> {
     let now = app.clock.now();
     let grant = app.store.grant(connection, Provider::Salesforce).await?;
+    // One that cannot be read is shredded with the others.
+    let integration = app.store.integration_grant(org).await.unwrap_or_default();
     app.store.deactivate(connection, now).await?;
     app.store.audit(org, user, "deactivated", detail, now).await?;
+    integration::after_deactivation(app, (org, user), integration).await?;
     if let Some((grant, _)) = grant {
         let (app, connection) = (app.clone(), connection.clone());
         // A task of its own: a pane that is closed meanwhile must not leave the grant alive there.

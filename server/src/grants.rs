@@ -21,8 +21,8 @@ const TURN: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(100);
 const LOOKS: u32 = 700;
 /// A rotated token lives in memory only until it is stored: for so long the database is asked again and again.
-const STORE_TRIES: u32 = 300;
-const STORE_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const STORE_TRIES: u32 = 300;
+pub(crate) const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// An access token that ends within this is refreshed before it is used.
 const EARLY_SECONDS: i64 = 300;
 
@@ -35,7 +35,7 @@ pub(crate) struct StoredGrants {
 }
 
 /// A grant and its version.
-type Stored = (GrantSecret, i64);
+pub(crate) type Stored = (GrantSecret, i64);
 
 impl StoredGrants {
     pub(crate) fn new(app: App, connection: ConnectionId, provider: Provider) -> Self {
@@ -53,7 +53,7 @@ impl StoredGrants {
             // A new sign-in came between: that grant is fresh, and using it up is not our turn.
             return Ok((old, version));
         }
-        match self.renew(&old).await {
+        match renew(app, self.provider, &old).await {
             Ok(grant) => self.keep(holder, &old, grant).await,
             Err(fault) => {
                 let abandoned = app
@@ -75,43 +75,6 @@ impl StoredGrants {
                 }
             }
         }
-    }
-
-    /// Asks the provider for new tokens.
-    async fn renew(&self, old: &GrantSecret) -> Result<GrantSecret, Fault> {
-        let app = &self.app;
-        let now = app.clock.now();
-        let mut new = GrantSecret {
-            issued_at: now,
-            previous_refresh: None,
-            ..old.clone()
-        };
-        let rotated = match self.provider {
-            Provider::Salesforce => {
-                let host = login_host(app)?;
-                let tokens = app.salesforce.refresh(&app.net, host, &old.refresh_token).await?;
-                new.access_token = tokens.access;
-                new.instance_url = tokens.instance_url.to_string();
-                tokens.refresh
-            }
-            Provider::Microsoft => {
-                let owner = read_owner(&old.owner)?;
-                let tokens = microsoft(app)?
-                    .refresh(&app.net, &old.refresh_token, &owner, now)
-                    .await
-                    .map_err(Fault::from)?;
-                new.access_token = tokens.access;
-                new.expires = Some(tokens.expires_at);
-                tokens.refresh
-            }
-        };
-        if let Some(rotated) = rotated
-            && !same(&rotated, &old.refresh_token)
-        {
-            new.refresh_token = rotated;
-            new.previous_refresh = Some(old.refresh_token.clone());
-        }
-        Ok(new)
     }
 
     /// Durable before it is used: with rotation the old token is dead from here on.
@@ -235,6 +198,42 @@ impl StoredGrants {
     }
 }
 
+/// Asks the provider for new tokens.
+pub(crate) async fn renew(app: &App, provider: Provider, old: &GrantSecret) -> Result<GrantSecret, Fault> {
+    let now = app.clock.now();
+    let mut new = GrantSecret {
+        issued_at: now,
+        previous_refresh: None,
+        ..old.clone()
+    };
+    let rotated = match provider {
+        Provider::Salesforce => {
+            let host = login_host(app)?;
+            let tokens = app.salesforce.refresh(&app.net, host, &old.refresh_token).await?;
+            new.access_token = tokens.access;
+            new.instance_url = tokens.instance_url.to_string();
+            tokens.refresh
+        }
+        Provider::Microsoft => {
+            let owner = read_owner(&old.owner)?;
+            let tokens = microsoft(app)?
+                .refresh(&app.net, &old.refresh_token, &owner, now)
+                .await
+                .map_err(Fault::from)?;
+            new.access_token = tokens.access;
+            new.expires = Some(tokens.expires_at);
+            tokens.refresh
+        }
+    };
+    if let Some(rotated) = rotated
+        && !same(&rotated, &old.refresh_token)
+    {
+        new.refresh_token = rotated;
+        new.previous_refresh = Some(old.refresh_token.clone());
+    }
+    Ok(new)
+}
+
 fn login_host(app: &App) -> Result<&Url, Fault> {
     let first = app.config.salesforce.login_hosts.first();
     first.ok_or_else(|| Fault::fatal("salesforce.login_hosts is empty"))
@@ -264,7 +263,7 @@ fn same(a: &SecretString, b: &SecretString) -> bool {
     a.expose_secret() == b.expose_secret()
 }
 
-fn none_stored(provider: Provider) -> Fault {
+pub(crate) fn none_stored(provider: Provider) -> Fault {
     let text = match provider {
         Provider::Salesforce => "no Salesforce grant is stored",
         Provider::Microsoft => "no Microsoft grant is stored",
@@ -272,7 +271,7 @@ fn none_stored(provider: Provider) -> Fault {
     Fault::new(FaultKind::SignInEnded, text)
 }
 
-fn store_fault(error: StoreError, provider: Provider) -> Fault {
+pub(crate) fn store_fault(error: StoreError, provider: Provider) -> Fault {
     match error {
         StoreError::Unavailable(_) => Fault::transient("the database does not answer").caused_by(error),
         StoreError::Full(_) => Fault::transient("the database's disk is full").caused_by(error),
@@ -281,7 +280,7 @@ fn store_fault(error: StoreError, provider: Provider) -> Fault {
     }
 }
 
-fn access((grant, version): Stored) -> Result<Access, Fault> {
+pub(crate) fn access((grant, version): Stored) -> Result<Access, Fault> {
     let instance_url = grant
         .instance_url
         .parse()

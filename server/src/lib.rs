@@ -10,6 +10,7 @@ mod grants;
 mod history;
 pub mod http;
 pub mod hub;
+mod integration;
 mod mail;
 mod metrics;
 mod organisation;

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use tandem_app::{Backend as _, OrgPick, OrgTarget, OrganisationBackend};
 use tandem_types::{
-    ApiError, IssueCode, IssueId, IssueView, ItemKind, MailboxServer, MeterView, OrgAct, OrgCount, OrgDenied,
-    OrgFault, OrgRun, OrgRunState, OrgUser, OrgUserView, OrgView, PaneView, SessionId, SessionOutcome,
-    SessionView, StateReason, SyncState, UserId, Verdict,
+    ApiError, IntegrationTrouble, IntegrationView, IssueCode, IssueId, IssueView, ItemKind, MailboxServer,
+    MeterView, OrgAct, OrgCount, OrgDenied, OrgFault, OrgRun, OrgRunState, OrgUser, OrgUserView, OrgView,
+    PaneView, SessionId, SessionOutcome, SessionView, StateReason, SyncState, UserId, Verdict,
 };
 
 use super::{Fake, NOW};
@@ -128,6 +128,16 @@ fn run(state: OrgRunState) -> OrgRun {
     }
 }
 
+fn integration(trouble: Option<IntegrationTrouble>) -> IntegrationView {
+    IntegrationView {
+        username: "integration@acme-analytics.example".to_owned(),
+        by: "Ada Lovelace".to_owned(),
+        since: NOW.plus_seconds(-86_400),
+        asked: Some(NOW.plus_seconds(-420)),
+        trouble: trouble.map(|trouble| (trouble, NOW.plus_seconds(-300))),
+    }
+}
+
 impl Fake {
     fn denied(&self) -> Option<OrgDenied> {
         match self.name.as_str() {
@@ -188,6 +198,11 @@ impl OrganisationBackend for Fake {
                 "in-step" => Some(run(OrgRunState::Failed)),
                 _ => None,
             },
+            integration: match self.name.as_str() {
+                "in-step" => Some(integration(None)),
+                "progress" => Some(integration(Some(IntegrationTrouble::SignInEnded))),
+                _ => None,
+            },
         }))
     }
     async fn org_user(&self, user: UserId) -> Result<Result<Option<OrgUserView>, OrgDenied>, ApiError> {
@@ -231,6 +246,9 @@ impl OrganisationBackend for Fake {
         self.pane().await
     }
     async fn org_support(&self, _: bool) -> Result<PaneView, ApiError> {
+        self.pane().await
+    }
+    async fn org_disconnect(&self) -> Result<PaneView, ApiError> {
         self.pane().await
     }
 }

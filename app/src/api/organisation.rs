@@ -90,3 +90,8 @@ async fn org_go_on(run: SessionId) -> Answer<PaneView> {
 async fn org_support(#[server(default)] on: Option<String>) -> Answer<PaneView> {
     view(backend().org_support(on.is_some_and(|on| !on.is_empty())).await)
 }
+
+#[server(prefix = "/api", endpoint = "org_disconnect")]
+async fn org_disconnect() -> Answer<PaneView> {
+    view(backend().org_disconnect().await)
+}

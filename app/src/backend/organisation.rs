@@ -47,4 +47,10 @@ pub trait OrganisationBackend: Send + Sync {
 
     /// Lets administrators see subjects and addresses, or ends that.
     async fn org_support(&self, on: bool) -> Result<PaneView, ApiError>;
+
+    /// Disconnects the integration user: its grant is shredded, and each mailbox asks for itself again.
+    ///
+    /// # Errors
+    /// [`ApiError::WrongState`]: none is connected.
+    async fn org_disconnect(&self) -> Result<PaneView, ApiError>;
 }

@@ -1,8 +1,8 @@
 //! The words of the organisation's page: for administrators, and for whoever is none.
 
 use tandem_types::{
-    MailboxServer, MeterView, OrgAct, OrgCount, OrgDenied, OrgFault, OrgRun, OrgRunState, OrgUser,
-    StateReason, SyncState, Timestamp, Verdict,
+    IntegrationTrouble, MailboxServer, MeterView, OrgAct, OrgCount, OrgDenied, OrgFault, OrgRun, OrgRunState,
+    OrgUser, StateReason, SyncState, Timestamp, Verdict,
 };
 
 use super::time::within;
@@ -85,6 +85,50 @@ pub const SUPPORT_NEEDED: Words = Words::new(
 );
 pub const SESSIONS: Words = Words::new("Latest sessions", "Letzte Abgleiche");
 pub const METER: Words = Words::new("Salesforce API calls", "API-Aufrufe an Salesforce");
+
+// The integration user.
+pub const INTEGRATION_TITLE: Words = Words::new("Integration user", "Integrationsbenutzer");
+pub const INTEGRATION_OFF: Words = Words::new(
+    "Each mailbox asks Salesforce by itself what has changed. With a Salesforce user who may “View All Data” connected here, \
+     one question does it for all: which records changed, and whose they are. What stands in them is still read and \
+     written by each user’s own access.",
+    "Jedes Postfach fragt Salesforce selbst, was sich geändert hat. Ist hier ein Salesforce-Benutzer verbunden, der „Alle \
+     Daten anzeigen“ darf, genügt eine Frage für alle: welche Datensätze sich geändert haben und wem sie gehören. Was \
+     darin steht, wird weiter mit dem eigenen Zugang jeder Person gelesen und geschrieben.",
+);
+pub const INTEGRATION_CONNECT: Words =
+    Words::new("Connect an integration user", "Integrationsbenutzer verbinden");
+pub const INTEGRATION_AGAIN: Words = Words::new("Connect again", "Neu verbinden");
+pub const INTEGRATION_CHANGE: Words = Words::new("Connect another user", "Anderen Benutzer verbinden");
+pub const INTEGRATION_END: Words = Words::new("Disconnect", "Verbindung trennen");
+pub const INTEGRATION_BY: Words = Words::new("Connected by", "Verbunden von");
+pub const INTEGRATION_ASKED: Words = Words::new("Last asked", "Zuletzt gefragt");
+
+/// Why the integration user tells nothing, with what to do. Followed by since when.
+pub fn integration_trouble(trouble: IntegrationTrouble) -> &'static str {
+    match trouble {
+        IntegrationTrouble::SignInEnded => say(
+            "Its Salesforce sign-in has ended, and each mailbox asks by itself. Connect it again. Since:",
+            "Seine Anmeldung bei Salesforce ist zu Ende, und jedes Postfach fragt selbst. Verbinden Sie ihn neu. Seit:",
+        ),
+        IntegrationTrouble::SeesTooLittle => say(
+            "It may not “View All Data” in Salesforce, so each mailbox asks by itself. Give it that permission. Since:",
+            "Er darf in Salesforce nicht „Alle Daten anzeigen“, darum fragt jedes Postfach selbst. Geben Sie ihm dieses \
+             Recht. Seit:",
+        ),
+        IntegrationTrouble::Refused => say(
+            "Salesforce refuses what it asks, so each mailbox asks by itself. Look whether it may use the API and sees \
+             contacts, events and tasks. Since:",
+            "Salesforce lehnt seine Frage ab, darum fragt jedes Postfach selbst. Sehen Sie nach, ob er die API benutzen darf \
+             und Kontakte, Ereignisse und Aufgaben sieht. Seit:",
+        ),
+        IntegrationTrouble::NoAnswer => say(
+            "Salesforce does not answer it, so each mailbox asks by itself. It is tried again every few minutes. Since:",
+            "Salesforce antwortet ihm nicht, darum fragt jedes Postfach selbst. Es wird alle paar Minuten neu versucht. \
+             Seit:",
+        ),
+    }
+}
 
 /// A state, as it is filtered by.
 pub fn verdict(verdict: Verdict) -> &'static str {

@@ -193,6 +193,20 @@ pub fn other_salesforce_user(expected: &str, given: &str) -> String {
     }
 }
 
+/// An integration user of another organisation.
+pub fn integration_of_another_organisation(given: &str) -> String {
+    match super::spoken() {
+        super::Lang::En => format!(
+            "{given} belongs to another Salesforce organisation than yours. Nothing was connected. Sign in as a user of your \
+             own organisation."
+        ),
+        super::Lang::De => format!(
+            "{given} gehört zu einer anderen Salesforce-Organisation als Sie. Nichts wurde verbunden. Melden Sie sich als \
+             Benutzer Ihrer eigenen Organisation an."
+        ),
+    }
+}
+
 /// A *Change* to somebody who syncs already.
 pub fn salesforce_user_has_a_mailbox(given: &str) -> String {
     match super::spoken() {

@@ -662,6 +662,7 @@ fn no_function_forgets_a_language() {
         both(|| other_mailbox("a", "b")),
         both(|| other_salesforce_user("a", "b")),
         both(|| salesforce_user_has_a_mailbox("a")),
+        both(|| integration_of_another_organisation("a")),
         both(|| estimate("2026-01-01", "2026-01-02", 0)),
         both(|| api_error(ApiError::TooOften(1))),
     ];

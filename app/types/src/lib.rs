@@ -21,8 +21,8 @@ pub use item::{
     RecordView, RelatedKind, RelatedList, SaveOrder, TimelineEntry,
 };
 pub use organisation::{
-    MeterView, OrgAct, OrgCount, OrgDenied, OrgFault, OrgRun, OrgRunState, OrgUser, OrgUserView, OrgView,
-    Verdict,
+    IntegrationTrouble, IntegrationView, MeterView, OrgAct, OrgCount, OrgDenied, OrgFault, OrgRun,
+    OrgRunState, OrgUser, OrgUserView, OrgView, Verdict,
 };
 pub use reason::{ActivationFailure, ApiError, InvalidField, IssueCode, IssueCure, Refused, SearchStep};
 pub use request::{ActivateExchange, ConnectOffice, HandoverReply, HandoverRequest, Ticket};

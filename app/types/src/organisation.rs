@@ -229,6 +229,57 @@ pub enum OrgDenied {
     NoAnswer,
 }
 
+/// Why an organisation's integration user does not tell who is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntegrationTrouble {
+    /// Salesforce has ended its sign-in: an administrator connects it again.
+    SignInEnded,
+    /// It may not *View All Data*: what changed may be more than what it sees.
+    SeesTooLittle,
+    /// Salesforce refuses what it asks.
+    Refused,
+    /// Salesforce does not answer.
+    NoAnswer,
+}
+
+impl IntegrationTrouble {
+    const ALL: [Self; 4] = [
+        Self::SignInEnded,
+        Self::SeesTooLittle,
+        Self::Refused,
+        Self::NoAnswer,
+    ];
+
+    /// The word kept in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignInEnded => "sign_in_ended",
+            Self::SeesTooLittle => "sees_too_little",
+            Self::Refused => "refused",
+            Self::NoAnswer => "no_answer",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|trouble| trouble.as_str() == word)
+    }
+}
+
+/// The Salesforce user who asks for everybody what has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntegrationView {
+    /// Its Salesforce user name.
+    pub username: String,
+    /// The administrator who connected it: a name, or an id.
+    pub by: String,
+    pub since: Timestamp,
+    /// When it was last asked with success.
+    pub asked: Option<Timestamp>,
+    /// Since when it does not tell, and why: each mailbox asks by itself meanwhile.
+    pub trouble: Option<(IntegrationTrouble, Timestamp)>,
+}
+
 /// A page of the organisation's users, with what is counted over all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrgView {
@@ -249,6 +300,8 @@ pub struct OrgView {
     pub support: Option<(String, Timestamp)>,
     /// The latest order for many connections.
     pub run: Option<OrgRun>,
+    /// `None`: each mailbox asks for itself.
+    pub integration: Option<IntegrationView>,
 }
 
 /// One user, in detail.

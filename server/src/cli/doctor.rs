@@ -86,6 +86,7 @@ pub(super) async fn run(loaded: Loaded, args: Args) -> anyhow::Result<ExitCode> 
     // Before the first start there is nobody to count.
     if has_tables {
         connections(&app, &mut found).await;
+        integrations(&app, &mut found).await;
         if let Some(id) = &args.connection {
             connection(&app, id, &mut found).await?;
         }
@@ -244,6 +245,22 @@ async fn connections(app: &App, found: &mut Findings) {
             "connections: {} are overdue by more than an interval; is `tandem serve` running?",
             overview.overdue
         ));
+    }
+}
+
+/// Without them everybody syncs too: what is wrong with one costs API calls.
+async fn integrations(app: &App, found: &mut Findings) {
+    match app.store.integrations().await {
+        Ok(all) => {
+            for of in &all {
+                if of.trouble.is_some() {
+                    limited(&super::status::told_of(of));
+                } else {
+                    fine(&format!("integration user: {} asks for {}", of.username, of.org));
+                }
+            }
+        }
+        Err(error) => found.wrong(&format!("database: {error}")),
     }
 }
 

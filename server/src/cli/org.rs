@@ -1,4 +1,4 @@
-//! `tandem org list|settings|release`: an organisation as a whole.
+//! `tandem org list|settings|release|integration`: an organisation as a whole.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use super::connection::when;
 use super::settings;
 use crate::app::App;
 use crate::config::Config;
+use crate::integration;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -25,6 +26,14 @@ pub(super) enum Command {
     },
     /// Let the connections go on that the organisation's brake has stopped.
     Release { org: OrgId },
+    /// Show the organisation's integration user, who asks Salesforce for all of its connections what has changed. An
+    /// administrator connects it on the organisation's page.
+    Integration {
+        org: OrgId,
+        /// Shred its grant, here and at Salesforce: each connection asks for itself again.
+        #[arg(long)]
+        disconnect: bool,
+    },
 }
 
 pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
@@ -36,6 +45,7 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Exit
             settings::replace(&app, &settings::Whose::org(org), &file).await
         }
         Command::Release { org } => release(&app, &org).await,
+        Command::Integration { org, disconnect } => integration_user(&app, &org, disconnect).await,
     }
 }
 
@@ -85,4 +95,34 @@ async fn release(app: &App, org: &OrgId) -> anyhow::Result<ExitCode> {
         println!("{} was not stopped", row.name);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn integration_user(app: &App, org: &OrgId, disconnect: bool) -> anyhow::Result<ExitCode> {
+    let Some(row) = app.store.integration(org).await? else {
+        println!("{org} has no integration user: each connection asks for itself");
+        return Ok(ExitCode::SUCCESS);
+    };
+    if disconnect {
+        integration::disconnect(app, org, integration::By::Operator).await?;
+        println!(
+            "{} is disconnected: each connection of {org} asks for itself",
+            row.username
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("user: {} ({})", row.username, row.user);
+    println!(
+        "connected: {} by {} {}",
+        when(Some(row.connected)),
+        row.by,
+        row.by_name
+    );
+    println!("last asked: {}", when(row.asked));
+    match row.trouble {
+        Some((trouble, since)) => {
+            println!("trouble: {} since {}", trouble.as_str(), when(Some(since)));
+            Ok(ExitCode::FAILURE)
+        }
+        None => Ok(ExitCode::SUCCESS),
+    }
 }

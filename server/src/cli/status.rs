@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use tandem_store::Standing;
+use tandem_store::{IntegrationRow, Standing};
 use tandem_types::{OrgId, Timestamp, Verdict};
 
 use super::connection::when;
@@ -19,7 +19,7 @@ pub(super) struct Args {
     /// Those that sync, or are off, too.
     #[arg(long)]
     all: bool,
-    /// One JSON object: counts by verdict, and every connection.
+    /// One JSON object: counts by verdict, every connection, and the integration users that tell nothing.
     #[arg(long)]
     json: bool,
 }
@@ -44,11 +44,17 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
         .collect();
     // Stable: within a verdict by organisation and user.
     lines.sort_by_key(|line| line.verdict);
+    let mut silent = app.store.integrations().await?;
+    silent.retain(|of| of.trouble.is_some() && args.org.as_ref().is_none_or(|org| *org == of.org));
     if args.json {
-        println!("{}", as_json(&lines, now));
+        println!("{}", as_json(&lines, &silent, now));
     } else {
         print(&lines, args.all);
+        for of in &silent {
+            println!("{}", told_of(of));
+        }
     }
+    // Everybody syncs without an integration user too: it is told, and no trouble of a connection.
     let well = lines.iter().all(|line| !line.verdict.is_trouble());
     Ok(if well {
         ExitCode::SUCCESS
@@ -97,7 +103,20 @@ fn print(lines: &[Line<'_>], all: bool) {
     );
 }
 
-fn as_json(lines: &[Line<'_>], now: Timestamp) -> serde_json::Value {
+/// What is wrong with an organisation's integration user.
+pub(super) fn told_of(of: &IntegrationRow) -> String {
+    let (word, since) = of
+        .trouble
+        .map_or(("", None), |(trouble, since)| (trouble.as_str(), Some(since)));
+    format!(
+        "the integration user {} of {} tells nothing ({word}) since {}: each connection asks for itself",
+        of.username,
+        of.org,
+        when(since)
+    )
+}
+
+fn as_json(lines: &[Line<'_>], silent: &[IntegrationRow], now: Timestamp) -> serde_json::Value {
     let connections: Vec<_> = lines
         .iter()
         .map(|line| {
@@ -121,5 +140,14 @@ fn as_json(lines: &[Line<'_>], now: Timestamp) -> serde_json::Value {
         .into_iter()
         .map(|verdict| (verdict.as_str().to_owned(), count(lines, verdict).into()))
         .collect();
-    json!({ "at": when(Some(now)), "counts": counts, "connections": connections })
+    let silent: Vec<_> = silent
+        .iter()
+        .filter_map(|of| {
+            let (trouble, since) = of.trouble?;
+            Some(
+                json!({ "org": of.org, "user": of.username, "trouble": trouble, "since": when(Some(since)) }),
+            )
+        })
+        .collect();
+    json!({ "at": when(Some(now)), "counts": counts, "connections": connections, "integrations": silent })
 }

@@ -8,6 +8,7 @@ use tandem_store::{ConnectionRow, Provider};
 use tandem_sync::ports::{Crm, Mailbox, StoreError};
 use tandem_types::{MailboxAccount, MailboxServer};
 
+use super::fan_in;
 use crate::app::App;
 use crate::grants::StoredGrants;
 
@@ -21,7 +22,7 @@ pub(super) struct Ends {
 pub(super) async fn open(app: &App, row: &ConnectionRow) -> Result<Ends, StoreError> {
     Ok(Ends {
         mailbox: mailbox(app, row).await?,
-        crm: Box::new(salesforce(app, row)),
+        crm: Box::new(salesforce(app, row).told_by(fan_in::teller(app, row))),
     })
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod backfill;
 mod clear;
 pub(crate) mod cure;
 pub(crate) mod endpoints;
+pub(crate) mod fan_in;
 mod mail;
 mod observe;
 pub(crate) mod order;

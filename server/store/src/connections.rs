@@ -6,7 +6,7 @@ use tandem_types::{
 
 use crate::db::{Row, Tx, vals};
 use crate::rules::NOTE_CUT;
-use crate::{Store, StoreError, claims, quota, settings};
+use crate::{Store, StoreError, claims, integration, quota, settings};
 
 /// A connection as it stands, without its secrets.
 #[expect(
@@ -322,11 +322,17 @@ impl Store {
     }
 
     /// Ends the sync: the credentials' key, the credentials and the grant are deleted, a running session is fenced
-    /// off, the mailbox is free for another user, and so is what it claimed and did not make. Links, issues and journal
+    /// off, the mailbox is free for another user, and so is what it claimed and did not make. With the last of an
+    /// organisation goes the grant of its integration user. Links, issues and journal
     /// stay. Of what was taken out of the mailbox before, the next activation lists both sides in full, and makes it anew.
     pub async fn deactivate(&self, id: &ConnectionId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         self.deactivate_in(&mut tx, id, now).await?;
+        let row = tx
+            .row("SELECT org_id FROM connections WHERE id = $1", vals![id])
+            .await?;
+        let org: OrgId = row.ok_or(StoreError::NotFound("connection"))?.parsed("org_id")?;
+        integration::drop_unused(&mut tx, &org).await?;
         tx.commit().await
     }
 

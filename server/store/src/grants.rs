@@ -349,6 +349,15 @@ impl Store {
         provider: Provider,
         grant: &GrantSecret,
     ) -> Result<Vec<u8>, StoreError> {
+        self.seal_grant_as(key, &aad(id, provider), grant)
+    }
+
+    pub(crate) fn seal_grant_as(
+        &self,
+        key: &DataKey,
+        aad: &str,
+        grant: &GrantSecret,
+    ) -> Result<Vec<u8>, StoreError> {
         let plain = Plain {
             access_token: grant.access_token.expose_secret().into(),
             refresh_token: grant.refresh_token.expose_secret().into(),
@@ -359,7 +368,7 @@ impl Store {
             previous_refresh: grant.previous_refresh.as_ref().map(|p| p.expose_secret().into()),
         };
         let plain = Zeroizing::new(json(&plain)?);
-        self.seal(key, &aad(id, provider), plain.as_bytes())
+        self.seal(key, aad, plain.as_bytes())
     }
 
     fn open_grant(
@@ -372,7 +381,16 @@ impl Store {
             .opt_blob("credentials_key")?
             .ok_or_else(|| StoreError::Corrupt("a grant without its key".to_owned()))?;
         let key = DataKey::credentials(id, wrapped);
-        let plain = self.unseal(&key, &aad(id, provider), &row.blob("sealed")?)?;
+        self.open_grant_as(&key, &aad(id, provider), &row.blob("sealed")?)
+    }
+
+    pub(crate) fn open_grant_as(
+        &self,
+        key: &DataKey,
+        aad: &str,
+        sealed: &[u8],
+    ) -> Result<GrantSecret, StoreError> {
+        let plain = self.unseal(key, aad, sealed)?;
         let plain: Plain<'_> = serde_json::from_slice(plain.expose_secret())
             .map_err(|_| StoreError::Corrupt("the grant cannot be read".to_owned()))?;
         Ok(GrantSecret {

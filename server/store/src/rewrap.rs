@@ -45,6 +45,11 @@ const OF_ORGS: &[Place] = &[Place {
     update: "UPDATE orgs SET claims_key = $3 WHERE id = $1 AND claims_key = $2",
     key: |row, wrapped| Ok(DataKey::claims(&row.parsed::<OrgId>("id")?, wrapped)),
 }];
+const OF_INTEGRATIONS: &[Place] = &[Place {
+    column: "credentials_key",
+    update: "UPDATE integrations SET credentials_key = $3 WHERE org_id = $1 AND credentials_key = $2",
+    key: |row, wrapped| Ok(DataKey::integration(&row.parsed::<OrgId>("id")?, wrapped)),
+}];
 const OF_SERVER: &[Place] = &[Place {
     column: "wrapped",
     update: "UPDATE server_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2",
@@ -60,6 +65,10 @@ const TABLES: &[(&str, &[Place])] = &[
     (
         "SELECT id, claims_key FROM orgs WHERE id > $1 ORDER BY id LIMIT $2",
         OF_ORGS,
+    ),
+    (
+        "SELECT org_id AS id, credentials_key FROM integrations WHERE org_id > $1 ORDER BY org_id LIMIT $2",
+        OF_INTEGRATIONS,
     ),
     (
         // Its neighbours are sealed by it.

@@ -22,6 +22,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "organisation",
         include_str!("../migrations/0010_organisation.sql"),
     ),
+    (
+        11,
+        "integrations",
+        include_str!("../migrations/0011_integrations.sql"),
+    ),
 ];
 
 /// The version that this binary makes.

@@ -39,6 +39,14 @@ impl DataKey {
         }
     }
 
+    /// Seals the grant of an organisation's integration user; deleted with it.
+    pub(crate) fn integration(org: &OrgId, wrapped: Vec<u8>) -> Self {
+        Self {
+            wrapped: WrappedKey(wrapped),
+            aad: format!("integrations/{org}/credentials_key"),
+        }
+    }
+
     /// Seals what belongs to no connection; keys the audit log.
     pub(crate) fn server(wrapped: Vec<u8>) -> Self {
         Self {
@@ -81,6 +89,12 @@ impl Store {
 
     pub(crate) fn new_claims_key(&self, org: &OrgId) -> Result<DataKey, StoreError> {
         let mut key = DataKey::claims(org, Vec::new());
+        key.wrapped = self.vault.new_data_key(&key.aad).map_err(unsealed)?;
+        Ok(key)
+    }
+
+    pub(crate) fn new_integration_key(&self, org: &OrgId) -> Result<DataKey, StoreError> {
+        let mut key = DataKey::integration(org, Vec::new());
         key.wrapped = self.vault.new_data_key(&key.aad).map_err(unsealed)?;
         Ok(key)
     }

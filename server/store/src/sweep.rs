@@ -3,7 +3,7 @@ use tandem_types::{ConnectionId, Timestamp};
 use crate::db::{Tx, vals};
 use crate::seal::DataKey;
 use crate::trials::TRIALS_SECONDS;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, integration};
 
 const DAY: i64 = 86_400;
 /// What no session could carry out by then is not wanted any more.
@@ -136,6 +136,7 @@ impl Store {
                 continue;
             }
             self.deactivate_in(&mut tx, &id, now).await?;
+            integration::drop_unused(&mut tx, &org).await?;
             tx.commit().await?;
             self.audit(&org, &user, "deactivated", "nobody came back", now)
                 .await?;

@@ -154,7 +154,7 @@ fn rows(page: &str) -> usize {
     page.matches("<tr role=\"row\" data-key=").count()
 }
 
-const ORDERS: [(Call, &str); 7] = [
+const ORDERS: [(Call, &str); 8] = [
     (Call::OrgPause, "all=on"),
     (Call::OrgResume, "all=on"),
     (Call::OrgSyncNow, "all=on"),
@@ -162,6 +162,7 @@ const ORDERS: [(Call, &str); 7] = [
     (Call::OrgHalt, "run=00000000000000000000000000000001"),
     (Call::OrgGoOn, "run=00000000000000000000000000000001"),
     (Call::OrgSupport, "on=yes"),
+    (Call::OrgDisconnect, ""),
 ];
 
 #[tokio::test]

@@ -45,7 +45,8 @@ fn body(call: Call) -> String {
         | Call::KeepSync
         | Call::CancelBackfill
         | Call::SignOut
-        | Call::Ticket => Vec::new(),
+        | Call::Ticket
+        | Call::OrgDisconnect => Vec::new(),
         Call::ConnectExchange => vec![
             ("login", "nina"),
             ("password", "x"),

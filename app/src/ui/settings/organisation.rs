@@ -2,7 +2,9 @@
 
 use leptos::either::Either;
 use leptos::prelude::*;
-use tandem_types::{OrgAct, OrgDenied, OrgRun, OrgRunState, OrgUser, OrgUserView, OrgView, Verdict};
+use tandem_types::{
+    IntegrationView, OrgAct, OrgDenied, OrgRun, OrgRunState, OrgUser, OrgUserView, OrgView, Verdict,
+};
 
 use super::facts::facts;
 use crate::call::{Call, form};
@@ -18,6 +20,7 @@ pub(super) fn cards(p: &PageData, s: &SettingsPage) -> impl IntoView + use<> {
             overview_card(p, view).into_any(),
             view.run.as_ref().map(|run| run_card(p, run)).into_any(),
             users_card(p, &s.place, view).into_any(),
+            integration_card(p, view.integration.as_ref()).into_any(),
             support_card(p, view).into_any(),
         ]
         .into_any(),
@@ -365,6 +368,71 @@ fn pages(place: &Place, view: &OrgView) -> impl IntoView + use<> {
         <p class="pages">
             {first} {next} <a href=export.trim_end_matches('?').to_owned() download="">{words::EXPORT.get()}</a>
         </p>
+    }
+}
+
+/// Who asks Salesforce for everybody what has changed, and whether it can.
+fn integration_card(p: &PageData, of: Option<&IntegrationView>) -> impl IntoView + use<> {
+    // A plain link, in this window: the answer comes back to this page.
+    let connect = |label: &'static str, class: &'static str| {
+        view! {
+            <a class=class id="connect-integration" href="/auth/start?to=organisation&as=integration">
+                {label}
+            </a>
+        }
+    };
+    let way = if let Some(of) = of {
+        let trouble = of.trouble.map(|(trouble, since)| {
+            view! {
+                <p class="verdict trouble" role="status">
+                    {words::integration_trouble(trouble)}
+                    " "
+                    {when(p, since)}
+                </p>
+            }
+        });
+        let (again, class) = if of.trouble.is_some() {
+            (words::INTEGRATION_AGAIN.get(), "button primary")
+        } else {
+            (words::INTEGRATION_CHANGE.get(), "button")
+        };
+        Either::Left(view! {
+            {trouble}
+            <dl class="facts">
+                <div>
+                    <dt>{words::USER_NAME.get()}</dt>
+                    <dd>{of.username.clone()}</dd>
+                </div>
+                <div>
+                    <dt>{words::INTEGRATION_BY.get()}</dt>
+                    <dd>{of.by.clone()} ", " {when(p, of.since)}</dd>
+                </div>
+                <div>
+                    <dt>{words::INTEGRATION_ASKED.get()}</dt>
+                    <dd>
+                        {match of.asked {
+                            Some(at) => Either::Left(when(p, at)),
+                            None => Either::Right(words::NEVER.get()),
+                        }}
+                    </dd>
+                </div>
+            </dl>
+            <div class="buttons">
+                {connect(again, class)}
+                {act(p, Call::OrgDisconnect, words::INTEGRATION_END.get(), Look::Plain, None, Vec::new())}
+            </div>
+        })
+    } else {
+        Either::Right(view! {
+            <p class="hint">{words::INTEGRATION_OFF.get()}</p>
+            <div class="buttons">{connect(words::INTEGRATION_CONNECT.get(), "button")}</div>
+        })
+    };
+    view! {
+        <section class="card" id="integration" aria-labelledby="integration-title">
+            <h2 id="integration-title">{words::INTEGRATION_TITLE.get()}</h2>
+            {way}
+        </section>
     }
 }
 

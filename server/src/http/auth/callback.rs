@@ -17,7 +17,9 @@ use tandem_types::{ConnectionId, StateReason, SyncState};
 
 use super::goal::Goal;
 use super::start::Begin;
-use super::{CODE_SECONDS, FLOW_COOKIE, code_hash, notice, salesforce_account, six_digits, start};
+use super::{
+    CODE_SECONDS, FLOW_COOKIE, code_hash, integration_user, notice, salesforce_account, six_digits, start,
+};
 use crate::clock::new_id;
 use crate::http::{App, session};
 use crate::patience;
@@ -120,6 +122,9 @@ async fn finish(app: &App, params: Params, headers: &HeaderMap) -> Result<Respon
         tracing::warn!(user = %identity.user_id, "the user cannot use Salesforce's API");
         discard(app, &host, &tokens).await;
         return Err(Refused(StatusCode::FORBIDDEN, SignInFailure::ApiNotAllowed));
+    }
+    if goal == Goal::Integration {
+        return integration_user::finish(app, &flow, &host, tokens, &identity).await;
     }
     if matches!(goal, Goal::Refresh | Goal::Change) {
         return salesforce_account::finish(app, &flow, goal, &host, tokens, &identity).await;

@@ -13,6 +13,8 @@ pub(super) enum Goal {
     Refresh,
     /// The mailbox goes on with another account.
     Change,
+    /// The grant of the organisation's integration user.
+    Integration,
 }
 
 impl Goal {
@@ -24,6 +26,7 @@ impl Goal {
             Self::Page(Purpose::Sync) => "page_sync",
             Self::Refresh => "refresh",
             Self::Change => "change",
+            Self::Integration => "integration",
         }
     }
 
@@ -36,6 +39,7 @@ impl Goal {
             Self::Page(Purpose::Sync),
             Self::Refresh,
             Self::Change,
+            Self::Integration,
         ]
         .into_iter()
         .find(|goal| goal.as_str() == word)
@@ -45,7 +49,7 @@ impl Goal {
     pub(super) const fn purpose(self) -> Purpose {
         match self {
             Self::Pane(purpose) | Self::Page(purpose) => purpose,
-            Self::Refresh | Self::Change => Purpose::Sync,
+            Self::Refresh | Self::Change | Self::Integration => Purpose::Sync,
         }
     }
 
@@ -70,6 +74,7 @@ mod tests {
             Goal::Page(Purpose::Sync),
             Goal::Refresh,
             Goal::Change,
+            Goal::Integration,
         ] {
             assert_eq!(Goal::parse(goal.as_str()), Some(goal));
             assert_eq!(goal.with_grant().purpose(), Purpose::Sync);

@@ -6,6 +6,7 @@
 pub(crate) mod callback;
 mod goal;
 pub(crate) mod handover;
+mod integration_user;
 pub(crate) mod microsoft;
 pub(crate) mod notice;
 pub(crate) mod renew;

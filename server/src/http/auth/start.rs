@@ -1,7 +1,7 @@
 //! `GET /auth/start`: the sign-in window's first page sends it on to Salesforce.
 //!
 //! With `challenge` for a pane, with `to=setup` for the setup page in the same window, there also with `as=refresh` and
-//! `as=change`.
+//! `as=change`; with `to=organisation&as=integration` for the organisation's integration user.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -15,7 +15,7 @@ use tandem_store::FlowRow;
 use tandem_types::UserId;
 
 use super::goal::Goal;
-use super::{FLOW_COOKIE, FLOW_SECONDS, flow_cookie, notice, parse_hash};
+use super::{FLOW_COOKIE, FLOW_SECONDS, flow_cookie, integration_user, notice, parse_hash};
 use crate::http::session::MaybeViewer;
 use crate::http::{App, session};
 
@@ -54,16 +54,27 @@ pub(crate) async fn get(
         (None, Some("setup"), None) => (Goal::Page(Purpose::SignIn), [0; 32]),
         (None, Some("setup"), Some("refresh")) => (Goal::Refresh, [0; 32]),
         (None, Some("setup"), Some("change")) => (Goal::Change, [0; 32]),
+        (None, Some("organisation"), Some("integration")) => (Goal::Integration, [0; 32]),
         _ => return expired(),
     };
     let mut user = None;
-    if matches!(goal, Goal::Refresh | Goal::Change) {
+    if matches!(goal, Goal::Refresh | Goal::Change | Goal::Integration) {
         // Ordered by our own page alone: another could begin it, and hope that the user clicks through.
         let ours = headers
             .get("sec-fetch-site")
             .is_none_or(|site| site == "same-origin");
         match viewer.filter(|_| ours) {
-            Some(viewer) => user = Some(viewer.session.user_id),
+            Some(viewer) if goal != Goal::Integration => user = Some(viewer.session.user_id),
+            Some(viewer) => match integration_user::administrator(&app, &viewer).await {
+                Ok(true) => user = Some(viewer.session.user_id),
+                // The page says why not.
+                Ok(false) => return Redirect::to(integration_user::PAGE).into_response(),
+                Err(error) => {
+                    tracing::error!(%error, "who administers is not known");
+                    let failure = SignInFailure::Unavailable;
+                    return notice::page(&app, StatusCode::SERVICE_UNAVAILABLE, failure);
+                }
+            },
             None => return Redirect::to("/setup").into_response(),
         }
     }
@@ -96,7 +107,7 @@ pub(super) async fn send_on(app: &App, begin: Begin) -> Result<Response, Respons
                 tracing::error!(%error, "no authorize address");
                 failed()
             })?;
-    if begin.goal == Goal::Change {
+    if matches!(begin.goal, Goal::Change | Goal::Integration) {
         // Else Salesforce takes whoever is signed in there already.
         url.query_pairs_mut().append_pair("prompt", "login");
     }

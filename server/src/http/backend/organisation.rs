@@ -12,7 +12,7 @@ use tandem_types::{
 use super::{Known, RequestBackend, unavailable};
 use crate::clock::new_id;
 use crate::http::session::By;
-use crate::{administrators, organisation, standing};
+use crate::{administrators, integration, organisation, standing};
 
 /// Users on one page.
 const USERS_SHOWN: u32 = 100;
@@ -83,6 +83,7 @@ impl OrganisationBackend for RequestBackend {
         standings.truncate(most);
         let support = store.support_access(org).await.map_err(unavailable)?;
         let run = store.org_run(org, now).await.map_err(unavailable)?;
+        let integration_user = store.integration(org).await.map_err(unavailable)?;
         let matches = |verdict: Verdict| pick.verdict.is_none_or(|picked| picked == verdict);
         Ok(Ok(OrgView {
             org: org.clone(),
@@ -102,6 +103,7 @@ impl OrganisationBackend for RequestBackend {
             meter: organisation::meter(&self.app, org).await.map_err(unavailable)?,
             support: support.map(|support| (support.name, support.since)),
             run: run.map(organisation::shown),
+            integration: integration_user.map(integration::shown),
         }))
     }
 
@@ -229,6 +231,16 @@ impl OrganisationBackend for RequestBackend {
                 "support_access_ended"
             };
             self.audit(&known, action, "").await?;
+        }
+        self.after(&known).await
+    }
+
+    async fn org_disconnect(&self) -> Result<PaneView, ApiError> {
+        let known = self.ordering().await?;
+        let by = integration::By::Administrator(&known.row.user_id);
+        let gone = integration::disconnect(&self.app, &known.row.org_id, by).await;
+        if !gone.map_err(unavailable)? {
+            return Err(ApiError::WrongState);
         }
         self.after(&known).await
     }

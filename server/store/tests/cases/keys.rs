@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use secrecy::ExposeSecret as _;
-use tandem_store::{AuditFault, AuditHead, Provider, Retention, Rewrapped, Store};
+use tandem_store::{AuditFault, AuditHead, IntegrationNew, Provider, Retention, Rewrapped, Store};
 use tandem_sync::ports::{Commit, LinkAsk, Pick, Store as _};
 use tandem_types::SyncState;
 
@@ -54,10 +54,20 @@ pub(crate) async fn data_keys_are_wrapped_anew(old: Store, both: Store, new: Sto
     };
     let before = hashes(&old, 10).await;
 
-    // Two of credentials, three of journals, one organisation, the server.
+    let integration = IntegrationNew {
+        org: org(1),
+        user: user(9),
+        username: "integration@example.com".to_owned(),
+        by: user(1),
+    };
+    old.put_integration(&integration, &grant(9, None), T0)
+        .await
+        .unwrap();
+
+    // Two of credentials, three of journals, one organisation and its integration user, the server.
     let due = Rewrapped {
-        keys: 7,
-        rewrapped: 7,
+        keys: 8,
+        rewrapped: 8,
         lost: 0,
     };
     assert_eq!(both.count_keys().await.unwrap(), due);
@@ -74,6 +84,8 @@ pub(crate) async fn data_keys_are_wrapped_anew(old: Store, both: Store, new: Sto
     assert_eq!(login.password.expose_secret(), "password 1");
     let (granted, _) = new.grant(&cid(2), Provider::Salesforce).await.unwrap().unwrap();
     assert_eq!(granted.access_token.expose_secret(), "access-token-2");
+    let (granted, _) = new.integration_grant(&org(1)).await.unwrap().unwrap();
+    assert_eq!(granted.access_token.expose_secret(), "access-token-9");
     assert_eq!(new.journal_of(&session).await.unwrap().unwrap().1.len(), 1);
     assert_eq!(new.issues(&cid(1), 9).await.unwrap().1, 1);
     new.audit(&org(1), &user(1), "paused", "", at(1)).await.unwrap();
@@ -84,9 +96,9 @@ pub(crate) async fn data_keys_are_wrapped_anew(old: Store, both: Store, new: Sto
     assert_eq!(
         old.count_keys().await.unwrap(),
         Rewrapped {
-            keys: 7,
+            keys: 8,
             rewrapped: 0,
-            lost: 7
+            lost: 8
         }
     );
 }

@@ -1,3 +1,4 @@
+pub(crate) mod integrations;
 pub(crate) mod keys;
 pub(crate) mod outages;
 pub(crate) mod port;

@@ -137,7 +137,8 @@ async fn an_empty_database_says_what_it_needs() {
             "0007 audit",
             "0008 clearing",
             "0009 shares",
-            "0010 organisation"
+            "0010 organisation",
+            "0011 integrations",
         ]
     );
     unavailable(store.health().await);
@@ -263,7 +264,8 @@ async fn postgres_goes_away_and_comes_back() {
             "0007 audit",
             "0008 clearing",
             "0009 shares",
-            "0010 organisation"
+            "0010 organisation",
+            "0011 integrations",
         ]
     );
     store.migrate().await.unwrap();

@@ -22,6 +22,10 @@ use crate::common::{
 };
 
 /// As the list of the contract finds them.
+pub(crate) use super::integrations::{
+    an_integration_user_is_connected_and_shredded, one_question_at_a_time_and_none_after_a_change,
+    those_concerned_are_made_due, with_the_last_connection_goes_the_integration_user,
+};
 pub(crate) use super::keys::{
     a_forgotten_connection_begins_anew, an_audit_entry_is_changed_or_taken_away,
     audit_is_a_chain_while_many_write, audit_is_swept_from_its_beginning, tokens_have_one_key,
@@ -1453,6 +1457,7 @@ pub(crate) async fn an_older_database_is_brought_up(store: Store) {
             "0008 clearing",
             "0009 shares",
             "0010 organisation",
+            "0011 integrations",
         ]
     );
     let sealed = blob(9);
