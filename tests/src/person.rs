@@ -109,6 +109,25 @@ impl Person {
         })
     }
 
+    /// Connects the organisation's integration user, as its administrator does on the organisation's page.
+    ///
+    /// # Errors
+    /// The sign-in does not come back to that page.
+    pub async fn connect_integration(
+        &self,
+        tandem: &Tandem,
+        sandbox: &SandboxProc,
+        user: &User,
+    ) -> Result<()> {
+        let mut window = Window::with_cookie(&tandem.url, &self.cookie)?;
+        let start = tandem.url.join("auth/start?to=organisation&as=integration")?;
+        let stop = |at: &Url| at.path() == "/settings/organisation";
+        match window.walk(start, sandbox, user, stop).await? {
+            Walked::Stopped(_) => Ok(()),
+            Walked::Page(answer) => anyhow::bail!("the sign-in window shows: {}", answer.text()),
+        }
+    }
+
     /// The same session, at another replica.
     pub fn at(&self, replica: &Tandem) -> Self {
         Self {
@@ -270,6 +289,19 @@ pub struct Window {
 }
 
 impl Window {
+    /// One that has a cookie of the site already, `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// It is no cookie.
+    pub fn with_cookie(site: &Url, cookie: &str) -> Result<Self> {
+        let (name, value) = cookie.split_once('=').context("no cookie")?;
+        let site = site.origin().ascii_serialization();
+        Ok(Self {
+            cookies: vec![(site, name.to_owned(), value.to_owned())],
+            ..Self::default()
+        })
+    }
+
     /// Where a pane that made this nonce opens its window.
     pub fn start(tandem: &Tandem, nonce: &str) -> Result<Url> {
         let mut start = tandem.url.join("auth/start")?;

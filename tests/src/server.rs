@@ -35,6 +35,8 @@ pub struct Options {
     pub launcher: Vec<String>,
     /// Another binary than the one under test.
     pub binary: Option<PathBuf>,
+    /// The organisation has an integration user from the first sync on ([`crate::Stage::synced`]).
+    pub integration: bool,
 }
 
 impl Options {

@@ -4,8 +4,12 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 
+use crate::sandbox::User;
 use crate::server::Options;
 use crate::{Person, SandboxProc, Tandem};
+
+/// With this variable every stage has an integration user: whole suites run by the other path, too.
+const INTEGRATION: &str = "TANDEM_TEST_INTEGRATION";
 
 /// Nina, signed in; what she uses.
 #[derive(Debug)]
@@ -37,7 +41,49 @@ impl Stage {
         let stage = Self::set(arguments, options).await?;
         stage.nina.connect_well().await?;
         stage.nina.first_sync().await?;
+        if options.integration || std::env::var_os(INTEGRATION).is_some() {
+            stage.integrate().await?;
+        }
         Ok(stage)
+    }
+
+    /// The Salesforce user who becomes the integration user: nobody of those who sync.
+    ///
+    /// # Errors
+    /// The sandbox has no users.
+    pub fn integration_user(&self) -> Result<&User> {
+        self.sandbox.info.users.last().context("nobody is left")
+    }
+
+    /// Nina connects the organisation's integration user, who may see everything.
+    ///
+    /// # Errors
+    /// It is not connected, or tells nothing.
+    pub async fn integrate(&self) -> Result<()> {
+        let user = self.integration_user()?;
+        let path = format!("/salesforce/users/{}", user.salesforce_username);
+        self.sandbox.put(&path, &json!({ "view_all": true })).await?;
+        self.nina
+            .connect_integration(&self.tandem, &self.sandbox, user)
+            .await?;
+        let told = self
+            .tandem
+            .read(&["org", "integration", &self.org_id().await?])
+            .await?;
+        ensure!(told.contains(&user.salesforce_username), "{told}");
+        Ok(())
+    }
+
+    /// The organisation's id.
+    ///
+    /// # Errors
+    /// The command line tells none.
+    pub async fn org_id(&self) -> Result<String> {
+        let listed = self.tandem.read(&["org", "list"]).await?;
+        let id = listed.split_whitespace().find(|word| word.starts_with("00D"));
+        Ok(id
+            .with_context(|| format!("no organisation: {listed}"))?
+            .to_owned())
     }
 
     /// As [`Stage::synced`], with the mailbox in Office 365 alone.

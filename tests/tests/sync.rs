@@ -7,7 +7,22 @@ use tandem_tests::stage::{Stage, encoded};
 
 #[tokio::test]
 async fn contacts_flow_both_ways_and_a_second_session_writes_nothing() -> Result<()> {
-    let stage = Stage::synced(&["--contacts", "20"], &Options::default()).await?;
+    contacts_flow_both_ways(&Options::default()).await
+}
+
+/// The same by the other path: what has changed in Salesforce is asked by one user for all.
+#[tokio::test]
+async fn contacts_flow_both_ways_with_an_integration_user() -> Result<()> {
+    let integration = true;
+    contacts_flow_both_ways(&Options {
+        integration,
+        ..Options::default()
+    })
+    .await
+}
+
+async fn contacts_flow_both_ways(options: &Options) -> Result<()> {
+    let stage = Stage::synced(&["--contacts", "20"], options).await?;
 
     // Everything of Nina's is in the mailbox now, once.
     let mine = stage.sandbox.records("Contact", &stage.nina.user).await?;
