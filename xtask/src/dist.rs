@@ -102,9 +102,8 @@ fn where_it_listens(server: &mut Child) -> Result<String> {
     let mut said = String::new();
     while let Ok(line) = hears.recv_timeout(START) {
         let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-        let fields = &entry["fields"];
-        if fields["message"] == "serving" {
-            let address = fields["address"].as_str().context("no address")?.to_owned();
+        if entry["message"] == "serving" {
+            let address = entry["address"].as_str().context("no address")?.to_owned();
             std::thread::spawn(move || hears.iter().count());
             return Ok(address);
         }
