@@ -198,7 +198,7 @@ fn filter(place: &Place, view: &OrgView) -> impl IntoView + use<> {
                 {Verdict::ALL.map(|one| chip(Some(one), words::verdict(one))).into_iter().collect_view()}
             </ul>
         </nav>
-        <form class="search" role="search" method="get" action=path>
+        <form role="search" method="get" action=path>
             {place.verdict.map(|one| view! { <input type="hidden" name="verdict" value=one.as_str()/> })}
             <label for="org-search">{words::SEARCH.get()}</label>
             <div class="search-line">

@@ -93,8 +93,9 @@ fn live(mailbox: MailboxState, crm: CrmState, terms: Terms) -> Decision {
 fn half_crm(crm: CrmState, terms: Terms) -> Decision {
     match crm {
         CrmState::Nowhere => Decision::Nothing,
-        // It is another record now, and more than was chosen: the choice is the user's again.
-        CrmState::Merged if terms.delete_asked => Decision::EndAndOffer,
+        // It is another record now, and more than was chosen; or it cannot be deleted now, and asleep nobody would know any
+        // more that it was to be. The choice is the user's again.
+        CrmState::Merged | CrmState::Out | CrmState::Unproved if terms.delete_asked => Decision::EndAndOffer,
         CrmState::Same | CrmState::Changed if terms.delete_asked => {
             if may_write(terms.direction).crm {
                 Decision::Delete {
@@ -106,8 +107,6 @@ fn half_crm(crm: CrmState, terms: Terms) -> Decision {
                 Decision::EndAndOffer
             }
         }
-        // Asleep, nobody would know any more that it was deleted: back in scope, it would be made again.
-        CrmState::Out | CrmState::Unproved if terms.delete_asked => Decision::EndAndOffer,
         CrmState::Same | CrmState::Changed | CrmState::Merged => Decision::Pair { from: Side::Crm },
         CrmState::Out | CrmState::Unproved => Decision::Sleep,
         CrmState::Deleted | CrmState::MergedIntoLinked => Decision::End(EndReason::DeletedInCrm),
