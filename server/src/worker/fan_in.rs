@@ -188,7 +188,12 @@ pub(super) fn teller(app: &App, row: &ConnectionRow) -> Arc<dyn Told> {
     Arc::new(Teller {
         app: app.clone(),
         row: row.clone(),
-        answer: OnceCell::new(),
+        // Without an integration user all this costs no statement.
+        answer: if row.integrated {
+            OnceCell::new()
+        } else {
+            OnceCell::new_with(Some(None))
+        },
     })
 }
 
@@ -224,9 +229,7 @@ impl Teller {
         let row = &self.row;
         let now = self.app.clock.now();
         let (store, id) = (&self.app.store, &row.id);
-        if store.integration(&row.org_id).await?.is_none() {
-            // Known for the rest of the session, too: without an integration user all this is one statement.
-            self.answer.get_or_init(|| async { None }).await;
+        if !row.integrated {
             return Ok(None);
         }
         let needed = fan_in::needed(now, row.next_due, row.last_success, row.settings.interval_minutes);

@@ -56,6 +56,8 @@ pub struct ConnectionRow {
     pub mail_host: String,
     /// The organisation's API calls are used up, or the reserve is reached: nothing of it comes due before. May have passed.
     pub org_held: Option<Timestamp>,
+    /// The organisation has an integration user, who may ask for all: see [`Store::told`].
+    pub integrated: bool,
 }
 
 impl ConnectionRow {
@@ -105,6 +107,7 @@ impl ConnectionRow {
             clearing: row.flag("clearing")?,
             mail_host: row.text("mail_host")?,
             org_held: row.opt_time("org_held")?,
+            integrated: row.flag("integrated")?,
         })
     }
 }
@@ -119,6 +122,7 @@ macro_rules! select_connection {
              c.last_moved, c.backfill, c.clearing, c.mail_host, \
              (SELECT o.held_until FROM orgs o WHERE o.id = c.org_id) AS org_held, \
              (SELECT o.settings FROM orgs o WHERE o.id = c.org_id) AS org_settings, \
+             (SELECT COUNT(*) FROM integrations i WHERE i.org_id = c.org_id) AS integrated, \
              (SELECT COUNT(*) FROM links l WHERE l.connection_id = c.id AND l.org_id = c.org_id \
              AND l.pair = c.pair AND l.state = 'live') AS links FROM connections c ",
             $rest

@@ -506,6 +506,8 @@ impl Row {
             clearing: false,
             mail_host: self.mail_host(),
             org_held: org.and_then(|org| org.held),
+            // Integration users are for the databases alone.
+            integrated: false,
         }
     }
 }

@@ -57,6 +57,10 @@ pub(crate) async fn an_integration_user_is_connected_and_shredded(store: Store) 
     );
     assert_eq!((row.connected, row.asked, row.trouble), (T0, None, None));
     assert_eq!(store.integration(&org(2)).await.unwrap(), None, "another's");
+    for (n, expected) in [(1, true), (2, false)] {
+        let row = store.ensure_connection(&user(n), cid(n), T0).await.unwrap();
+        assert_eq!(row.integrated, expected, "{n}");
+    }
     let (stored, version) = store.integration_grant(&org(1)).await.unwrap().unwrap();
     assert_eq!(stored.refresh_token.expose_secret(), "refresh-token-1");
 
@@ -104,6 +108,7 @@ pub(crate) async fn an_integration_user_is_connected_and_shredded(store: Store) 
 
     assert!(store.drop_integration(&org(1)).await.unwrap());
     assert!(!store.drop_integration(&org(1)).await.unwrap());
+    assert!(!store.connection(&cid(1)).await.unwrap().unwrap().integrated);
     assert!(store.integration_grant(&org(1)).await.unwrap().is_none());
     let gone = store.renew_integration(&org(1), 1, &grant(6, None), at(10)).await;
     assert!(matches!(gone, Err(StoreError::NotFound(_))), "{gone:?}");
