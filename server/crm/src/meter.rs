@@ -1,7 +1,7 @@
 //! What organisations have used of their API calls: the quota is the organisation's, whoever asks.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tandem_types::OrgId;
 
@@ -34,24 +34,42 @@ impl ApiUsage {
     }
 }
 
-/// The latest word on every organisation that this process has asked, and how many there were.
+/// The latest word on every organisation that this process has asked lately.
 #[derive(Debug, Default)]
-pub struct Meters(Mutex<BTreeMap<OrgId, (ApiUsage, u64)>>);
+pub struct Meters(Mutex<Words>);
+
+#[derive(Debug, Default)]
+struct Words {
+    latest: BTreeMap<OrgId, (ApiUsage, u64)>,
+    /// Answers so far, of all organisations: a number never stands for two, even where the first is forgotten.
+    answers: u64,
+    /// How many they were when the silent were forgotten last.
+    swept: u64,
+}
 
 impl Meters {
-    /// With the number of the answer that said so, counted from one.
+    /// With the number of the answer that said so, counted from one over all organisations.
     pub fn latest(&self, org: &OrgId) -> Option<(ApiUsage, u64)> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(org)
-            .copied()
+        self.words().latest.get(org).copied()
+    }
+
+    /// Forgets those of whom nothing was heard since this was called last: nobody asks for them any more.
+    pub fn forget_silent(&self) {
+        let mut words = self.words();
+        let swept = words.swept;
+        words.latest.retain(|_, (_, number)| *number > swept);
+        words.swept = words.answers;
     }
 
     pub(crate) fn note(&self, org: &OrgId, usage: ApiUsage) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest = all.entry(org.clone()).or_insert((usage, 0));
-        *latest = (usage, latest.1.saturating_add(1));
+        let mut words = self.words();
+        words.answers = words.answers.saturating_add(1);
+        let number = words.answers;
+        words.latest.insert(org.clone(), (usage, number));
+    }
+
+    fn words(&self) -> MutexGuard<'_, Words> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,6 +87,24 @@ mod tests {
         );
         assert_eq!(usage("api-usage=many/5000"), None);
         assert_eq!(usage(""), None);
+    }
+
+    #[test]
+    fn who_is_silent_between_two_sweeps_is_forgotten() {
+        let meters = Meters::default();
+        let [one, two] = ["00D000000000001AAA", "00D000000000002AAA"].map(|id| id.parse().unwrap());
+        let usage = ApiUsage { used: 1, limit: 10 };
+        meters.note(&one, usage);
+        meters.note(&two, usage);
+        meters.forget_silent();
+        assert!(meters.latest(&one).is_some() && meters.latest(&two).is_some());
+        meters.note(&two, usage);
+        meters.forget_silent();
+        assert_eq!(meters.latest(&one), None);
+        assert_eq!(meters.latest(&two), Some((usage, 3)));
+        // Heard again, it is another answer than before.
+        meters.note(&one, usage);
+        assert_eq!(meters.latest(&one), Some((usage, 4)));
     }
 
     #[test]

@@ -34,6 +34,8 @@ impl Turns {
     async fn take(&self, org: &OrgId) -> OwnedMutexGuard<()> {
         let turn = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever asks, or waits for it, holds one of its own: the others' turns are over.
+            all.retain(|_, turn| Arc::strong_count(turn) > 1);
             Arc::clone(all.entry(org.clone()).or_default())
         };
         turn.lock_owned().await
@@ -271,5 +273,29 @@ impl Told for Teller {
             tracing::debug!(connection = %self.row.id, %error, "what is linked is not known");
             None
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_that_are_over_are_forgotten() {
+        let turns = Turns::default();
+        let [one, two] = ["00D000000000001AAA", "00D000000000002AAA"].map(|id| id.parse().unwrap());
+        let kept = || turns.0.lock().unwrap().keys().cloned().collect::<Vec<OrgId>>();
+        let first = turns.take(&one).await;
+        drop(turns.take(&two).await);
+        let mut waiting = Box::pin(turns.take(&one));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        assert_eq!(kept(), std::slice::from_ref(&one), "the other's is over");
+        drop(first);
+        let second = waiting.await;
+        drop(turns.take(&two).await);
+        assert_eq!(kept(), [one, two.clone()], "it is still somebody's");
+        drop(second);
+        drop(turns.take(&two).await);
+        assert_eq!(kept(), [two]);
     }
 }

@@ -53,6 +53,7 @@ pub async fn run(app: App) {
         if app.clock.now().seconds_since(swept) >= SWEEP_SECONDS {
             swept = app.clock.now();
             sweep(&app, swept).await;
+            quota::forget_silent(&app);
             let app = app.clone();
             sessions.spawn(async move { renewal::idle(&app).await });
         }

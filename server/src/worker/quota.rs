@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tandem_crm::ApiUsage;
+use tandem_crm::{ApiUsage, Meters};
 use tandem_store::Quota;
 use tandem_sync::ports::{Lease, StoreError};
 use tandem_types::{OrgId, Timestamp};
@@ -23,7 +23,7 @@ pub(crate) struct Quotas(Mutex<BTreeMap<OrgId, Known>>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
-    /// Of how many answers of Salesforce the latest was looked at.
+    /// The number of the answer of Salesforce that was looked at last.
     heard: u64,
     /// What stands in the database by this process, and since when.
     told: Option<(ApiUsage, Timestamp)>,
@@ -38,6 +38,12 @@ impl Quotas {
     fn set(&self, org: &OrgId, known: Known) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(org.clone(), known);
+    }
+
+    /// Forgets whatever is no longer heard of.
+    fn keep(&self, meters: &Meters) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|org, _| meters.latest(org).is_some());
     }
 }
 
@@ -55,6 +61,12 @@ fn is_news(told: Option<(ApiUsage, Timestamp)>, usage: ApiUsage, percent: u64, n
 pub(super) fn is_low(app: &App, org: &OrgId) -> bool {
     let latest = app.platform.meters.latest(org);
     latest.is_some_and(|(usage, _)| usage.below(app.config.salesforce.api_reserve_percent.into()))
+}
+
+/// Forgets the organisations that nobody has asked since this was called last.
+pub(super) fn forget_silent(app: &App) {
+    app.platform.meters.forget_silent();
+    app.quotas.keep(&app.platform.meters);
 }
 
 /// Tells the others what a session learned; where the reserve is reached, all the organisation's connections wait.
@@ -144,5 +156,18 @@ mod tests {
         );
         let before = Some((used(89_999), T0));
         assert!(is_news(before, used(90_001), 10, T0), "the reserve is reached");
+    }
+
+    #[test]
+    fn what_is_no_longer_heard_of_is_forgotten() {
+        let quotas = Quotas::default();
+        let org: OrgId = "00D000000000001AAA".parse().unwrap();
+        let known = Known {
+            heard: 7,
+            ..Known::default()
+        };
+        quotas.set(&org, known);
+        quotas.keep(&Meters::default());
+        assert_eq!(quotas.of(&org).heard, 0);
     }
 }
