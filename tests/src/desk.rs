@@ -12,22 +12,27 @@ use crate::stage::{Stage, encoded};
 use crate::{Person, SandboxProc, Tandem};
 
 /// A company with few contacts and nothing else yet: arguments of `tandem sandbox`.
-pub const BARE: [&str; 14] = [
-    "--contacts",
-    "5",
-    "--mailbox-contacts",
-    "0",
-    "--mailbox-events",
-    "0",
-    "--mailbox-tasks",
-    "0",
-    "--mailbox-messages",
-    "0",
-    "--crm-events",
-    "0",
-    "--crm-tasks",
-    "0",
-];
+pub const BARE: [&str; 14] = bare("5", "0");
+
+/// A company with so many contacts in Salesforce and in each mailbox, and nothing else yet.
+pub const fn bare<'a>(contacts: &'a str, mailbox_contacts: &'a str) -> [&'a str; 14] {
+    [
+        "--contacts",
+        contacts,
+        "--mailbox-contacts",
+        mailbox_contacts,
+        "--mailbox-events",
+        "0",
+        "--mailbox-tasks",
+        "0",
+        "--mailbox-messages",
+        "0",
+        "--crm-events",
+        "0",
+        "--crm-tasks",
+        "0",
+    ]
+}
 
 /// Where deleted items lie.
 pub const BIN: &str = "Deleted Items";

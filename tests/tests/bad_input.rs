@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tandem_tests::desk::bare;
 use tandem_tests::server::Options;
 use tandem_tests::shop::{BARE, day_ahead, hours_ahead, id_of};
 use tandem_tests::stage::{Stage, encoded};
@@ -307,9 +308,7 @@ async fn odd_events_are_saved_as_far_as_salesforce_holds_them() -> Result<()> {
 
 #[tokio::test]
 async fn a_meeting_of_five_thousand_is_saved_with_those_who_fit() -> Result<()> {
-    let mut arguments = BARE;
-    arguments[1] = "70";
-    let stage = Stage::synced(&arguments, &Options::default()).await?;
+    let stage = Stage::synced(&bare("70", "0"), &Options::default()).await?;
     stage.org(&json!({ "shared_activities": true })).await?;
     stage.without_brake().await?;
     let idle = stage.rests().await?.requests();

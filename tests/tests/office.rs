@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result, ensure};
 use http::StatusCode;
 use serde_json::{Value, json};
+use tandem_tests::desk::bare;
 use tandem_tests::http::Answer;
 use tandem_tests::office::{Answers, code, issued, last_page, nonce, start, walk};
 use tandem_tests::person::{Walked, Window, code_of};
@@ -15,22 +16,7 @@ use tandem_types::{ActivationFailure, ApiError, InvalidField};
 use url::Url;
 
 /// A company in which a test finds its way.
-const SMALL: [&str; 14] = [
-    "--contacts",
-    "3",
-    "--mailbox-contacts",
-    "2",
-    "--mailbox-events",
-    "0",
-    "--mailbox-tasks",
-    "0",
-    "--mailbox-messages",
-    "0",
-    "--crm-events",
-    "0",
-    "--crm-tasks",
-    "0",
-];
+const SMALL: [&str; 14] = bare("3", "2");
 
 fn error_of(answer: &Answer) -> Result<ApiError> {
     serde_json::from_slice(&answer.body).with_context(|| answer.text())

@@ -12,6 +12,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tandem_tests::Person;
+use tandem_tests::desk::bare;
 use tandem_tests::server::Options;
 use tandem_tests::stage::{Stage, encoded};
 
@@ -958,26 +959,7 @@ async fn a_grant_that_was_revoked_and_a_password_that_was_changed_ask_the_user()
 
 #[tokio::test]
 async fn too_much_at_once_stops_and_waits_for_a_word() -> Result<()> {
-    let stage = Stage::synced(
-        &[
-            "--contacts",
-            "80",
-            "--mailbox-contacts",
-            "0",
-            "--crm-events",
-            "0",
-            "--crm-tasks",
-            "0",
-            "--mailbox-events",
-            "0",
-            "--mailbox-tasks",
-            "0",
-            "--mailbox-messages",
-            "0",
-        ],
-        &Options::default(),
-    )
-    .await?;
+    let stage = Stage::synced(&bare("80", "0"), &Options::default()).await?;
     let Stage { sandbox, nina, .. } = &stage;
     settles(&stage).await?;
     let links = nina.connection().await?["links"].as_u64().context("no links")?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tandem_tests::desk::BARE;
+use tandem_tests::desk::bare;
 use tandem_tests::{SandboxProc, foreign};
 
 use crate::database::Kind;
@@ -14,9 +14,7 @@ const CONTACTS: &str = "1000";
 
 /// It knows no database: the figures stand beside those of SQLite.
 pub(crate) async fn measure(figures: &mut Figures) -> Result<()> {
-    let mut arguments = BARE;
-    arguments[1] = CONTACTS;
-    let sandbox = SandboxProc::start(&arguments).await?;
+    let sandbox = SandboxProc::start(&bare(CONTACTS, "0")).await?;
     let info = sandbox.get("/info").await?;
     let said = foreign::python(SCRIPT, &[], &info, &sandbox.info.ca_pem).await?;
     let last = said.lines().last().context("the script said nothing")?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use tandem_tests::desk::bare;
 use tandem_tests::stage::Stage;
 use tandem_tests::usage;
 
@@ -25,22 +26,13 @@ const fn lower_bound() -> usize {
 
 pub(crate) async fn measure(kind: Kind, figures: &mut Figures) -> Result<()> {
     let (contacts, events) = (CONTACTS.to_string(), EVENTS.to_string());
-    let arguments = [
-        "--contacts",
-        contacts.as_str(),
-        "--crm-events",
-        events.as_str(),
-        "--mailbox-contacts",
-        "0",
-        "--mailbox-events",
-        "0",
-        "--mailbox-tasks",
-        "0",
-        "--mailbox-messages",
-        "0",
-        "--crm-tasks",
-        "0",
-    ];
+    let mut arguments = bare(&contacts, "0");
+    for pair in arguments
+        .chunks_exact_mut(2)
+        .filter(|pair| pair[0] == "--crm-events")
+    {
+        pair[1] = &events;
+    }
     let fresh = Fresh::new(kind).await?;
     let stage = Stage::set(&arguments, &fresh.options).await?;
     for (key, value) in [

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
+use tandem_tests::desk::bare;
 use tandem_tests::{Person, SandboxProc, Tandem, usage};
 
 use crate::database::{Fresh, Kind, Line};
@@ -23,24 +24,7 @@ pub(crate) async fn measure(kind: Kind, figures: &mut Figures) -> Result<()> {
 /// `tls`: to Exchange; else all is plain HTTP.
 async fn company(kind: Kind, tls: bool, figures: &mut Figures) -> Result<()> {
     let agents = (MANY - 4).to_string();
-    let arguments = [
-        "--agents",
-        agents.as_str(),
-        "--contacts",
-        "20",
-        "--mailbox-contacts",
-        "12",
-        "--mailbox-events",
-        "0",
-        "--mailbox-tasks",
-        "0",
-        "--mailbox-messages",
-        "0",
-        "--crm-events",
-        "0",
-        "--crm-tasks",
-        "0",
-    ];
+    let arguments = [&["--agents", agents.as_str()], bare("20", "12").as_slice()].concat();
     let fresh = Fresh::new(kind).await?;
     let sandbox = SandboxProc::start(&arguments).await?;
     let tandem = Tandem::start(&sandbox, &fresh.options).await?;

@@ -17,6 +17,7 @@ use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use serde_json::json;
 use tandem_store::testing;
 use tandem_tests::clockwork::Clockwork;
+use tandem_tests::desk::bare;
 use tandem_tests::ledger::Ledger;
 use tandem_tests::sandbox::User;
 use tandem_tests::server::Options;
@@ -139,24 +140,7 @@ async fn main() -> Result<()> {
 
 fn company(connections: usize) -> Vec<&'static str> {
     let agents: &'static str = Box::leak((connections - NAMED).to_string().into_boxed_str());
-    vec![
-        "--agents",
-        agents,
-        "--contacts",
-        "5",
-        "--mailbox-contacts",
-        "2",
-        "--mailbox-events",
-        "0",
-        "--mailbox-tasks",
-        "0",
-        "--mailbox-messages",
-        "0",
-        "--crm-events",
-        "0",
-        "--crm-tasks",
-        "0",
-    ]
+    [&["--agents", agents], bare("5", "2").as_slice()].concat()
 }
 
 /// Signs everybody in, each from an address of their own, and connects their mailboxes.
