@@ -32,7 +32,7 @@ use tandem_sync::model::ItemId;
 use tandem_sync::ports::{Closing, Commit, Issue, IssueKey, Pick, Store as _};
 use tandem_types::{
     ConnectionId, IssueCode, IssueCure, ItemKind, MailboxAccount, MailboxServer, SessionOutcome, Side,
-    StateReason, SyncState, UserId,
+    StateReason, SyncState, Timestamp, UserId,
 };
 use tower::ServiceExt as _;
 
@@ -194,8 +194,13 @@ impl Server {
     /// Connects a mailbox whose password no server will see.
     async fn activate(&self) -> ConnectionId {
         let id: ConnectionId = CONNECTION.parse().unwrap();
+        self.connect(&id, "nina@contoso.example").await;
+        id
+    }
+
+    async fn connect(&self, id: &ConnectionId, address: &str) {
         let account = MailboxAccount {
-            address: "nina@contoso.example".into(),
+            address: address.to_owned(),
             server: MailboxServer::Exchange,
             host: "mail.contoso.example".into(),
         };
@@ -206,8 +211,26 @@ impl Server {
             extra: String::new(),
         };
         let now = self.app.clock.now();
-        self.app.store.activate(&id, account, secret, now).await.unwrap();
-        id
+        self.app.store.activate(id, account, secret, now).await.unwrap();
+    }
+}
+
+/// The end of a session after which all is well, and the next is due in ten minutes.
+fn ended(outcome: SessionOutcome, now: Timestamp) -> Closing {
+    Closing {
+        outcome,
+        counts: Vec::new(),
+        state: SyncState::Active,
+        reason: None,
+        rejections: 0,
+        failures: 0,
+        next_due: Some(now.plus_seconds(600)),
+        ended: now,
+        preview: None,
+        brake: None,
+        release_used: false,
+        stop_org: false,
+        note: String::new(),
     }
 }
 
@@ -908,19 +931,10 @@ async fn no_click_sends_a_refused_password_again() {
         .unwrap();
     let later = now.plus_seconds(30 * 60);
     let refused = Closing {
-        outcome: SessionOutcome::Rejected,
-        counts: Vec::new(),
-        state: SyncState::Active,
         reason: Some(StateReason::MailServerRefused),
         rejections: 1,
-        failures: 0,
         next_due: Some(later),
-        ended: now,
-        preview: None,
-        brake: None,
-        release_used: false,
-        stop_org: false,
-        note: String::new(),
+        ..ended(SessionOutcome::Rejected, now)
     };
     store.close(&lease, refused).await.unwrap();
 
@@ -987,19 +1001,10 @@ async fn no_click_moves_an_organisation_that_is_stopped() {
     };
     store.commit(&lease, now, commit).await.unwrap();
     let stopped = Closing {
-        outcome: SessionOutcome::StoppedByBrake,
-        counts: Vec::new(),
-        state: SyncState::Active,
         reason: Some(StateReason::OrgBrake),
-        rejections: 0,
-        failures: 0,
         next_due: None,
-        ended: now,
-        preview: None,
-        brake: None,
-        release_used: false,
         stop_org: true,
-        note: String::new(),
+        ..ended(SessionOutcome::StoppedByBrake, now)
     };
     store.close(&lease, stopped).await.unwrap();
 

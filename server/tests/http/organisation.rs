@@ -44,23 +44,8 @@ impl Server {
 
     async fn syncing(&self, n: u32, of: &str, name: &str) {
         self.person(n, of, name).await;
-        let account = MailboxAccount {
-            address: format!("box{n:04}@contoso.example"),
-            server: MailboxServer::Exchange,
-            host: "mail.contoso.example".into(),
-        };
-        let secret = MailboxSecret {
-            login: "x".into(),
-            password: "secret".to_owned().into(),
-            ews_url: "https://mail.contoso.example/EWS/Exchange.asmx".into(),
-            extra: String::new(),
-        };
-        let now = self.app.clock.now();
-        let store = &self.app.store;
-        store
-            .activate(&connection_id(n), account, secret, now)
-            .await
-            .unwrap();
+        self.connect(&connection_id(n), &format!("box{n:04}@contoso.example"))
+            .await;
     }
 
     /// One session, with an issue, that ended so.
@@ -89,19 +74,9 @@ impl Server {
         store.commit(&lease, now, commit).await.unwrap();
         let refused = outcome == SessionOutcome::Rejected;
         let closing = Closing {
-            outcome,
-            counts: Vec::new(),
-            state: SyncState::Active,
             reason: refused.then_some(StateReason::MailServerRefused),
             rejections: u32::from(refused),
-            failures: 0,
-            next_due: Some(now.plus_seconds(600)),
-            ended: now,
-            preview: None,
-            brake: None,
-            release_used: false,
-            stop_org: false,
-            note: String::new(),
+            ..super::ended(outcome, now)
         };
         store.close(&lease, closing).await.unwrap();
     }

@@ -154,22 +154,10 @@ async fn company(server: &Server) -> Vec<(&'static str, String)> {
         ..Commit::default()
     };
     store.commit(&lease, now, commit).await.unwrap();
-    let closing = Closing {
-        outcome: SessionOutcome::Done,
-        counts: Vec::new(),
-        state: SyncState::Active,
-        reason: None,
-        rejections: 0,
-        failures: 0,
-        next_due: Some(now.plus_seconds(600)),
-        ended: now,
-        preview: None,
-        brake: None,
-        release_used: false,
-        stop_org: false,
-        note: String::new(),
-    };
-    store.close(&lease, closing).await.unwrap();
+    store
+        .close(&lease, ended(SessionOutcome::Done, now))
+        .await
+        .unwrap();
     let grant = GrantSecret {
         access_token: "her access".to_owned().into(),
         refresh_token: "her refresh".to_owned().into(),
