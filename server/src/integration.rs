@@ -32,10 +32,9 @@ pub(crate) fn salesforce(app: &App, row: &IntegrationRow) -> Salesforce {
 pub(crate) fn shown(row: IntegrationRow) -> IntegrationView {
     IntegrationView {
         username: row.username,
-        by: if row.by_name.is_empty() {
-            row.by.to_string()
-        } else {
-            row.by_name
+        by: match row.by {
+            Some(by) if row.by_name.is_empty() => by.to_string(),
+            _ => row.by_name,
         },
         since: row.connected,
         asked: row.asked,

@@ -453,10 +453,20 @@ pub fn denied(denied: OrgDenied) -> &'static str {
     }
 }
 
+/// Who did something; whoever is erased has no name.
+pub fn person(name: &str) -> &str {
+    if name.is_empty() {
+        say("somebody who is erased here", "jemand, der hier gelöscht ist")
+    } else {
+        name
+    }
+}
+
 /// Who has allowed support access.
 pub fn support_by(name: &str) -> String {
+    let name = person(name);
     match spoken() {
-        Lang::En => format!("Administrators see subjects and mailbox addresses. {name} allowed it"),
+        Lang::En => format!("Administrators see subjects and mailbox addresses. Allowed by {name}"),
         Lang::De => {
             format!("Administratoren sehen Betreffzeilen und Adressen von Postfächern. Erlaubt hat es {name}")
         }

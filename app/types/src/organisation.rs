@@ -271,7 +271,7 @@ impl IntegrationTrouble {
 pub struct IntegrationView {
     /// Its Salesforce user name.
     pub username: String,
-    /// The administrator who connected it: a name, or an id.
+    /// The administrator who connected it: a name, or an id; empty: who is erased.
     pub by: String,
     pub since: Timestamp,
     /// When it was last asked with success.
@@ -296,7 +296,7 @@ pub struct OrgView {
     /// The next page begins after this user.
     pub next: Option<UserId>,
     pub meter: Option<MeterView>,
-    /// Who has allowed administrators to see subjects and addresses, and since when; `None`: nobody.
+    /// Who has allowed administrators to see subjects and addresses (empty: who is erased), and since when; `None`: nobody.
     pub support: Option<(String, Timestamp)>,
     /// The latest order for many connections.
     pub run: Option<OrgRun>,

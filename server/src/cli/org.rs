@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use tandem_types::OrgId;
+use tandem_types::{OrgId, UserId};
 
 use super::connection::when;
 use super::settings;
@@ -114,7 +114,7 @@ async fn integration_user(app: &App, org: &OrgId, disconnect: bool) -> anyhow::R
     println!(
         "connected: {} by {} {}",
         when(Some(row.connected)),
-        row.by,
+        row.by.as_ref().map_or("somebody who is erased", UserId::as_str),
         row.by_name
     );
     println!("last asked: {}", when(row.asked));

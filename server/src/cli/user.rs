@@ -8,7 +8,7 @@ use tandem_types::{SyncState, UserId};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::deactivation;
+use crate::{deactivation, integration};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -56,6 +56,11 @@ async fn erase(app: &App, user: &UserId, yes: bool) -> anyhow::Result<ExitCode> 
         && row.state != SyncState::Deactivated
     {
         deactivation::carry_out(app, (&org, user, &row.id), "by the operator, to erase").await?;
+    }
+    // Given back in Salesforce, too, where all of the organisation is asked for by it.
+    let asks_for_all = app.store.integration(&org).await?;
+    if asks_for_all.is_some_and(|row| row.user == *user) {
+        integration::disconnect(app, &org, integration::By::Operator).await?;
     }
     let now = app.clock.now();
     match app.store.erase_user(user, now).await {

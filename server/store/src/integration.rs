@@ -27,8 +27,8 @@ pub struct IntegrationRow {
     pub org: OrgId,
     pub user: UserId,
     pub username: String,
-    /// The administrator who connected it.
-    pub by: UserId,
+    /// The administrator who connected it; `None`: who is erased.
+    pub by: Option<UserId>,
     /// The administrator's name, as far as it is known.
     pub by_name: String,
     pub connected: Timestamp,
@@ -48,7 +48,10 @@ impl IntegrationRow {
             org: row.parsed("org_id")?,
             user: row.parsed("user_id")?,
             username: row.text("username")?,
-            by: row.parsed("connected_by")?,
+            by: match row.text("connected_by")?.as_str() {
+                "" => None,
+                _ => Some(row.parsed("connected_by")?),
+            },
             by_name: row.opt_text("name")?.unwrap_or_default(),
             connected: row.time("connected_at")?,
             asked: row.opt_time("asked_at")?,
@@ -82,6 +85,25 @@ pub(crate) async fn drop_unused(tx: &mut Tx, org: &OrgId) -> Result<(), StoreErr
         "DELETE FROM integrations WHERE org_id = $1 AND NOT EXISTS (SELECT 1 FROM connections c \
          WHERE c.org_id = $1 AND c.state NOT IN ('deactivated', 'not_activated'))",
         vals![org],
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Of a user who is erased: his grant is gone with its key; that he connected another's is nobody's any more.
+pub(crate) async fn forget_person(tx: &mut Tx, org: &OrgId, user: &UserId) -> Result<(), StoreError> {
+    let gone = tx
+        .exec(
+            "DELETE FROM integrations WHERE org_id = $1 AND user_id = $2",
+            vals![org, user],
+        )
+        .await?;
+    if gone > 0 {
+        fence_off(tx, org).await?;
+    }
+    tx.exec(
+        "UPDATE integrations SET connected_by = '' WHERE org_id = $1 AND connected_by = $2",
+        vals![org, user],
     )
     .await
     .map(|_| ())

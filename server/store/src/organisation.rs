@@ -4,8 +4,8 @@ use tandem_types::{
     ConnectionId, OrgAct, OrgFault, OrgId, OrgRunState, SessionId, SessionOutcome, Timestamp, UserId,
 };
 
-use crate::db::{Row, Val, from_json, json, vals};
-use crate::{StandingPick, Store, StoreError};
+use crate::db::{Row, Tx, Val, from_json, json, vals};
+use crate::{StandingPick, Store, StoreError, integration};
 
 /// A running order whose server has said nothing for so long has ended with it.
 const SILENT_SECONDS: i64 = 300;
@@ -20,7 +20,8 @@ pub struct AdminRight {
 /// Who has allowed administrators to see subjects and addresses, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SupportAccess {
-    pub by: UserId,
+    /// `None`: somebody who is erased.
+    pub by: Option<UserId>,
     /// The user's name, as far as it is known.
     pub name: String,
     pub since: Timestamp,
@@ -86,6 +87,48 @@ impl OrgRunRow {
     }
 }
 
+/// Of a user who is erased: what he allowed stays allowed, by nobody; orders that are his or name him are forgotten, for the
+/// rest of one that is under way nobody would answer; his grant, where it is the integration user's, is gone.
+///
+/// # Errors
+/// [`StoreError::NotFound`]: there is no such user.
+pub(crate) async fn forget_person(tx: &mut Tx, user: &UserId) -> Result<(), StoreError> {
+    let row = tx
+        .row(
+            "SELECT org_id, username, name FROM users WHERE id = $1",
+            vals![user],
+        )
+        .await?
+        .ok_or(StoreError::NotFound("user"))?;
+    let org: OrgId = row.parsed("org_id")?;
+    let names = [row.text("username")?, row.text("name")?];
+    // The organisation's row first, as by whoever begins an order or signs in.
+    tx.exec(
+        "UPDATE orgs SET support_by = CASE WHEN support_by = $2 THEN NULL ELSE support_by END WHERE id = $1",
+        vals![&org, user],
+    )
+    .await?;
+    let runs = tx
+        .rows(
+            "SELECT id, user_id, after_user, target, faults FROM org_runs WHERE org_id = $1",
+            vals![&org],
+        )
+        .await?;
+    for run in runs {
+        let target: StandingPick = from_json(&run.text("target")?, "target")?;
+        let faults: Vec<(String, OrgFault)> = from_json(&run.text("faults")?, "faults")?;
+        let his = run.text("user_id")? == user.as_str()
+            || run.opt_text("after_user")?.as_deref() == Some(user.as_str())
+            || target.users.contains(user)
+            || faults.iter().any(|(name, _)| names.contains(name));
+        if his {
+            tx.exec("DELETE FROM org_runs WHERE id = $1", vals![run.text("id")?])
+                .await?;
+        }
+    }
+    integration::forget_person(tx, &org, user).await
+}
+
 impl Store {
     /// What Salesforce last said of the user; `None`: it was never asked.
     pub async fn admin_right(&self, user: &UserId) -> Result<Option<AdminRight>, StoreError> {
@@ -132,7 +175,7 @@ impl Store {
             .await?;
         row.map(|row| {
             Ok(SupportAccess {
-                by: row.parsed("support_by")?,
+                by: row.opt_parsed("support_by")?,
                 name: row.opt_text("name")?.unwrap_or_default(),
                 since: row.time("support_at")?,
             })

@@ -9,7 +9,7 @@ use crate::commit::issue_aad;
 use crate::db::vals;
 use crate::seal::DataKey;
 use crate::sweep::begin_anew;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, organisation};
 
 /// The tables in which rows are a user's own, beside those that go with the second key.
 const OF_A_CONNECTION: [&str; 4] = ["sessions", "troubles", "tickets", "grants"];
@@ -57,6 +57,8 @@ impl Store {
     /// Erases what is stored of a user: what he is called, his settings, links, issues, sessions with their journals, and
     /// the keys of what backups still hold of them. What must stay is his Salesforce id: in the audit log, whose chain
     /// would break, and in what says that a mail or a meeting of the organisation is saved, else colleagues saved it twice.
+    /// What he allowed as an administrator is nobody's any more; an order for many that is his, or names him, is forgotten,
+    /// and so is the organisation's integration user if he is that one.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: there is no such user. [`StoreError::Taken`]: his connection is not deactivated.
@@ -67,15 +69,13 @@ impl Store {
             None => None,
         };
         let mut tx = self.db.begin().await?;
-        let changed = tx
-            .exec(
-                "UPDATE users SET username = '', name = '', email = '', updated_at = $2 WHERE id = $1",
-                vals![user, now],
-            )
-            .await?;
-        if changed == 0 {
-            return Err(StoreError::NotFound("user"));
-        }
+        organisation::forget_person(&mut tx, user).await?;
+        tx.exec(
+            "UPDATE users SET username = '', name = '', email = '', administers = 0, asked_at = NULL, \
+             updated_at = $2 WHERE id = $1",
+            vals![user, now],
+        )
+        .await?;
         if let Some((id, key)) = fresh {
             let changed = tx
                 .exec(

@@ -234,6 +234,7 @@ repo_cases![
     a_mailbox_is_cleared_before_the_end,
     who_has_left_is_deactivated,
     one_user_is_handed_out_and_erased,
+    an_administrator_who_is_erased_leaves_nothing_that_names_him,
     two_providers_grant,
     idle_grants_are_found,
     a_sign_in_waits_for_its_pane,

@@ -405,7 +405,7 @@ fn integration_card(p: &PageData, of: Option<&IntegrationView>) -> impl IntoView
                 </div>
                 <div>
                     <dt>{words::INTEGRATION_BY.get()}</dt>
-                    <dd>{of.by.clone()} ", " {when(p, of.since)}</dd>
+                    <dd>{words::person(&of.by).to_owned()} ", " {when(p, of.since)}</dd>
                 </div>
                 <div>
                     <dt>{words::INTEGRATION_ASKED.get()}</dt>

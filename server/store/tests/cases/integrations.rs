@@ -53,7 +53,12 @@ pub(crate) async fn an_integration_user_is_connected_and_shredded(store: Store) 
     let row = store.integration(&org(1)).await.unwrap().unwrap();
     assert_eq!(
         (row.user, row.username.as_str(), row.by, row.by_name.as_str()),
-        (user(9), "integration9@example.com", user(1), "Ana Müller 李")
+        (
+            user(9),
+            "integration9@example.com",
+            Some(user(1)),
+            "Ana Müller 李"
+        )
     );
     assert_eq!((row.connected, row.asked, row.trouble), (T0, None, None));
     assert_eq!(store.integration(&org(2)).await.unwrap(), None, "another's");

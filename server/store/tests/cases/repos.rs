@@ -2109,6 +2109,102 @@ pub(crate) async fn one_user_is_handed_out_and_erased(store: Store) {
     assert_eq!(store.connection(&cid(1)).await.unwrap().unwrap().links, 0);
 }
 
+pub(crate) async fn an_administrator_who_is_erased_leaves_nothing_that_names_him(store: Store) {
+    use tandem_store::{IntegrationNew, OrgRunRow, StandingPick};
+    use tandem_types::{OrgAct, OrgFault, OrgRunState};
+    for n in [1, 2, 3] {
+        store.upsert_user(&new_user(1, n), T0).await.unwrap();
+        store.set_admin_right(&user(n), true, T0).await.unwrap();
+    }
+    let order = |by: u64| OrgRunRow {
+        id: new_session(),
+        org_id: org(1),
+        user_id: user(by),
+        name: String::new(),
+        act: OrgAct::Pause,
+        target: StandingPick::default(),
+        after: None,
+        state: OrgRunState::Running,
+        turn: 1,
+        total: 3,
+        done: 0,
+        passed: 0,
+        failed: 0,
+        faults: Vec::new(),
+        started: T0,
+        updated: T0,
+    };
+    let integration = |of: u64, by: u64| IntegrationNew {
+        org: org(1),
+        user: user(of),
+        username: format!("user{of}@example.com"),
+        by: user(by),
+    };
+    let left = async || {
+        let mut text = String::new();
+        for (table, columns) in [
+            (
+                "org_runs",
+                "user_id || ' ' || COALESCE(after_user, '') || target || faults",
+            ),
+            ("orgs", "COALESCE(support_by, '')"),
+            (
+                "integrations",
+                "user_id || ' ' || connected_by || ' ' || username",
+            ),
+            (
+                "users",
+                "username || name || email || administers || COALESCE(asked_at, 0) || ' '",
+            ),
+        ] {
+            let rows = store
+                .query_raw(&format!("SELECT {columns} AS r FROM {table}"))
+                .await
+                .unwrap();
+            text.extend(rows.into_iter().flatten());
+        }
+        text
+    };
+    store
+        .set_support_access(&org(1), Some(&user(1)), at(1))
+        .await
+        .unwrap();
+    store
+        .put_integration(&integration(3, 1), &grant(1, None), T0)
+        .await
+        .unwrap();
+    assert!(store.begin_org_run(&order(1), at(1)).await.unwrap());
+    store.erase_user(&user(1), at(2)).await.unwrap();
+    assert!(!left().await.contains(user(1).as_str()), "{}", left().await);
+    assert_eq!(store.admin_right(&user(1)).await.unwrap(), None);
+    // What he allowed and connected for all stays as it was, by nobody.
+    let support = store.support_access(&org(1)).await.unwrap().unwrap();
+    assert_eq!(
+        (support.by, support.name.as_str(), support.since),
+        (None, "", at(1))
+    );
+    let row = store.integration(&org(1)).await.unwrap().unwrap();
+    assert_eq!((row.user, row.by, row.by_name.as_str()), (user(3), None, ""));
+
+    // An order of somebody else that names him, in any place; one that does not stays.
+    let mut named = [order(2), order(2), order(2), order(2)];
+    named[0].target.users = vec![user(2), user(3)];
+    named[1].after = Some(user(3));
+    named[2].faults = vec![("Ana Müller 李".to_owned(), OrgFault::Failed)];
+    for (n, order) in (10..).zip(&named) {
+        store.upsert_user(&new_user(1, 3), T0).await.unwrap();
+        assert!(store.begin_org_run(order, at(n * 1_000)).await.unwrap(), "{n}");
+        assert!(store.note_org_run(order, at(n * 1_000)).await.unwrap(), "{n}");
+        store.erase_user(&user(3), at(n * 1_000 + 1)).await.unwrap();
+        let stays = store.org_run(&org(1), at(n * 1_000 + 2)).await.unwrap().is_some();
+        assert_eq!(stays, n == 13, "{n}");
+        assert!(!left().await.contains(user(3).as_str()), "{n}: {}", left().await);
+    }
+    // And the grant by which he told for all.
+    assert_eq!(store.integration(&org(1)).await.unwrap(), None);
+    assert!(left().await.contains(user(2).as_str()), "somebody else's is told");
+}
+
 pub(crate) async fn who_has_left_is_deactivated(store: Store) {
     let day = 86_400;
     for n in [1, 2, 3] {
@@ -2304,7 +2400,7 @@ pub(crate) async fn administrators_order_one_thing_at_a_time(store: Store) {
             .unwrap()
     );
     let support = store.support_access(&org(1)).await.unwrap().unwrap();
-    assert_eq!((support.by, support.since), (user(1), at(7)));
+    assert_eq!((support.by, support.since), (Some(user(1)), at(7)));
     assert_eq!(store.support_access(&org(2)).await.unwrap(), None);
     assert!(store.set_support_access(&org(1), None, at(9)).await.unwrap());
     assert_eq!(store.support_access(&org(1)).await.unwrap(), None);
