@@ -1,7 +1,8 @@
 use leptos::prelude::*;
 use tandem_types::{
     ApiError, ConnectionView, HistoryView, IssuePage, ItemView, MailboxServer, MappingRow, OrgDenied,
-    OrgUserView, OrgView, PaneView, ProbeView, SearchStep, SettingsView, StateReason, SyncState, UndoView,
+    OrgUserView, OrgView, PaneView, ProbeView, SearchStep, SettingsView, StateReason, SyncState, Timestamp,
+    UndoView,
 };
 
 use crate::call::Call;
@@ -79,6 +80,8 @@ pub struct SettingsPage {
     pub history: Option<HistoryView>,
     pub issues: Option<IssuePage>,
     pub mapping: Option<Vec<MappingRow>>,
+    /// Since when administrators may see the user's subjects and address.
+    pub seen: Option<Timestamp>,
     /// The way to the organisation's page is shown.
     pub administrator: bool,
     pub organisation: Option<Result<OrgView, OrgDenied>>,

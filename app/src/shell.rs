@@ -98,6 +98,10 @@ async fn fill(page: &mut SettingsPage, backend: &dyn Backend) -> Result<(), ApiE
         }
         Part::Connectivity | Part::Deactivate => {}
     }
+    // The organisation's own page says it in its place, and who allowed it.
+    if page.place.part != Part::Organisation {
+        page.seen = backend.seen_by_administrators().await?;
+    }
     let shown = matches!(
         (&page.organisation, &page.org_user),
         (Some(Ok(_)), _) | (_, Some(Ok(_)))

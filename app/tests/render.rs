@@ -12,7 +12,7 @@ use axum::http::{Request, Response, StatusCode, header};
 use leptos::config::LeptosOptions;
 use leptos::prelude::provide_context;
 use tandem_app::text::settings as words;
-use tandem_app::{Backend, Call, OfficeScript, PAGE_HEADER, Page, call_page, render, text};
+use tandem_app::{Backend, Call, OfficeScript, PAGE_HEADER, Page, Part, call_page, render, text};
 use tandem_types::{ApiError, InvalidField, PaneView, ProbeFault, SettingKey, Side, UndoView};
 
 fn options() -> LeptosOptions {
@@ -1350,4 +1350,18 @@ async fn what_ends_everybodys_sync_is_asked_for_first() {
         let html = body(response).await;
         assert!(html.contains(said), "{html}");
     }
+}
+
+#[tokio::test]
+async fn who_can_be_looked_at_is_told_in_every_part_of_the_own_settings() {
+    for part in Part::ALL {
+        let path = format!("/settings/{}", part.as_str());
+        let told = page("progress", Page::Settings, &path, None).await;
+        let line = element(&told, "seen").is_some();
+        assert_eq!(line, part != Part::Organisation, "{path}");
+        let alone = page("in-step", Page::Settings, &path, None).await;
+        assert!(element(&alone, "seen").is_none(), "{path}");
+    }
+    let german = page("progress", Page::Settings, "/settings?lang=de", None).await;
+    assert!(german.contains("Der Einblick zur Hilfe ist an"));
 }

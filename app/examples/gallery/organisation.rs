@@ -148,7 +148,7 @@ impl Fake {
         }
     }
 
-    fn supports(&self) -> bool {
+    pub(super) fn supports(&self) -> bool {
         self.name == "progress"
     }
 }

@@ -589,6 +589,9 @@ impl SettingsBackend for Fake {
             blocklist: vec!["gran@home.example".into()],
         })
     }
+    async fn seen_by_administrators(&self) -> Result<Option<Timestamp>, ApiError> {
+        Ok(self.supports().then(|| NOW.plus_seconds(-3 * 86_400)))
+    }
     async fn save_settings(&self, fields: BTreeMap<String, String>) -> Result<PaneView, ApiError> {
         if fields.get("interval_minutes").is_some_and(|text| text == "1") {
             let wrong = InvalidField::Setting(SettingKey::Interval);

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use tandem_types::{
     ApiError, HistoryView, IssueCode, IssueCure, IssueId, IssuePage, ItemKind, MappingRow, PaneView,
-    ProbeView, SessionId, SettingKey, SettingsView, Side,
+    ProbeView, SessionId, SettingKey, SettingsView, Side, Timestamp,
 };
 
 /// What the settings page asks for and orders, beside what the pane does.
@@ -39,6 +39,9 @@ pub trait SettingsBackend: Send + Sync {
 
     /// Tries what a session would, step by step, and writes nothing. A password that was refused is not sent again.
     async fn probe(&self, side: Side) -> Result<ProbeView, ApiError>;
+
+    /// Since when the organisation's administrators may see the user's mailbox address and subjects; `None`: they may not.
+    async fn seen_by_administrators(&self) -> Result<Option<Timestamp>, ApiError>;
 
     /// Which field of Salesforce holds what of the mailbox.
     async fn mapping(&self) -> Result<Vec<MappingRow>, ApiError>;

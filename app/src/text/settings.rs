@@ -416,6 +416,15 @@ pub const BULK_DO: Words = Words::new("Do it", "Ausführen");
 pub const BEFORE: Words = Words::new("Previous", "Vorherige");
 pub const AFTER: Words = Words::new("Next", "Nächste");
 
+// Support access.
+/// Followed by since when.
+pub const SEEN: Words = Words::new(
+    "Support access is on: your administrators can see your mailbox’s address and the subjects of your open issues. It was \
+     allowed",
+    "Der Einblick zur Hilfe ist an: Ihre Administratoren können die Adresse Ihres Postfachs und die Betreffzeilen Ihrer \
+     offenen Probleme sehen. Erlaubt",
+);
+
 // Connectivity.
 pub const PROBE_TITLE: Words = Words::new("Test connection", "Verbindung prüfen");
 pub const PROBE_LEAD: Words = Words::new(

@@ -18,13 +18,13 @@ mod sync;
 pub(crate) use setup::setup_cards;
 
 use leptos::prelude::*;
-use tandem_types::ConnectionView;
+use tandem_types::{ConnectionView, Timestamp};
 
 use super::cards::{clearing_card, progress_card, state_card};
 use crate::page::{PageData, SettingsPage, Told};
 use crate::place::{Part, Place};
 use crate::text::{self, settings as words};
-use crate::ui::parts::close;
+use crate::ui::parts::{close, when};
 
 /// `/settings`: the navigation, and the part that was asked for.
 pub(crate) fn settings_cards(p: &PageData, c: &ConnectionView) -> impl IntoView + use<> {
@@ -48,6 +48,7 @@ pub(crate) fn settings_cards(p: &PageData, c: &ConnectionView) -> impl IntoView 
         <h2 class="page-title">{text::SETTINGS_TITLE.get()}</h2>
         {navigation(s, c)}
         {told(p)}
+        {s.seen.map(|since| seen(p, since))}
         {own.then(|| (state_card(p, c), clearing_card(p, c), progress_card(c)))}
         {part}
     }
@@ -78,6 +79,11 @@ fn navigation(s: &SettingsPage, c: &ConnectionView) -> impl IntoView + use<> {
             </ul>
         </nav>
     }
+}
+
+/// Whoever can be looked at is told, whatever part of the settings is open.
+fn seen(p: &PageData, since: Timestamp) -> impl IntoView + use<> {
+    view! { <p class="hint" id="seen">{words::SEEN.get()} " " {when(p, since)} "."</p> }
 }
 
 /// What became of a form; stays until the next call.

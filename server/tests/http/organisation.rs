@@ -48,6 +48,20 @@ impl Server {
             .await;
     }
 
+    /// The cookie of somebody who is known.
+    async fn signed_in(&self, n: u32, of: &str, token: &str) -> String {
+        let now = self.app.clock.now();
+        let session = WebSessionNew {
+            token_hash: hash(token),
+            user_id: user_id(n),
+            org_id: org(of),
+            expires: now.plus_seconds(3600),
+        };
+        let store = &self.app.store;
+        store.create_web_session(&session, now).await.unwrap();
+        format!("__Host-tandem={token}")
+    }
+
     /// One session, with an issue, that ended so.
     async fn session(&self, n: u32, outcome: SessionOutcome) {
         let store = &self.app.store;
@@ -438,6 +452,9 @@ async fn subjects_are_seen_with_support_access_alone_and_each_look_is_noted() {
     let signed_in = [("cookie", cookie.as_str())];
     server.syncing(5, ORG, "Kim Otto").await;
     server.session(5, SessionOutcome::Done).await;
+    let colleague = server.signed_in(5, ORG, "kim").await;
+    server.person(6, OTHER_ORG, "Stranger").await;
+    let stranger = server.signed_in(6, OTHER_ORG, "stranger").await;
     let path = format!("/settings/organisation?user={}", user_id(5));
     let secrets = ["Geheime Ana", "box0005@contoso.example"];
     let csv = "/settings/organisation.csv?q=kim";
@@ -455,6 +472,14 @@ async fn subjects_are_seen_with_support_access_alone_and_each_look_is_noted() {
         assert!(!list.text().contains("Geheime Ana"));
         let csv = server.get(csv, &signed_in).await;
         assert_eq!(csv.text().contains("box0005"), allowed);
+        // Whoever can be looked at sees that in the own settings; somebody of another organisation is not meant.
+        for (who, told) in [(&colleague, allowed), (&stranger, false)] {
+            for part in ["", "/connectivity", "/issues"] {
+                let own = server.get(&format!("/settings{part}"), &[("cookie", who)]).await;
+                assert_eq!(own.text().contains("id=\"seen\""), told, "{part}: {}", own.text());
+                assert!(!own.text().contains("Nina Berg"), "by whom is not told");
+            }
+        }
     }
     let nina = |what: &str| (USER.to_owned(), what.to_owned());
     let looked = |how: &str| nina(&format!("{} {how}", user_id(5)));

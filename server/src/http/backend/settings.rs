@@ -9,7 +9,7 @@ use tandem_store::{IssuePick, SettingsFault};
 use tandem_sync::model::Field;
 use tandem_types::{
     ApiError, HistoryView, InvalidField, IssueCode, IssueCure, IssueId, IssuePage, ItemKind, MappingRow,
-    PaneView, ProbeView, SessionId, SettingKey, Settings, SettingsView, Side,
+    PaneView, ProbeView, SessionId, SettingKey, Settings, SettingsView, Side, Timestamp,
 };
 
 use super::{Known, RequestBackend, unavailable};
@@ -175,6 +175,12 @@ impl SettingsBackend for RequestBackend {
                 .map_err(unavailable)?;
         }
         self.after(&known).await
+    }
+
+    async fn seen_by_administrators(&self) -> Result<Option<Timestamp>, ApiError> {
+        let known = self.need().await?;
+        let support = self.app.store.support_access(&known.row.org_id).await;
+        Ok(support.map_err(unavailable)?.map(|support| support.since))
     }
 
     async fn mapping(&self) -> Result<Vec<MappingRow>, ApiError> {
