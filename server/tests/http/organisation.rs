@@ -1,7 +1,10 @@
 //! The organisation's page: who may see it, what it shows, and what is ordered there for many.
 
 use tandem_app::Call;
-use tandem_types::{IssueId, OrgId, Verdict};
+use tandem_store::OrgRunRow;
+use tandem_sync::ports::Lease;
+use tandem_types::{IssueId, OrgId, OrgRunState, PaneEvent, Verdict};
+use tokio::sync::broadcast;
 
 use super::*;
 
@@ -86,13 +89,37 @@ impl Server {
             ..Commit::default()
         };
         store.commit(&lease, now, commit).await.unwrap();
+        self.close(&lease, outcome).await;
+    }
+
+    async fn close(&self, lease: &Lease, outcome: SessionOutcome) {
+        let (store, now) = (&self.app.store, self.app.clock.now());
         let refused = outcome == SessionOutcome::Rejected;
         let closing = Closing {
             reason: refused.then_some(StateReason::MailServerRefused),
             rejections: u32::from(refused),
             ..super::ended(outcome, now)
         };
-        store.close(&lease, closing).await.unwrap();
+        store.close(lease, closing).await.unwrap();
+    }
+
+    /// Somebody's next session ends so: the one that an order has set going.
+    async fn next_session(&self, n: u32, outcome: SessionOutcome) {
+        let (store, now) = (&self.app.store, self.app.clock.now());
+        let id = format!("{:032x}", n + 5_000).parse().unwrap();
+        let pick = Pick::This(connection_id(n));
+        let lease = store.claim(&pick, "worker", id, now, TTL).await.unwrap().unwrap();
+        self.close(&lease, outcome).await;
+    }
+
+    async fn is_due(&self, n: u32) -> bool {
+        let row = self.app.store.connection(&connection_id(n)).await.unwrap();
+        row.unwrap().next_due.unwrap() <= self.app.clock.now()
+    }
+
+    async fn run(&self) -> OrgRunRow {
+        let (store, now) = (&self.app.store, self.app.clock.now());
+        store.org_run(&org(ORG), now).await.unwrap().unwrap()
     }
 
     /// Nina administers, as Salesforce said so many seconds ago.
@@ -117,7 +144,7 @@ impl Server {
                 .org_run(&org(ORG), self.app.clock.now())
                 .await
                 .unwrap();
-            if run.is_none_or(|run| run.state != tandem_types::OrgRunState::Running) {
+            if run.is_none_or(|run| run.state != OrgRunState::Running) {
                 break;
             }
             self.app.clock.sleep(Duration::from_millis(50)).await;
@@ -354,17 +381,6 @@ async fn a_wave_of_which_too_many_fail_is_the_last() {
         };
         server.session(n, outcome).await;
     }
-    let server_ref = &server;
-    let due = |n: u32| async move {
-        let row = server_ref
-            .app
-            .store
-            .connection(&connection_id(n))
-            .await
-            .unwrap()
-            .unwrap();
-        row.next_due.unwrap() <= server_ref.app.clock.now()
-    };
     let body = "all=on&q=user00";
     let ordered = server.order(&cookie, Call::OrgPause, body).await;
     assert_eq!(ordered.status, StatusCode::OK, "{}", ordered.text());
@@ -410,16 +426,13 @@ async fn a_wave_of_which_too_many_fail_is_the_last() {
         page.contains("Person 1: the mail server refused the password"),
         "{page}"
     );
-    assert!(!due(1).await && !due(26).await, "the next wave is not reached");
+    assert!(
+        !server.is_due(1).await && !server.is_due(26).await,
+        "the next wave is not reached"
+    );
 
     // Somebody has looked, and does the rest.
-    let run = server
-        .app
-        .store
-        .org_run(&org(ORG), server.app.clock.now())
-        .await
-        .unwrap()
-        .unwrap();
+    let run = server.run().await;
     let other = org(OTHER_ORG);
     let stranger = server
         .app
@@ -438,7 +451,7 @@ async fn a_wave_of_which_too_many_fail_is_the_last() {
         page.contains("Of 50: 25 done, 20 with nothing to do, 5 failed."),
         "{page}"
     );
-    assert!(due(26).await && due(50).await);
+    assert!(server.is_due(26).await && server.is_due(50).await);
     let again = server
         .order(&cookie, Call::OrgGoOn, &format!("run={}", run.id))
         .await;
@@ -551,4 +564,112 @@ async fn an_export_has_each_row_once_and_no_formula() {
             .text()
             .starts_with("Person,Benutzername,Id,Mailserver,Zustand")
     );
+}
+
+/// Sessions ordered for thirty, of whom twenty-five are the first wave; it waits for them.
+struct Waves {
+    server: Server,
+    cookie: String,
+    /// What the administrator's page is told.
+    heard: broadcast::Receiver<PaneEvent>,
+}
+
+impl Waves {
+    async fn begin() -> Self {
+        let server = Server::start().await;
+        let cookie = server.administers("one", 0).await;
+        for n in 1..=30 {
+            server.syncing(n, ORG, &format!("Person {n}")).await;
+            server.session(n, SessionOutcome::Done).await;
+        }
+        let own = server.app.hub.subscribe(&CONNECTION.parse().unwrap()).unwrap();
+        let ordered = server.order(&cookie, Call::OrgSyncNow, "all=on&q=user00").await;
+        assert_eq!(ordered.status, StatusCode::OK, "{}", ordered.text());
+        let mut waves = Self {
+            server,
+            cookie,
+            heard: own,
+        };
+        // The call has come back: whatever goes on without waiting is done by then.
+        let run = waves.server.run().await;
+        assert_eq!((run.state, run.done), (OrgRunState::Running, 25));
+        assert!(waves.server.is_due(25).await && !waves.server.is_due(26).await);
+        // The wave, and the call.
+        waves.hears(2).await;
+        waves
+    }
+
+    /// All of the first wave have had the session that was ordered; so many of them were refused.
+    async fn sessions_end(&self, refused: u32) {
+        for n in 1..=25 {
+            let outcome = if n <= refused {
+                SessionOutcome::Rejected
+            } else {
+                SessionOutcome::Done
+            };
+            self.server.next_session(n, outcome).await;
+        }
+    }
+
+    async fn hears(&mut self, times: usize) {
+        for _ in 0..times {
+            let heard = tokio::time::timeout(Duration::from_secs(30), self.heard.recv()).await;
+            assert_eq!(heard.unwrap().unwrap(), PaneEvent::Changed);
+        }
+    }
+
+    /// How it ended: the state, those to whom it was done, and those who failed.
+    async fn ends(&self) -> (OrgRunState, u32, u32) {
+        self.server.ended(&self.cookie).await;
+        let run = self.server.run().await;
+        (run.state, run.done, run.failed)
+    }
+}
+
+#[tokio::test]
+async fn a_wave_waits_until_the_sessions_of_the_one_before_have_ended() {
+    let waves = Waves::begin().await;
+    // Less than a fifth of them in vain.
+    waves.sessions_end(4).await;
+    assert_eq!(waves.ends().await, (OrgRunState::Done, 26, 4));
+    assert!(waves.server.is_due(26).await && waves.server.is_due(30).await);
+    assert_eq!(waves.server.run().await.faults.len(), 4);
+}
+
+#[tokio::test]
+async fn an_order_stops_where_a_fifth_of_a_waves_sessions_fail() {
+    let waves = Waves::begin().await;
+    waves.sessions_end(5).await;
+    assert_eq!(waves.ends().await, (OrgRunState::Failed, 20, 5));
+    assert!(!waves.server.is_due(26).await);
+    let page = waves.server.ended(&waves.cookie).await;
+    assert!(
+        page.contains("Person 5: the mail server refused the password"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn an_order_that_is_halted_reaches_nobody_else() {
+    let mut waves = Waves::begin().await;
+    let halt = format!("run={}", waves.server.run().await.id);
+    let halted = waves.server.order(&waves.cookie, Call::OrgHalt, &halt).await;
+    assert_eq!(halted.status, StatusCode::OK, "{}", halted.text());
+    waves.sessions_end(0).await;
+    // The call, and the end of what carried the order out.
+    waves.hears(2).await;
+    assert_eq!(waves.ends().await, (OrgRunState::Halted, 25, 0));
+    assert!(!waves.server.is_due(26).await);
+    assert_eq!(waves.server.audited("administrator_sync_now").await.len(), 25);
+}
+
+#[tokio::test]
+async fn an_order_stops_with_the_right_of_who_gave_it() {
+    let waves = Waves::begin().await;
+    let (nina, now) = (USER.parse().unwrap(), waves.server.app.clock.now());
+    let store = &waves.server.app.store;
+    store.set_admin_right(&nina, false, now).await.unwrap();
+    waves.sessions_end(0).await;
+    assert_eq!(waves.ends().await, (OrgRunState::Halted, 25, 0));
+    assert!(!waves.server.is_due(26).await);
 }

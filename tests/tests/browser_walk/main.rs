@@ -6,6 +6,7 @@ mod flows;
 mod house;
 mod item;
 mod office;
+mod organisation;
 mod parts;
 mod preview;
 mod setup;
