@@ -10,7 +10,10 @@ use serde_json::Value;
 use crate::layout::{Layout, SELECTION, forget_the_run};
 use crate::run::{read, run};
 use crate::steps::Steps;
-use crate::{install, wasm, web};
+use crate::{install, planner, wasm, web};
+
+/// By name, then by database.
+type Figures = BTreeMap<String, BTreeMap<String, Value>>;
 
 /// What is measured.
 #[derive(clap::Args)]
@@ -21,7 +24,7 @@ pub(crate) struct Choice {
     /// Where the object is written, too.
     #[arg(long, hide = true)]
     out: Option<PathBuf>,
-    /// `start`, `idle`, `first_sync`, `claims`, `pane`, `baseline`; all of them without a name.
+    /// `start`, `idle`, `first_sync`, `claims`, `pane`, `baseline`, `planner`; all of them without a name.
     names: Vec<String>,
 }
 
@@ -30,6 +33,40 @@ pub(crate) fn bench(layout: &Layout, steps: &mut Steps, choice: &Choice) -> Resu
     if choice.json {
         return only_json(layout, choice);
     }
+    let (planner, driven) = split(&choice.names);
+    let mut figures = Figures::new();
+    if let Some(names) = driven {
+        figures = whole(layout, steps, names)?;
+    }
+    if planner {
+        let rate = steps.run("measure the planner", || planner::measure(layout))?;
+        // It knows no database: as all of that kind it stands beside the figures of SQLite.
+        let row = BTreeMap::from([("sqlite".to_owned(), Value::from(rate))]);
+        figures.insert(planner::FIGURE.to_owned(), row);
+    }
+    if let Some(out) = &choice.out {
+        std::fs::write(out, serde_json::to_string(&figures)?)?;
+    }
+    print!("\n{}", table(&figures));
+    Ok(())
+}
+
+/// Whether the planner is to be measured, and what the driver is told to; `None`: nothing.
+fn split(names: &[String]) -> (bool, Option<Vec<String>>) {
+    let driven: Vec<String> = names
+        .iter()
+        .filter(|name| *name != planner::NAME)
+        .cloned()
+        .collect();
+    let planner = names.is_empty() || driven.len() < names.len();
+    (
+        planner,
+        (names.is_empty() || !driven.is_empty()).then_some(driven),
+    )
+}
+
+/// What the whole product costs.
+fn whole(layout: &Layout, steps: &mut Steps, names: Vec<String>) -> Result<Figures> {
     steps.run("get a database server", install::for_tests)?;
     web(layout, steps, wasm::Choice::default())?;
     let server = steps.run("build the server (for speed)", || release(layout))?;
@@ -41,14 +78,8 @@ pub(crate) fn bench(layout: &Layout, steps: &mut Steps, choice: &Choice) -> Resu
             .args(["--bin", "bench"]))
     })?;
     let python = steps.run("get foreign clients (Python)", || install::python(layout))?;
-    let line = steps.run("measure", || measured(layout, &server, &python, choice))?;
-    if let Some(out) = &choice.out {
-        std::fs::write(out, &line)?;
-    }
-    let figures: BTreeMap<String, BTreeMap<String, Value>> =
-        serde_json::from_str(&line).context("the driver's figures")?;
-    print!("\n{}", table(&figures));
-    Ok(())
+    let line = steps.run("measure", || measured(layout, &server, &python, &names))?;
+    serde_json::from_str(&line).context("the driver's figures")
 }
 
 /// The same by another run of ourselves, whose words go to the standard error.
@@ -67,11 +98,11 @@ fn only_json(layout: &Layout, choice: &Choice) -> Result<()> {
     Ok(())
 }
 
-fn measured(layout: &Layout, server: &Path, python: &Path, choice: &Choice) -> Result<String> {
+fn measured(layout: &Layout, server: &Path, python: &Path, names: &[String]) -> Result<String> {
     let mut command = Command::new(layout.target.join("debug").join("bench"));
     forget_the_run(&mut command);
     command
-        .args(&choice.names)
+        .args(names)
         .env("TANDEM_BIN", server)
         .env("TANDEM_TEST_SITE", &layout.site)
         .env("TANDEM_TEST_PYTHON", python)
@@ -90,7 +121,7 @@ pub(crate) fn release(layout: &Layout) -> Result<PathBuf> {
 }
 
 /// A row per figure, a column per database.
-fn table(figures: &BTreeMap<String, BTreeMap<String, Value>>) -> String {
+fn table(figures: &Figures) -> String {
     let mut databases: Vec<&str> = figures
         .values()
         .flat_map(|row| row.keys().map(String::as_str))
@@ -117,6 +148,18 @@ fn table(figures: &BTreeMap<String, BTreeMap<String, Value>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_planner_is_measured_by_itself_or_with_all() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        assert_eq!(split(&[]), (true, Some(Vec::new())));
+        assert_eq!(split(&names(&["planner"])), (true, None));
+        assert_eq!(split(&names(&["idle"])), (false, Some(names(&["idle"]))));
+        assert_eq!(
+            split(&names(&["planner", "idle"])),
+            (true, Some(names(&["idle"])))
+        );
+    }
 
     #[test]
     fn a_figure_stands_under_its_database() {

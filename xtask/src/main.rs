@@ -7,6 +7,7 @@ mod fuzz;
 mod install;
 mod layout;
 mod package;
+mod planner;
 mod run;
 mod simulate;
 mod soak;
