@@ -504,3 +504,36 @@ async fn what_is_against_it_is_told_and_nothing_breaks() -> Result<()> {
     ensure!(answer.status == StatusCode::CONFLICT, "{}", answer.text());
     Ok(())
 }
+
+#[tokio::test]
+async fn an_order_tells_what_is_left_of_the_organisations_calls() -> Result<()> {
+    let stage = Stage::synced(&BARE, &Options::default()).await?;
+    let nina = Desk::nina(&stage);
+    let subject = "From a stranger";
+    nina.make("messages", mail(subject, "who@nowhere.example", nina.address()))
+        .await?;
+    nina.settles().await?;
+    let item = open_mail(&nina, subject, ("who@nowhere.example", "Who Else"), &[]).await?;
+    let used = async |used: u64| {
+        let knobs = json!({ "api_limit": 10_000, "api_used": used });
+        stage.sandbox.put("/salesforce/org", &knobs).await
+    };
+    // What its user orders is done; then everybody's sessions wait, for the reserve is reached.
+    used(9_500).await?;
+    let view = ask(&nina, "save_item", &item, &[]).await?;
+    ensure!(!view["state"]["saved"].is_null(), "{view:#}");
+    nina.person
+        .until("the organisation's pause", |c| c["reason"] == "quota")
+        .await?;
+    let listed = stage.tandem.read(&["org", "list"]).await?;
+    ensure!(listed.contains("/10000"), "{listed}");
+
+    // And what is ordered when there is enough again shows it to all.
+    used(100).await?;
+    let account = text(&customer(&nina).await?, "AccountId");
+    ask(&nina, "save_item", &item, &[("what", &account)]).await?;
+    nina.person
+        .until("the end of the pause", |c| c["reason"].is_null())
+        .await?;
+    Ok(())
+}

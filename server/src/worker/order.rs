@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::cure;
 use super::observe::Watcher;
+use super::quota;
 use super::session::{self, Opened, Ready};
 use crate::app::App;
 use crate::clock::new_id;
@@ -158,6 +159,9 @@ async fn attempt(
         orders = rows.len(),
         "orders carried out"
     );
+    let went_well = closing.outcome == SessionOutcome::Done;
     app.store.close(&lease, closing).await?;
+    // What was asked of Salesforce for it counts as what sessions ask.
+    quota::after_session(app, &lease, ready.row.org_held.filter(|_| went_well)).await?;
     Ok(report.orders)
 }
