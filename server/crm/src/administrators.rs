@@ -7,12 +7,19 @@ use crate::problem::Failure;
 use crate::salesforce::Salesforce;
 use crate::soql;
 
+/// One that has expired is no longer active, and still there.
+const ASSIGNED: &str = "SELECT Id FROM PermissionSetAssignment WHERE IsActive = true AND";
+
 impl Salesforce {
     /// Whether the user may *Modify All Data*, by whatever profile or permission set, or has the permission set of this
-    /// API name. One API call.
+    /// API name: assigned to the user, or to a permission set group that holds it. One API call.
     ///
     /// The first is asked of `UserPermissionAccess`, which tells every user's own effective permissions (since 41.0):
     /// <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_userpermissionaccess.htm>
+    ///
+    /// The others of the assignments, where a group's row has the group and a permission set of the group's own, whose name
+    /// is another:
+    /// <https://developer.salesforce.com/docs/platform/object-reference/references/standard-objects/object-permissionsetassignment.html>
     ///
     /// # Errors
     /// Salesforce did not answer, or refused: nothing is known then.
@@ -24,6 +31,7 @@ impl Salesforce {
 
     async fn ask_administers(&self, permission_set: &str) -> Result<bool, Failure> {
         let base = self.base().await?;
+        let (me, set) = (soql::quote(self.me()), soql::quote(permission_set));
         let queries = [
             (
                 false,
@@ -31,10 +39,13 @@ impl Salesforce {
             ),
             (
                 false,
+                format!("{ASSIGNED} AssigneeId = {me} AND PermissionSet.Name = {set} LIMIT 1"),
+            ),
+            (
+                false,
                 format!(
-                    "SELECT Id FROM PermissionSetAssignment WHERE AssigneeId = {} AND PermissionSet.Name = {} LIMIT 1",
-                    soql::quote(self.me()),
-                    soql::quote(permission_set)
+                    "{ASSIGNED} AssigneeId = {me} AND PermissionSetGroupId IN (SELECT PermissionSetGroupId FROM \
+                     PermissionSetGroupComponent WHERE PermissionSet.Name = {set}) LIMIT 1"
                 ),
             ),
         ];

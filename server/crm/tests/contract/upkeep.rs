@@ -213,6 +213,20 @@ async fn salesforce_says_who_administers() {
     rig.control("DELETE", &path, Value::Null).await;
     assert!(!asked(&other).await.unwrap());
 
+    // So does a group that holds it, for as long as it does.
+    let group = json!({"DeveloperName": "Helpdesk", "MasterLabel": "Helpdesk"});
+    let group = rig.make("PermissionSetGroup", 0, group).await;
+    let assigned = json!({"PermissionSetGroupId": group.0, "AssigneeId": user});
+    rig.make("PermissionSetAssignment", 0, assigned).await;
+    assert!(!asked(&other).await.unwrap(), "the group holds nothing yet");
+    let held = json!({"PermissionSetGroupId": group.0, "PermissionSetId": set.0});
+    let held = rig.make("PermissionSetGroupComponent", 0, held).await;
+    assert!(asked(&other).await.unwrap());
+    assert!(!other.salesforce.administers("Another").await.unwrap());
+    let path = format!("/salesforce/records/PermissionSetGroupComponent/{held}");
+    rig.control("DELETE", &path, Value::Null).await;
+    assert!(!asked(&other).await.unwrap());
+
     // It is one call, and takes effect when it is withdrawn.
     let before = rig.requests().await;
     asked(&admin).await.unwrap();

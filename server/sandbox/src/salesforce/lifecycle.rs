@@ -275,16 +275,22 @@ pub(crate) fn merged(rows: &mut Rows, w: &Writer<'_>, object: &Object, winner: &
     }
 }
 
-/// A permission set takes its permissions and assignments with it.
+/// A permission set, or a group, takes its permissions, assignments and places in groups with it.
 pub(crate) fn set_up_gone(rows: &mut Rows, object: &Object, id: &Id) {
-    if object.name != "PermissionSet" {
-        return;
-    }
-    for (name, field) in [
-        ("FieldPermissions", "ParentId"),
-        ("ObjectPermissions", "ParentId"),
-        ("PermissionSetAssignment", "PermissionSetId"),
-    ] {
+    let children: &[(&str, &str)] = match object.name {
+        "PermissionSet" => &[
+            ("FieldPermissions", "ParentId"),
+            ("ObjectPermissions", "ParentId"),
+            ("PermissionSetAssignment", "PermissionSetId"),
+            ("PermissionSetGroupComponent", "PermissionSetId"),
+        ],
+        "PermissionSetGroup" => &[
+            ("PermissionSetAssignment", "PermissionSetGroupId"),
+            ("PermissionSetGroupComponent", "PermissionSetGroupId"),
+        ],
+        _ => return,
+    };
+    for &(name, field) in children {
         for child in rows.pointing(name, field, id) {
             rows.purge_by_name(name, &child);
         }

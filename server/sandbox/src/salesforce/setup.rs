@@ -89,7 +89,16 @@ pub(crate) fn prepare(rows: &Rows, w: &Writer<'_>, draft: &mut Draft<'_>) -> Res
             }
         }
         _ => {
-            if let Some(other) = same("PermissionSetAssignment", &["PermissionSetId", "AssigneeId"]) {
+            let given = |field: &str| *draft.get(field) != Val::Null;
+            if given("PermissionSetId") == given("PermissionSetGroupId") {
+                return Err(ApiError::row(
+                    "FIELD_INTEGRITY_EXCEPTION",
+                    "Either a permission set or a permission set group is assigned",
+                    &["PermissionSetId", "PermissionSetGroupId"],
+                ));
+            }
+            let of = ["PermissionSetId", "PermissionSetGroupId", "AssigneeId"];
+            if let Some(other) = same("PermissionSetAssignment", &of) {
                 return Err(duplicate("DUPLICATE_VALUE", again(&other), &[]));
             }
             draft.fields.insert("IsActive", Val::Bool(true));

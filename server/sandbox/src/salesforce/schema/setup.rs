@@ -4,6 +4,7 @@
 use super::{Field, Kind, Needs, Object, Ops, USER, flag, id, pick, refer, system, text};
 
 const SETS: &[&str] = &["PermissionSet"];
+const GROUPS: &[&str] = &["PermissionSetGroup"];
 /// Objects whose fields and rows a permission set can open.
 const OPENED: &[&str] = &[
     "Account",
@@ -28,6 +29,8 @@ pub(super) fn objects() -> Vec<Object> {
         field_permissions(),
         object_permissions(),
         permission_set_assignment(),
+        permission_set_group(),
+        permission_set_group_component(),
         user_permission_access(),
         custom_field(),
     ]
@@ -233,9 +236,15 @@ fn object_permissions() -> Object {
 fn permission_set_assignment() -> Object {
     let mut fields = vec![
         id("PermissionSetAssignment ID"),
-        refer("PermissionSetId", "PermissionSet ID", SETS, "PermissionSet")
-            .required()
-            .create_only(),
+        // One of the two is given: a group's row gets the group's own set.
+        refer("PermissionSetId", "PermissionSet ID", SETS, "PermissionSet").create_only(),
+        refer(
+            "PermissionSetGroupId",
+            "PermissionSetGroup ID",
+            GROUPS,
+            "PermissionSetGroup",
+        )
+        .create_only(),
         refer("AssigneeId", "Assignee ID", USER, "Assignee")
             .required()
             .create_only(),
@@ -247,6 +256,53 @@ fn permission_set_assignment() -> Object {
         "Permission Set Assignment",
         "Permission Set Assignments",
         "0Pa",
+        Ops::Setup,
+        fields,
+    )
+}
+
+/// <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_permissionsetgroup.htm>
+fn permission_set_group() -> Object {
+    let mut fields = vec![
+        id("Permission Set Group ID"),
+        text("DeveloperName", "Permission Set Group Name", 80)
+            .required()
+            .named(),
+        text("MasterLabel", "Permission Set Group Label", 80).required(),
+    ];
+    fields.extend(system());
+    Object::new(
+        "PermissionSetGroup",
+        "Permission Set Group",
+        "Permission Set Groups",
+        "0PG",
+        Ops::Setup,
+        fields,
+    )
+}
+
+/// <https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_permissionsetgroupcomponent.htm>
+fn permission_set_group_component() -> Object {
+    let mut fields = vec![
+        id("Permission Set Group Component ID"),
+        refer(
+            "PermissionSetGroupId",
+            "PermissionSetGroup ID",
+            GROUPS,
+            "PermissionSetGroup",
+        )
+        .required()
+        .create_only(),
+        refer("PermissionSetId", "PermissionSet ID", SETS, "PermissionSet")
+            .required()
+            .create_only(),
+    ];
+    fields.extend(system());
+    Object::new(
+        "PermissionSetGroupComponent",
+        "Permission Set Group Component",
+        "Permission Set Group Components",
+        "0PH",
         Ops::Setup,
         fields,
     )
