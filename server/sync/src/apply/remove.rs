@@ -60,7 +60,7 @@ impl Round<'_> {
                                 self.hasher,
                                 &work.job.link.base,
                                 side,
-                                &shown(&work.job.link, &now),
+                                &shown(side, &work.job.link, &now),
                             ) =>
                     {
                         self.saw(side, &now);
@@ -124,7 +124,7 @@ impl Round<'_> {
         else {
             return false;
         };
-        let now = shown(link, now);
+        let now = shown(side, link, now);
         !holds_more(self.hasher, &link.base, side, &saw.record)
             && unread(&link.base, side, &saw.record, profile)
             && (holds_more(self.hasher, &link.base, side, &now) || unread(&link.base, side, &now, profile))
@@ -215,9 +215,10 @@ impl Round<'_> {
     }
 }
 
-/// What of an item counts: not what was hidden from the plan.
-fn shown<'a>(link: &Link, now: &'a Snapshot) -> Cow<'a, Record> {
-    if roles::masked(link, now) {
+/// What of an item counts: not what was hidden from the plan. In the CRM nothing is hidden: what stands there beside a mask,
+/// somebody wrote there.
+fn shown<'a>(side: Side, link: &Link, now: &'a Snapshot) -> Cow<'a, Record> {
+    if side == Side::Mailbox && roles::masked(link, now) {
         Cow::Owned(roles::mask(&now.record))
     } else {
         Cow::Borrowed(&now.record)

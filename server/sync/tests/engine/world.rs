@@ -102,6 +102,8 @@ pub(crate) struct Faults {
     pub(crate) refuse_files: BTreeMap<String, Refusal>,
     /// The answer to a write does not show these.
     pub(crate) unread: BTreeSet<Field>,
+    /// A listing of what changed does not show these.
+    pub(crate) unlisted: BTreeSet<Field>,
     /// Not shown, with this reason.
     pub(crate) unreadable: Vec<(ItemKind, ItemId, Refusal)>,
 }
@@ -468,7 +470,13 @@ impl Endpoint for FakeSide {
                     match (self.side, item.scope) {
                         (Side::Crm, Scope::Out) if full => continue,
                         (Side::Crm, Scope::Out) => Change::Left(id.clone()),
-                        _ => Change::Present(Box::new(Self::snapshot(state, id, item))),
+                        _ => {
+                            let mut now = Self::snapshot(state, id, item);
+                            for field in &state.faults.unlisted {
+                                now.record.set(*field, FieldValue::Unknown);
+                            }
+                            Change::Present(Box::new(now))
+                        }
                     }
                 } else if full {
                     continue;
