@@ -81,7 +81,7 @@ pub struct Job {
     /// The side that the user chose: it is chosen until all that follows is written.
     pub prefer: Option<Side>,
     /// What an earlier create of it said differently whose answer was lost: it may be what is found.
-    pub unsure: Vec<Field>,
+    pub unsure: BTreeSet<Field>,
 }
 
 /// What a job does.
@@ -314,7 +314,7 @@ impl<'a> Planner<'a> {
             gone: None,
             thread: None,
             prefer: None,
-            unsure: Vec::new(),
+            unsure: BTreeSet::new(),
         }
     }
 

@@ -5,8 +5,8 @@ use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
 use std::collections::BTreeMap;
 
 use super::{Applied, Sent, Work, emptied, owed, refused, tries};
-use crate::link::{Base, Link, LinkState};
-use crate::model::{Field, FieldValue, Mark, Outcome, Record, Refusal, Snapshot, Write};
+use crate::link::{Base, BaseHash, Link, LinkState};
+use crate::model::{Field, FieldValue, ItemId, Mark, Outcome, Record, Refusal, Snapshot, Write};
 use crate::mutant::{self, Mutant};
 use crate::normalise::normalise;
 use crate::plan::{After, Draft, Job, Step, Update, linked, name_of, set_item, title};
@@ -273,7 +273,11 @@ impl Round<'_> {
             Outcome::InDoubt | Outcome::Missing | Outcome::Deleted => {
                 if matches!(outcome, Outcome::InDoubt) {
                     // If it was done, nobody else has what it replaced: the next session finds only what we wrote.
-                    commit.journal.extend(self.in_doubt(side, job, &update, &saw));
+                    let sent = update.set.iter().map(|(field, carried)| (field, &carried.value));
+                    let held = |field: Field| saw.record.get(field).clone();
+                    commit
+                        .journal
+                        .extend(changed((side, &saw.id), job, &update, held, self.hashed(sent)));
                 }
                 job.choose_again();
                 self.in_vain(job, commit, applied);
@@ -281,25 +285,6 @@ impl Round<'_> {
                 self.owe(&job.link, side, commit);
             }
         }
-    }
-
-    /// What an update replaces of which it is not known whether it was done.
-    fn in_doubt(&self, side: Side, job: &Job, update: &Update, saw: &Snapshot) -> Option<JournalEntry> {
-        let old = update
-            .set
-            .keys()
-            .map(|field| (*field, saw.record.get(*field).clone()));
-        let wrote = update.set.iter().map(|(field, carried)| (field, &carried.value));
-        (!update.set.is_empty()).then(|| JournalEntry {
-            link: job.link.id.clone(),
-            kind: job.link.kind,
-            side,
-            item: saw.id.clone(),
-            act: JournalAct::Changed {
-                old: old.collect(),
-                wrote: self.hashed(wrote),
-            },
-        })
     }
 
     /// Of this field, nothing was agreed but what stands: what the other side holds is still to be carried over.
@@ -355,24 +340,14 @@ impl Round<'_> {
         commit: &mut Commit,
         applied: &mut Applied,
     ) {
-        let entry = |act| JournalEntry {
-            link: job.link.id.clone(),
-            kind: job.link.kind,
-            side,
-            item: now.id.clone(),
-            act,
-        };
-        let held = |field: &Field| match replaced.get(field) {
-            None | Some(FieldValue::Unknown) => saw.record.get(*field).clone(),
+        let held = |field: Field| match replaced.get(&field) {
+            None | Some(FieldValue::Unknown) => saw.record.get(field).clone(),
             Some(value) => value.clone(),
         };
-        let old: Vec<(Field, FieldValue)> = update.set.keys().map(|field| (*field, held(field))).collect();
-        if !old.is_empty() {
-            commit.journal.push(entry(JournalAct::Changed {
-                old,
-                wrote: self.hashed(update.set.keys().map(|field| (field, now.record.get(*field)))),
-            }));
-        }
+        let wrote = update.set.keys().map(|field| (field, now.record.get(*field)));
+        commit
+            .journal
+            .extend(changed((side, &now.id), job, update, held, self.hashed(wrote)));
         let unseen: Vec<&str> = update
             .set
             .iter()
@@ -403,6 +378,24 @@ impl Round<'_> {
             self.raise(draft, commit, applied);
         }
     }
+}
+
+/// What the journal says of an update; nothing of one that wrote no field. `held`: what each field held before.
+fn changed(
+    (side, item): (Side, &ItemId),
+    job: &Job,
+    update: &Update,
+    held: impl Fn(Field) -> FieldValue,
+    wrote: Vec<(Field, BaseHash)>,
+) -> Option<JournalEntry> {
+    let old: Vec<_> = update.set.keys().map(|field| (*field, held(*field))).collect();
+    (!old.is_empty()).then(|| JournalEntry {
+        link: job.link.id.clone(),
+        kind: job.link.kind,
+        side,
+        item: item.clone(),
+        act: JournalAct::Changed { old, wrote },
+    })
 }
 
 /// Whether a write has left this field as it was.

@@ -1,5 +1,7 @@
 //! What is planned for items that have no counterpart.
 
+use std::collections::BTreeSet;
+
 use tandem_types::{IssueCode, IssueCure, ItemKind, Side};
 
 use crate::cure::{Candidate, candidates_to_detail};
@@ -97,7 +99,7 @@ impl<'a> Planner<'a> {
         let unsure = if again {
             differing(&before, &link.base, on)
         } else {
-            Vec::new()
+            BTreeSet::new()
         };
         link.state = LinkState::Live;
         link.made_on = Some(on);
@@ -500,15 +502,12 @@ impl<'a> Planner<'a> {
 }
 
 /// What two creates of one item say differently.
-fn differing(before: &Base, now: &Base, on: Side) -> Vec<Field> {
+fn differing(before: &Base, now: &Base, on: Side) -> BTreeSet<Field> {
     let (before_on, now_on) = (before.on(on), now.on(on));
     let fields = before_on.keys().chain(now_on.keys()).copied();
-    let mut out: Vec<Field> = fields
+    fields
         .filter(|field| before.normaliser != now.normaliser || before_on.get(field) != now_on.get(field))
-        .collect();
-    out.sort_unstable();
-    out.dedup();
-    out
+        .collect()
 }
 
 /// Saved as the user asked, and it belongs to no record: he can choose one.
