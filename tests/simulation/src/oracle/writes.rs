@@ -364,14 +364,20 @@ impl World {
                             .any(|edit| (edit.home, edit.item) == (home, at))
                 })
         };
-        let edited = item.held.iter().any(|(field, edit)| {
-            let edit = &self.truth.edits[*edit];
-            // Another connection may have carried it to its own mailbox, and this one not: also while the session ran that
-            // made the pair, after it had read the item.
-            let since = |paired: u64| if read > 0 { paired.min(read) } else { paired };
-            let owed = paired.is_some_and(|paired| edit.seq > since(*paired)) && apart(*field);
-            !edit.carried || edit.seq > noted.min(fell) || owed || never_there(*field)
-        }) || theirs > read.min(fell)
+        let shown_since = item
+            .fields
+            .keys()
+            .any(|field| never_there(*field) && apart(*field));
+        let edited = shown_since
+            || item.held.iter().any(|(field, edit)| {
+                let edit = &self.truth.edits[*edit];
+                // Another connection may have carried it to its own mailbox, and this one not: also while the session ran that
+                // made the pair, after it had read the item.
+                let since = |paired: u64| if read > 0 { paired.min(read) } else { paired };
+                let owed = paired.is_some_and(|paired| edit.seq > since(*paired)) && apart(*field);
+                !edit.carried || edit.seq > noted.min(fell) || owed || never_there(*field)
+            })
+            || theirs > read.min(fell)
             || late;
         // Asked for before the delete, but after the last look at both: which came first, nobody can tell.
         // A session that noted only what became of the other half has not looked at this one.
