@@ -105,6 +105,19 @@ impl Clockwork {
         Ok(())
     }
 
+    /// Everybody is due once within so many microseconds from that moment on, as those are who came one after the other.
+    pub async fn spread(&self, from: i64, over: i64) -> Result<()> {
+        let later = if self.url.starts_with("sqlite:") {
+            format!("abs(random()) % {over}")
+        } else {
+            format!("(random() * {over})::BIGINT")
+        };
+        self.execute(&format!(
+            "UPDATE connections SET due_at = {from} + {later} WHERE state = 'active'"
+        ))
+        .await
+    }
+
     /// Microseconds since 1970, as the servers count them.
     pub async fn now(&self) -> Result<i64> {
         let sql = if self.url.starts_with("sqlite:") {

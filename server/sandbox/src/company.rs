@@ -98,7 +98,7 @@ pub(crate) struct Company {
     pub(crate) client_secret: String,
 }
 
-/// Salesforce contacts of each employee but the first.
+/// Salesforce contacts of each employee who has a name, but the first.
 const OTHERS: usize = 80;
 const ACCOUNTS: usize = 40;
 
@@ -339,8 +339,8 @@ const NOTES: &[&str] = &[
 
 impl Company {
     /// Builds it. `contacts` is how many Salesforce contacts the first employee owns; `agents` work there besides those
-    /// who have names.
-    pub(crate) fn new(seed: u64, domain: &str, contacts: usize, agents: usize) -> Self {
+    /// who have names, and own so many each.
+    pub(crate) fn new(seed: u64, domain: &str, contacts: usize, (agents, of_agent): (usize, usize)) -> Self {
         let mut users: Vec<User> = STAFF
             .iter()
             .enumerate()
@@ -371,7 +371,11 @@ impl Company {
             client_secret: format!("{:016X}", rng(seed, "client secret", &[]).next_u64()),
         };
         for owner in 0..company.users.len() {
-            let count = if owner == 0 { contacts } else { OTHERS };
+            let count = match owner {
+                0 => contacts,
+                _ if owner < STAFF.len() => OTHERS,
+                _ => of_agent,
+            };
             let mut theirs = (0..count).map(|n| company.contact_of(owner, n)).collect();
             company.people.append(&mut theirs);
         }
@@ -586,9 +590,9 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_people() {
         let (a, b, c) = (
-            Company::new(7, "x.example", 60, 2),
-            Company::new(7, "x.example", 60, 2),
-            Company::new(8, "x.example", 60, 2),
+            Company::new(7, "x.example", 60, (2, 80)),
+            Company::new(7, "x.example", 60, (2, 80)),
+            Company::new(8, "x.example", 60, (2, 80)),
         );
         assert_eq!(a.people, b.people);
         assert_ne!(a.people, c.people);
@@ -597,7 +601,7 @@ mod tests {
 
     #[test]
     fn addresses_are_unique_and_plain() {
-        let company = Company::new(1, "contoso.example", 2000, 0);
+        let company = Company::new(1, "contoso.example", 2000, (0, 0));
         let mut seen = HashSet::new();
         let strangers = (0..4)
             .flat_map(|o| (0..500).map(move |n| (o, n)))

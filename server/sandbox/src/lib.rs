@@ -97,6 +97,8 @@ pub struct Options {
     pub tandem_key: bool,
     /// How many work there besides those who have names, each with a mailbox and a Salesforce user.
     pub agents: usize,
+    /// How many Salesforce contacts each of those owns.
+    pub agent_contacts: usize,
     /// The mail domain of the company.
     pub domain: String,
     /// Where every EWS request and reply is kept: `NNNNNN.request.xml`, `NNNNNN.response.xml`.
@@ -120,6 +122,7 @@ impl Default for Options {
             messages: 0,
             tandem_key: true,
             agents: 0,
+            agent_contacts: 80,
             domain: "contoso.example".to_owned(),
             record: None,
             pane: None,
@@ -284,7 +287,12 @@ impl Sandbox {
                 .to_owned(),
         };
         let tls = tls::make(&folder, &options.domain)?;
-        let company = Company::new(options.seed, &options.domain, options.contacts, options.agents);
+        let company = Company::new(
+            options.seed,
+            &options.domain,
+            options.contacts,
+            (options.agents, options.agent_contacts),
+        );
 
         let ports = options.ports;
         let exchange_http = listen(ports.exchange_http).await?;

@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Employees besides the four who have names: for measurements of a whole company.
     #[arg(long, default_value_t = 0)]
     agents: usize,
+    /// Salesforce contacts of each of those.
+    #[arg(long, default_value_t = 80)]
+    agent_contacts: usize,
     /// The organisation has no external id field for Tandem's key.
     #[arg(long)]
     no_tandem_key: bool,
@@ -82,6 +85,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         crm_events: args.crm_events,
         crm_tasks: args.crm_tasks,
         agents: args.agents,
+        agent_contacts: args.agent_contacts,
         tandem_key: !args.no_tandem_key,
         ca_dir: args.ca_dir,
         record: args.record,

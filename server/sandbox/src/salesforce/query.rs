@@ -57,6 +57,25 @@ enum Filter<'a> {
     },
 }
 
+impl Filter<'_> {
+    /// Milliseconds since 1970: nothing fits that has not changed since.
+    fn changed_since(&self) -> Option<i64> {
+        match self {
+            Self::And(terms) => terms.iter().filter_map(Self::changed_since).max(),
+            Self::Test {
+                path,
+                op: Op::Ge | Op::Gt,
+                values,
+                ..
+            } if path.hops.is_empty() && path.field.name == "SystemModstamp" => match values.as_slice() {
+                [Operand::Value(Val::Time(from))] => Some(*from),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// What of another's private event everybody sees: that, and when.
 const OF_PRIVATE: [&str; 16] = [
     "Id",
@@ -148,17 +167,19 @@ impl<'a> View<'a> {
             order.push((path, by.descending, by.nulls_last));
         }
 
-        let mut hits: Vec<(&Row, &Fields)> = self
-            .rows
-            .all(object.table)
+        let since = filter.as_ref().and_then(Filter::changed_since);
+        let changed = since.map(|from| self.rows.changed_since(object.table, from));
+        let all = since.is_none().then(|| self.rows.all(object.table));
+        let rows = changed.into_iter().flatten().chain(all.into_iter().flatten());
+        let mut hits: Vec<(&Row, &Fields)> = rows
             .filter_map(|row| row.listed(self.n).map(|fields| (row, fields)))
             .filter(|(_, fields)| with_deleted || !is_true(fields, "IsDeleted"))
             .filter(|(_, fields)| !soql.mine || fields.get("OwnerId").and_then(Val::as_text) == Some(me))
             .filter(|(_, fields)| object.table == object.name || is_of_people(fields))
-            .filter(|(row, fields)| self.rows.reads(&self.access, object, &row.id, fields))
             // Everybody's own.
             .filter(|(row, _)| object.name != "UserPermissionAccess" || row.id.as_str() == me)
             .filter(|(row, fields)| filter.as_ref().is_none_or(|f| self.fits(f, &row.id, fields)))
+            .filter(|(row, fields)| self.rows.reads(&self.access, object, &row.id, fields))
             .collect();
         if !order.is_empty() {
             let mut keyed: Vec<(Vec<Val>, (&Row, &Fields))> = hits

@@ -123,6 +123,8 @@ pub(crate) struct Rows {
     tables: BTreeMap<&'static str, BTreeMap<Id, Row>>,
     /// Rows that have ever led to an id by one of [`INDEXED`]: whoever asks looks whether they still do.
     led: BTreeMap<(usize, String), BTreeSet<Id>>,
+    /// Rows by every stamp that they ever had.
+    stamped: BTreeMap<(&'static str, i64), BTreeSet<Id>>,
     numbers: BTreeMap<&'static str, u64>,
     instance: String,
     last_stamp: i64,
@@ -151,7 +153,21 @@ impl Rows {
         few.into_iter().flatten().chain(all.into_iter().flatten())
     }
 
-    fn lead(&mut self, object: &str, id: &Id, fields: &Fields) {
+    /// The rows of an object, by id, among which those are that changed at `from` (milliseconds since 1970) or later, also as
+    /// listings show them; deleted ones too, and perhaps others. What changed is asked by everybody all the time.
+    pub(crate) fn changed_since(&self, object: &'static str, from: i64) -> impl Iterator<Item = &Row> {
+        let ids: BTreeSet<&Id> = self
+            .stamped
+            .range((object, from)..=(object, i64::MAX))
+            .flat_map(|(_, ids)| ids)
+            .collect();
+        ids.into_iter().filter_map(move |id| self.get(object, id))
+    }
+
+    fn lead(&mut self, object: &'static str, id: &Id, fields: &Fields) {
+        if let Some(Val::Time(at)) = fields.get("SystemModstamp") {
+            self.stamped.entry((object, *at)).or_default().insert(id.clone());
+        }
         for (index, (_, field)) in INDEXED.iter().enumerate().filter(|(_, (o, _))| *o == object) {
             if let Some(to) = fields.get(field).and_then(Val::as_text) {
                 let led = self.led.entry((index, to.to_owned())).or_default();

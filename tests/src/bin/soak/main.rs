@@ -29,6 +29,8 @@ const AT_ONCE: usize = 8;
 const NAMED: usize = 4;
 /// Between the order to hurry and the moment from which the clocks do: both sides must know it by then.
 const NOTICE_SECONDS: i64 = 3;
+/// Between two sessions of a connection.
+const INTERVAL_MICROS: i64 = 30 * 60 * 1_000_000;
 /// Everything may take so long to come to rest at the end.
 const REST: Duration = Duration::from_mins(15);
 
@@ -88,6 +90,8 @@ async fn main() -> Result<()> {
         .unwrap_or_else(|| format!("sqlite:{}", tandem.folder().join("tandem.db").display()));
     let clockwork = Clockwork::of(&url);
     let since = clockwork.now().await? / 1_000_000 + NOTICE_SECONDS;
+    // They signed in within a minute; in a company, that takes weeks.
+    clockwork.spread(since * 1_000_000, INTERVAL_MICROS).await?;
     let hurry = format!("{}@{since}", choice.speed);
     sandbox.post("/clock", &json!({ "hurry": hurry })).await?;
     tandem.serve_with(&["--clock", &hurry]);
@@ -140,7 +144,9 @@ async fn main() -> Result<()> {
 
 fn company(connections: usize) -> Vec<&'static str> {
     let agents: &'static str = Box::leak((connections - NAMED).to_string().into_boxed_str());
-    [&["--agents", agents], bare("5", "2").as_slice()].concat()
+    // Everybody's contacts are one table: with more, the sandbox would be what is measured.
+    let few = ["--agents", agents, "--agent-contacts", "5"];
+    [few.as_slice(), bare("5", "2").as_slice()].concat()
 }
 
 /// Signs everybody in, each from an address of their own, and connects their mailboxes.
