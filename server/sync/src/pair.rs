@@ -217,6 +217,8 @@ struct Graph<'a> {
     index: Both<HashMap<&'a ItemId, usize>>,
     /// Links that go on with both their items in this very session.
     joined: HashSet<&'a LinkId>,
+    /// Links whose item is gone, and made again unless one is found here.
+    remade: HashSet<&'a LinkId>,
 }
 
 impl<'a> Graph<'a> {
@@ -252,7 +254,14 @@ impl<'a> Graph<'a> {
                 )
                 && link.id_on(side) != Some(&item.id)
         };
-        let link = survey.link_of(view, side, &item.id).filter(|link| !copied(link));
+        let link = match survey.link_of(view, side, &item.id) {
+            // Only a copy of what is gone: it waits for a counterpart by a link of its own, if at all.
+            Some(link) if self.remade.contains(&link.id) && link.id_on(side) != Some(&item.id) => {
+                view.links.of_item(side, &item.id)
+            }
+            link => link,
+        };
+        let link = link.filter(|link| !copied(link));
         // Also one that waited for its other half, or had ended without it, and goes on with both now.
         let paired = |link: &Link| paired(link) || self.joined.contains(&link.id);
         let (free, blocked) = match link {
@@ -298,6 +307,12 @@ pub(crate) fn pair<'a>(view: View<'a>, survey: &Survey<'a>) -> Vec<Pairing<'a>> 
             .iter()
             .filter(|case| matches!(case.decision, Decision::Merge { .. } | Decision::Follow { .. }))
             .map(|case| &case.link.id)
+            .collect(),
+        remade: survey
+            .sources
+            .iter()
+            .filter(|source| source.remade)
+            .filter_map(|source| source.link.map(|link| &link.id))
             .collect(),
     };
     for source in survey.sources.iter().filter(|source| source.course.is_open()) {

@@ -3,7 +3,7 @@
 use tandem_sync::model::{Field, FieldValue, ItemId, Record, Refusal, Scope, instant};
 use tandem_sync::ports::{Clock as _, StoreError};
 use tandem_sync::{EndReason, Link, LinkState};
-use tandem_types::{IssueCode, ItemKind, Side};
+use tandem_types::{DeletedInMailbox, IssueCode, ItemKind, Side};
 
 use crate::world::{World, known, person};
 
@@ -500,4 +500,25 @@ fn a_delete_that_was_asked_for_is_not_forgotten_while_the_record_is_a_colleagues
     world.settle();
     assert_eq!((count(&world, CRM), count(&world, MAILBOX)), (1, 0));
     assert_eq!(world.issues(), [(CRM, IssueCode::DeletedInMailbox)]);
+}
+
+/// A copy that Salesforce had refused waits by itself, and carries the key of the card that it was made of. When that card is
+/// deleted, it is the one to pair: no second one is made beside it (seed 1005434).
+#[test]
+fn a_card_is_not_made_again_beside_its_copy() {
+    let world = World::new(317);
+    world.settings(|settings| settings.contact_deleted_in_mailbox = DeletedInMailbox::Recreate);
+    let (card, crm) = linked(&world);
+    let no = refusal(false, Vec::new());
+    world
+        .crm
+        .with(|state| state.faults.refuse.insert("Lee".to_owned(), no));
+    let copy = copied(&world, &card);
+    world.session();
+    assert_eq!(world.issues(), [(MAILBOX, IssueCode::Refused)]);
+    world.mailbox.delete(&card);
+    world.settle();
+    assert_eq!((count(&world, CRM), count(&world, MAILBOX)), (1, 1));
+    let holder = &holders(&world, &crm)[0];
+    assert_eq!(holder.mailbox_id.as_ref(), Some(&copy));
 }
