@@ -304,20 +304,21 @@ impl Store {
         Ok(changed > 0)
     }
 
-    /// Takes over an order that has stopped, as it stands. `None`: it runs, is done, or is no order of the organisation's.
+    /// Takes over an order that has stopped, as it stands: `by` answers for the rest. `None`: it runs, is done, or is no order of the organisation's.
     pub async fn resume_org_run(
         &self,
         org: &OrgId,
         id: &SessionId,
+        by: &UserId,
         now: Timestamp,
     ) -> Result<Option<OrgRunRow>, StoreError> {
         let changed = self
             .db
             .exec(
-                "UPDATE org_runs SET state = 'running', turn = turn + 1, updated_at = $3 \
+                "UPDATE org_runs SET state = 'running', turn = turn + 1, user_id = $5, updated_at = $3 \
                  WHERE org_id = $1 AND id = $2 AND (state IN ('failed', 'halted', 'broken_off') \
                  OR (state = 'running' AND updated_at < $4))",
-                vals![org, id, now, now.plus_seconds(-SILENT_SECONDS)],
+                vals![org, id, now, now.plus_seconds(-SILENT_SECONDS), by],
             )
             .await?;
         if changed == 0 {

@@ -437,7 +437,7 @@ async fn a_wave_of_which_too_many_fail_is_the_last() {
     let stranger = server
         .app
         .store
-        .resume_org_run(&other, &run.id, server.app.clock.now());
+        .resume_org_run(&other, &run.id, &run.user_id, server.app.clock.now());
     assert!(
         stranger.await.unwrap().is_none(),
         "another organisation's order is none"

@@ -204,14 +204,13 @@ impl OrganisationBackend for RequestBackend {
     async fn org_go_on(&self, run: SessionId) -> Result<PaneView, ApiError> {
         let known = self.ordering().await?;
         let now = self.app.clock.now();
-        let taken = self.app.store.resume_org_run(&known.row.org_id, &run, now).await;
-        let Some(mut run) = taken.map_err(unavailable)? else {
+        let (org, by) = (&known.row.org_id, &known.row.user_id);
+        let taken = self.app.store.resume_org_run(org, &run, by, now).await;
+        let Some(run) = taken.map_err(unavailable)? else {
             return Err(ApiError::WrongState);
         };
         self.audit(&known, "administrator_went_on", run.act.as_str())
             .await?;
-        // Whoever goes on answers for the rest.
-        run.user_id = known.row.user_id.clone();
         self.begin(&known, run).await
     }
 

@@ -2447,14 +2447,17 @@ pub(crate) async fn administrators_order_one_thing_at_a_time(store: Store) {
     );
     // It cannot be gone on with while it runs; halted, whoever carried it out writes no more.
     assert_eq!(
-        store.resume_org_run(&org(1), &first.id, at(12)).await.unwrap(),
+        store
+            .resume_org_run(&org(1), &first.id, &user(2), at(12))
+            .await
+            .unwrap(),
         None
     );
     assert!(!store.halt_org_run(&org(2), &first.id, at(12)).await.unwrap());
     assert!(store.halt_org_run(&org(1), &first.id, at(12)).await.unwrap());
     assert!(!store.note_org_run(&first, at(13)).await.unwrap());
     let resumed = store
-        .resume_org_run(&org(1), &first.id, at(14))
+        .resume_org_run(&org(1), &first.id, &user(2), at(14))
         .await
         .unwrap()
         .unwrap();
@@ -2462,6 +2465,7 @@ pub(crate) async fn administrators_order_one_thing_at_a_time(store: Store) {
         (resumed.turn, resumed.failed, resumed.state),
         (2, 1, OrgRunState::Running)
     );
+    assert_eq!((&first.user_id, &resumed.user_id), (&user(1), &user(2)));
     assert!(!store.note_org_run(&first, at(15)).await.unwrap(), "a zombie");
     assert!(store.note_org_run(&resumed, at(15)).await.unwrap());
     // A server that died is told by its silence, and somebody else may take over.
@@ -2472,7 +2476,7 @@ pub(crate) async fn administrators_order_one_thing_at_a_time(store: Store) {
     );
     assert!(
         store
-            .resume_org_run(&org(1), &first.id, silent)
+            .resume_org_run(&org(1), &first.id, &user(1), silent)
             .await
             .unwrap()
             .is_some()
