@@ -507,7 +507,9 @@ fn words_that_a_colleague_wrote_beside_a_mask_beat_a_delete() {
             world.crm.edit(&crm, Field::Location, "room 7");
         }
         // The list is silent of it: only the look before the delete shows it.
-        world.crm.with(|state| state.faults.unlisted.insert(Field::Location));
+        world
+            .crm
+            .with(|state| state.faults.unlisted.insert(Field::Location));
         world.crm.touch(&crm, |_| ());
         world.mailbox.delete(&mailbox);
         world.session();

@@ -29,6 +29,10 @@ const AT_ONCE: usize = 8;
 const NAMED: usize = 4;
 /// Between the order to hurry and the moment from which the clocks do: both sides must know it by then.
 const NOTICE_SECONDS: i64 = 3;
+/// API calls that Salesforce lets an organisation make within 24 hours, and for each licence more.
+/// <https://developer.salesforce.com/docs/atlas.en-us.salesforce_app_limits_cheatsheet.meta/salesforce_app_limits_cheatsheet/salesforce_app_limits_platform_api.htm>
+const CALLS: u64 = 100_000;
+const CALLS_OF_LICENCE: u64 = 1_000;
 /// Between two sessions of a connection.
 const INTERVAL_MICROS: i64 = 30 * 60 * 1_000_000;
 /// Everything may take so long to come to rest at the end.
@@ -78,6 +82,10 @@ async fn main() -> Result<()> {
         ..Options::default()
     };
     let sandbox = SandboxProc::start(&company(choice.connections)).await?;
+    let limit = CALLS + CALLS_OF_LICENCE * u64::try_from(choice.connections)?;
+    sandbox
+        .put("/salesforce/org", &json!({ "api_limit": limit }))
+        .await?;
     let mut tandem = Tandem::start(&sandbox, &options).await?;
     let users = sandbox.info.users.clone();
     connect_all(&tandem, &sandbox, &users).await?;
